@@ -1,0 +1,91 @@
+//! Secrets as types: one newtype per kind of token, so that mixing them up does not compile.
+//!
+//! Every type here prints as `Name(redacted)`, is wiped from memory when dropped, and hands its text
+//! out only through `expose_secret`. Serialising one writes the real text, because that is how it
+//! reaches the wire: do not serialise a secret into a log.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+macro_rules! secrets {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// Prints redacted; [`expose_secret`](Self::expose_secret) gives the text.
+        #[derive(Clone)]
+        pub struct $name(Zeroizing<String>);
+
+        impl $name {
+            /// Wraps the text as it is; nothing is checked or trimmed here.
+            #[must_use]
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(Zeroizing::new(text.into()))
+            }
+
+            /// The text itself. Keep it out of logs, URLs and error messages.
+            #[must_use]
+            pub fn expose_secret(&self) -> &str {
+                &self.0
+            }
+
+            /// Whether there is no text at all.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(redacted)"))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(Self::new)
+            }
+        }
+    )+};
+}
+
+secrets! {
+    /// A session JWT: proves who the user is, for minutes.
+    ///
+    /// ```
+    /// let token = descope_magiclink::SessionToken::new("eyJhbGciOi...");
+    /// assert_eq!(format!("{token:?}"), "SessionToken(redacted)");
+    /// ```
+    SessionToken;
+    /// A refresh JWT: gets new sessions for weeks, and authorises calls on the user's behalf.
+    RefreshToken;
+    /// The one-time token of a magic link or an embedded link.
+    MagicLinkToken;
+    /// A management key: authorises management calls, or (as the "auth management key") calls to a
+    /// project whose public authentication API is switched off.
+    ManagementKey;
+    /// An access key, exchanged for a session of its own.
+    AccessKey;
+    /// Any other secret text: a test link, a password, a token of a foreign system.
+    Secret;
+}
