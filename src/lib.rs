@@ -1,9 +1,29 @@
-//! Passwordless sign-in with Descope magic links.
+#![doc = include_str!("../README.md")]
 
+mod authentication;
+mod client;
 mod clock;
 mod code;
+mod config;
+mod delivery;
+mod error;
+mod hooks;
+pub mod magic_link;
+pub mod raw;
+mod retry;
+mod runtime;
 mod secret;
+mod user;
 
+pub use authentication::{Authentication, CookieFacts};
+pub use client::{Client, ClientBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use code::ErrorCode;
+pub use delivery::{DeliveryMethod, ParseDeliveryError, PhoneDelivery};
+pub use error::{
+    ApiError, ConfigError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError,
+};
+pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
+pub use retry::RetryPolicy;
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
+pub use user::{User, UserTenant};

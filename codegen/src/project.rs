@@ -1,0 +1,71 @@
+//! The files of this project, for the command line and for the tests.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use similar::TextDiff;
+
+use crate::Bindings;
+
+/// The project's root folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// The text of `spec/openapi.yaml`.
+///
+/// # Errors
+///
+/// When the file cannot be read.
+pub fn spec() -> io::Result<String> {
+    fs::read_to_string(root().join("spec/openapi.yaml"))
+}
+
+/// A unified diff from the files in the tree to what they should be; empty when they agree.
+///
+/// # Errors
+///
+/// When a file exists and cannot be read.
+pub fn diff(bindings: &Bindings) -> io::Result<String> {
+    let mut diffs = String::new();
+    for (path, wanted) in bindings.files() {
+        let found = match fs::read_to_string(root().join(path)) {
+            Ok(text) => text.replace("\r\n", "\n"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        if found != wanted {
+            let diff = TextDiff::from_lines(found.as_str(), wanted);
+            let diff = diff
+                .unified_diff()
+                .context_radius(3)
+                .header(path, "generated")
+                .to_string();
+            diffs.push_str(&diff);
+        }
+    }
+    Ok(diffs)
+}
+
+/// Writes the files that differ and returns their paths below the root.
+///
+/// # Errors
+///
+/// When a file cannot be read or written.
+pub fn write(bindings: &Bindings) -> io::Result<Vec<&'static str>> {
+    let mut written = Vec::new();
+    for (path, text) in bindings.files() {
+        let target = root().join(path);
+        if fs::read_to_string(&target).is_ok_and(|found| found == text) {
+            continue;
+        }
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&target, text)?;
+        written.push(path);
+    }
+    Ok(written)
+}

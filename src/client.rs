@@ -1,0 +1,353 @@
+//! The client: built once, cloned everywhere.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config;
+use crate::error::{ConfigError, Error, Result};
+use crate::hooks::{Inner, Settings, bearer, fixed_headers};
+use crate::magic_link::MagicLink;
+use crate::raw;
+use crate::retry::RetryPolicy;
+use crate::secret::ManagementKey;
+
+/// How long a call may take, unless set otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long making a connection may take, unless set otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client for one Descope project.
+///
+/// Cheap to clone: clones share the connection pool. Make one per process and project.
+///
+/// ```
+/// use descope_magiclink::Client;
+///
+/// let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+/// let magic_link = client.magic_link();
+/// # let _ = magic_link;
+/// # Ok::<(), descope_magiclink::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    raw: raw::Client,
+    names: CookieNames,
+}
+
+/// The names of the cookies that a project in cookie mode puts its tokens in.
+#[derive(Debug, Clone)]
+pub(crate) struct CookieNames {
+    pub(crate) session: String,
+    pub(crate) refresh: String,
+}
+
+impl Client {
+    /// A client with the default settings.
+    ///
+    /// `project_id` is in the console under project settings; an id with a region selects that
+    /// region's host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the id cannot be one, or no TLS feature is on.
+    pub fn new(project_id: impl AsRef<str>) -> Result<Self> {
+        Self::builder(project_id).build()
+    }
+
+    /// A client whose settings can be changed before it is built.
+    pub fn builder(project_id: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder {
+            project_id: project_id.as_ref().to_owned(),
+            base_url: None,
+            auth_management_key: None,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            retry: RetryPolicy::new(),
+            http_client: None,
+            clock: Arc::new(SystemClock),
+            names: CookieNames {
+                session: "DS".to_owned(),
+                refresh: "DSR".to_owned(),
+            },
+        }
+    }
+
+    /// A client set up by the environment: see [`ClientBuilder::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when `DESCOPE_PROJECT_ID` is missing, or a variable cannot be used.
+    pub fn from_env() -> Result<Self> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    /// Sending and verifying magic links.
+    #[must_use]
+    pub fn magic_link(&self) -> MagicLink {
+        MagicLink::new(self.clone())
+    }
+
+    /// The low-level client, with this client's authentication, headers, deadline and pool.
+    #[must_use]
+    pub fn raw(&self) -> &raw::Client {
+        &self.0.raw
+    }
+
+    /// The project that this client belongs to.
+    #[must_use]
+    pub fn project_id(&self) -> &str {
+        &self.settings().project_id
+    }
+
+    /// The URL that paths are appended to, without a slash at its end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.0.raw.baseurl
+    }
+
+    pub(crate) fn cookie_names(&self) -> &CookieNames {
+        &self.0.names
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.raw.inner.0
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("project_id", &self.project_id())
+            .field("base_url", &self.base_url())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`Client`], before it is built.
+///
+/// ```
+/// use std::time::Duration;
+/// use descope_magiclink::Client;
+///
+/// let client = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+///     .base_url("https://auth.example.com")
+///     .timeout(Duration::from_secs(10))
+///     .build()?;
+/// assert_eq!(client.base_url(), "https://auth.example.com");
+/// # Ok::<(), descope_magiclink::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct ClientBuilder {
+    project_id: String,
+    base_url: Option<String>,
+    auth_management_key: Option<ManagementKey>,
+    timeout: Duration,
+    connect_timeout: Duration,
+    retry: RetryPolicy,
+    http_client: Option<reqwest::Client>,
+    clock: Arc<dyn Clock>,
+    names: CookieNames,
+}
+
+impl ClientBuilder {
+    /// Settings from the environment. No other function of this crate reads it.
+    ///
+    /// | variable | meaning |
+    /// | --- | --- |
+    /// | `DESCOPE_PROJECT_ID` | the project id; needed |
+    /// | `DESCOPE_BASE_URI`, else `DESCOPE_BASE_URL` | [`base_url`](Self::base_url) |
+    /// | `DESCOPE_AUTH_MANAGEMENT_KEY` | [`auth_management_key`](Self::auth_management_key) |
+    ///
+    /// A variable that is empty counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when `DESCOPE_PROJECT_ID` is missing, or a variable is not Unicode.
+    pub fn from_env() -> Result<Self> {
+        let mut builder =
+            Client::builder(read_env("DESCOPE_PROJECT_ID")?.ok_or(ConfigError::MissingProjectId)?);
+        builder.base_url = match read_env("DESCOPE_BASE_URI")? {
+            Some(url) => Some(url),
+            None => read_env("DESCOPE_BASE_URL")?,
+        };
+        builder.auth_management_key =
+            read_env("DESCOPE_AUTH_MANAGEMENT_KEY")?.map(ManagementKey::new);
+        Ok(builder)
+    }
+
+    /// Where the service is: a custom domain, or an emulator. Without it the project id decides.
+    ///
+    /// Plain `http` is for an emulator on the same machine: tokens travel readable over it.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// The key for a project whose public authentication API is switched off. It is sent along with
+    /// every call but management ones.
+    pub fn auth_management_key(mut self, key: impl Into<ManagementKey>) -> Self {
+        self.auth_management_key = Some(key.into());
+        self
+    }
+
+    /// How long a call may take in all, repeats included. 30 seconds by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long making a connection may take. 3 seconds by default.
+    ///
+    /// Has no effect with [`http_client`](Self::http_client).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// When a call is sent again.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// The HTTP client to use, for proxies, certificates or a pool of your own.
+    ///
+    /// # Warning
+    ///
+    /// Build it with `redirect(Policy::none())` and `retry(reqwest::retry::never())`, as this crate
+    /// does: a redirect (307) sends one-time tokens on to another host.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Where the time is read. [`SystemClock`] by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The session cookie's name, when the project uses another than `DS`.
+    pub fn session_cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.names.session = name.into();
+        self
+    }
+
+    /// The refresh cookie's name, when the project uses another than `DSR`. The service is told.
+    pub fn refresh_cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.names.refresh = name.into();
+        self
+    }
+
+    /// Builds the client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when a setting cannot be used; the message names it.
+    pub fn build(self) -> Result<Client> {
+        let project_id = config::project_id(&self.project_id)?;
+        let base_url = match &self.base_url {
+            Some(url) => config::base_url(url)?,
+            None => config::default_base_url(&project_id),
+        };
+        for (name, cookie) in [
+            ("session_cookie_name", &self.names.session),
+            ("refresh_cookie_name", &self.names.refresh),
+        ] {
+            if !is_cookie_name(cookie) {
+                let problem =
+                    "must be a cookie name: ASCII, no spaces and none of ()<>@,;:\\\"/[]?={}";
+                return Err(ConfigError::InvalidSetting { name, problem }.into());
+            }
+        }
+        let invalid_key = || {
+            Error::from(ConfigError::InvalidSetting {
+                name: "auth_management_key",
+                problem: "must not be empty, and has characters that no key has",
+            })
+        };
+        let mut parts = vec![project_id.as_str()];
+        if let Some(key) = &self.auth_management_key {
+            let key = key.expose_secret();
+            if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(invalid_key());
+            }
+            parts.push(key);
+        }
+        let anonymous = bearer(&parts).ok_or_else(invalid_key)?;
+        let id = HeaderValue::from_str(&project_id).map_err(|_| ConfigError::InvalidProjectId)?;
+        let mut fixed_headers = fixed_headers(&id);
+        if self.names.refresh != "DSR"
+            && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
+        {
+            fixed_headers.insert("x-descope-refresh-cookie-name", name);
+        }
+        let http = match self.http_client {
+            Some(client) => client,
+            None => http_client(self.connect_timeout)?,
+        };
+        let settings = Settings {
+            project_id,
+            auth_management_key: self.auth_management_key,
+            anonymous,
+            fixed_headers,
+            timeout: self.timeout,
+            retry: self.retry,
+            clock: self.clock,
+        };
+        Ok(Client(Arc::new(Shared {
+            raw: raw::Client::from_parts(&base_url, http, Inner(Arc::new(settings))),
+            names: self.names,
+        })))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("project_id", &self.project_id)
+            .field("base_url", &self.base_url)
+            .field("timeout", &self.timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An HTTP client that follows no redirects and repeats nothing by itself.
+fn http_client(connect_timeout: Duration) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(connect_timeout)
+        .build()
+        .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()).into())
+}
+
+/// Whether RFC 6265 4.1.1 allows the text as a cookie's name.
+fn is_cookie_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !br#"()<>@,;:\"/[]?={}"#.contains(&b))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is what from_env is for")]
+fn read_env(name: &'static str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            let problem = "is not Unicode text";
+            Err(ConfigError::InvalidSetting { name, problem }.into())
+        }
+    }
+}

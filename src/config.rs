@@ -1,0 +1,124 @@
+//! Project ids and base URLs.
+
+use url::Url;
+
+use crate::error::ConfigError;
+
+/// Ids of this length and more carry a region.
+const LENGTH_WITH_REGION: usize = 32;
+const LONGEST_PROJECT_ID: usize = 128;
+
+/// A project id that is safe in a host name and in a path.
+pub(crate) fn project_id(text: &str) -> Result<String, ConfigError> {
+    let id = text.trim();
+    if id.is_empty() {
+        return Err(ConfigError::MissingProjectId);
+    }
+    if id.len() > LONGEST_PROJECT_ID || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(ConfigError::InvalidProjectId);
+    }
+    Ok(id.to_owned())
+}
+
+/// The host that serves a project: `api.descope.com`, or a regional one when the id names a region
+/// in the four characters after its first (the rule of the Go, Python and .NET SDKs).
+pub(crate) fn default_base_url(project_id: &str) -> String {
+    match project_id.get(1..5) {
+        Some(region) if project_id.len() >= LENGTH_WITH_REGION => {
+            format!("https://api.{}.descope.com", region.to_ascii_lowercase())
+        }
+        _ => "https://api.descope.com".to_owned(),
+    }
+}
+
+/// An absolute URL without a slash at its end, to which paths can be appended.
+pub(crate) fn base_url(text: &str) -> Result<String, ConfigError> {
+    let invalid = |problem| Err(ConfigError::InvalidBaseUrl(problem));
+    let Ok(url) = Url::parse(text.trim()) else {
+        return invalid("is not an absolute URL");
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return invalid("must start with https:// (or http:// for an emulator)");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return invalid("must not have a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return invalid("must not have a query or fragment");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_is_read_from_ids_of_32_characters_and_more() {
+        for (id, url) in [
+            ("P2aAc4T2V93bddihGEx2Ryhc8e5Z", "https://api.descope.com"),
+            (
+                "Puse12aAc4T2V93bddihGEx2Ryhc8e5Z",
+                "https://api.use1.descope.com",
+            ),
+            (
+                "Puse12aAc4T2V93bddihGEx2Ryhc8e5Zfoobar",
+                "https://api.use1.descope.com",
+            ),
+            ("Puse", "https://api.descope.com"),
+            ("Puse1ar", "https://api.descope.com"),
+        ] {
+            assert_eq!(default_base_url(&project_id(id).unwrap()), url, "{id}");
+        }
+    }
+
+    #[test]
+    fn ids_that_would_change_the_path_or_the_host_are_refused() {
+        assert_eq!(project_id("  "), Err(ConfigError::MissingProjectId));
+        for id in [
+            "..",
+            "P2/../x",
+            "P2\\x",
+            "P2:key",
+            "P2 x",
+            "Pé",
+            "P%2e",
+            &"P".repeat(129),
+        ] {
+            assert_eq!(project_id(id), Err(ConfigError::InvalidProjectId), "{id}");
+        }
+        assert_eq!(project_id(" P2abc\n").as_deref(), Ok("P2abc"));
+    }
+
+    #[test]
+    fn base_urls_are_normalised_once() {
+        for (text, url) in [
+            ("https://auth.example.com", "https://auth.example.com"),
+            ("https://auth.example.com///", "https://auth.example.com"),
+            (
+                " HTTPS://Auth.Example.com:443/ ",
+                "https://auth.example.com",
+            ),
+            (
+                "http://127.0.0.1:8080/descope/",
+                "http://127.0.0.1:8080/descope",
+            ),
+        ] {
+            assert_eq!(base_url(text).as_deref(), Ok(url), "{text}");
+        }
+        for text in [
+            "",
+            "auth.example.com",
+            "/v1",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x?y",
+            "https://x#y",
+        ] {
+            assert!(
+                matches!(base_url(text), Err(ConfigError::InvalidBaseUrl(_))),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The low-level layer: one method per operation of the description, typed requests and answers.
+//!
+//! Generated from `spec/openapi.yaml` by `cargo xtask codegen`; the facade above is written on it.
+//! Take the client from [`Client::raw`](crate::Client::raw): it shares the connection pool, the
+//! project id, the headers, the deadline and the retries of the facade.
+//!
+//! - A method takes its credential first where the description asks for more than the project id,
+//!   as the type that it is: [`RefreshToken`](crate::RefreshToken) and so on.
+//! - Requests and answers have public fields, all optional as on the wire, and are
+//!   `#[non_exhaustive]`: make a request with `default()` and fill it in.
+//! - Nothing is checked before sending; the service is the judge.
+//! - Every status but the described success is [`Error::Api`](crate::Error::Api).
+//! - Fields that the description does not know are kept in `extra` where one exists, and otherwise
+//!   ignored.
+//!
+//! ```no_run
+//! use descope_magiclink::{Client, raw::types};
+//!
+//! # async fn run() -> Result<(), descope_magiclink::Error> {
+//! let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+//! let mut body = types::MagicLinkSignInRequest::default();
+//! body.login_id = Some("joe@example.com".to_owned());
+//! body.redirect_url = Some("https://app.example.com/verify".to_owned());
+//! let answer = client.raw().sign_in_magic_link_email(None, &body).await?;
+//! println!("{} {:?}", answer.status(), answer.masked_email);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A change here that breaks callers (an operation or a field renamed or gone) is a breaking release
+//! of the crate; a new operation or field is a minor one.
+
+#[rustfmt::skip]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    clippy::must_use_candidate,
+    clippy::missing_errors_doc,
+    clippy::str_to_string,
+    clippy::exhaustive_enums,
+    clippy::large_futures,
+    reason = "generated"
+)]
+mod client;
+
+/// Bodies of requests and answers, one type per schema of the description.
+#[rustfmt::skip]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    clippy::must_use_candidate,
+    clippy::str_to_string,
+    clippy::exhaustive_enums,
+    reason = "generated"
+)]
+pub mod types;
+
+pub use client::Client;
+
+pub use crate::runtime::ResponseValue;
