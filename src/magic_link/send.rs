@@ -146,6 +146,11 @@ pub struct SignUpUser(types::SignUpUser);
 macro_rules! profile {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         impl SignUpUser {
+            #[cfg(feature = "management")]
+            pub(crate) fn into_body(self) -> types::SignUpUser {
+                self.0
+            }
+
             /// A profile with nothing in it.
             pub fn new() -> Self {
                 Self::default()
