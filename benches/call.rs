@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 const PROJECT: &str = "P2aAc4T2V93bddihGEx2Ryhc8e5Z";
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 34\r\n\r\n\
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 34\r\n\r\n\
                         {\"maskedEmail\":\"j***@example.com\"}";
 
 fn main() {
@@ -49,7 +50,10 @@ fn answer(mut stream: TcpStream) {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 #[derive(Serialize)]
@@ -66,8 +70,10 @@ struct Answer {
 }
 
 async fn by_reqwest(client: &reqwest::Client, url: &str) -> String {
-    let request =
-        Request { login_id: "joe@example.com", redirect_url: "https://app.example.com/verify" };
+    let request = Request {
+        login_id: "joe@example.com",
+        redirect_url: "https://app.example.com/verify",
+    };
     let answer: Answer = client
         .post(format!("{url}/v1/auth/magiclink/signin/email"))
         .bearer_auth(PROJECT)

@@ -8,7 +8,10 @@ use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::{Client, DeliveryMethod, ErrorCode};
 
 /// A client and its management, or what is missing.
-#[allow(clippy::disallowed_methods, reason = "the settings of a live test come from the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the settings of a live test come from the environment"
+)]
 fn project() -> (Client, Management) {
     let consent = std::env::var("DESCOPE_LIVE_TESTS").unwrap_or_default();
     assert_eq!(
@@ -26,7 +29,10 @@ fn project() -> (Client, Management) {
 async fn a_test_user_signs_in_by_every_method_and_a_link_works_once() {
     let (client, management) = project();
     let login_id = "descope-magiclink-live-test@example.com";
-    let user = TestUser::new(login_id).email(login_id).phone("+15555550100").name("Live Test");
+    let user = TestUser::new(login_id)
+        .email(login_id)
+        .phone("+15555550100")
+        .name("Live Test");
     let created = management.create_test_user(user).await.unwrap();
     for method in DeliveryMethod::ALL.iter().copied() {
         let link = management
@@ -40,7 +46,12 @@ async fn a_test_user_signs_in_by_every_method_and_a_link_works_once() {
         let auth = client.magic_link().verify(&token).await.unwrap();
         assert_eq!(auth.user.unwrap().id(), created.id());
         let error = client.magic_link().verify(&token).await.unwrap_err();
-        assert!(error.status().is_some_and(|status| status.is_client_error()), "{error}");
+        assert!(
+            error
+                .status()
+                .is_some_and(|status| status.is_client_error()),
+            "{error}"
+        );
     }
     management.delete_user(login_id).await.unwrap();
     let error = management.user(login_id).await.unwrap_err();
@@ -51,6 +62,10 @@ async fn a_test_user_signs_in_by_every_method_and_a_link_works_once() {
 #[ignore = "needs a real project"]
 async fn an_unknown_token_is_refused_with_a_code() {
     let (client, _) = project();
-    let error = client.magic_link().verify(&"not-a-token".into()).await.unwrap_err();
+    let error = client
+        .magic_link()
+        .verify(&"not-a-token".into())
+        .await
+        .unwrap_err();
     assert!(error.code().is_some(), "{error:?}");
 }

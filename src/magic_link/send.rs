@@ -213,8 +213,8 @@ impl SendSignUp {
                 user: Some(user),
                 redirect_url,
                 provider_id,
-                template_id: None,
                 login_options,
+                ..Default::default()
             };
             let answer = raw.sign_up_magic_link_email(&body).await?;
             return Ok(Sent::new(answer.into_inner().masked_email));
@@ -227,8 +227,8 @@ impl SendSignUp {
             user: Some(user),
             redirect_url,
             provider_id,
-            template_id: None,
             login_options,
+            ..Default::default()
         };
         let answer = match method {
             DeliveryMethod::WhatsApp => raw.sign_up_magic_link_whats_app(&body).await?,
@@ -412,10 +412,10 @@ impl Options {
         is_set.then_some(types::SignupLoginOptions {
             custom_claims: self.custom_claims,
             locale: message.locale,
-            pkce_challenge: None,
             template_id: message.template_id,
             template_options: message.template_options,
             tenant_id: self.tenant_id,
+            ..Default::default()
         })
     }
 }
@@ -442,7 +442,6 @@ fn sign_in_body(
             custom_claims: shared.custom_claims,
             locale: shared.locale,
             mfa,
-            pkce_challenge: None,
             revoke_other_sessions: sign_in.revoke_other_sessions,
             revoke_other_sessions_types: sign_in.revoke_other_sessions_types,
             sso_app_id: sign_in.sso_app_id,
@@ -450,6 +449,7 @@ fn sign_in_body(
             template_id: shared.template_id,
             template_options: shared.template_options,
             tenant_id: shared.tenant_id,
+            ..Default::default()
         }
     });
     types::MagicLinkSignInRequest {
@@ -457,8 +457,7 @@ fn sign_in_body(
         login_options,
         provider_id,
         redirect_url,
-        sso_app_id: None,
-        template_id: None,
         use_recovery,
+        ..Default::default()
     }
 }

@@ -64,6 +64,7 @@ macro_rules! body {
             add_to_login_ids: $request.options.add_to_login_ids,
             on_merge_use_existing: $request.options.on_merge_use_existing,
             fail_on_conflict: $request.options.fail_on_conflict,
+            ..Default::default()
         }
     };
 }
