@@ -9,6 +9,8 @@ mod delivery;
 mod error;
 mod hooks;
 pub mod magic_link;
+#[cfg(feature = "management")]
+pub mod management;
 pub mod raw;
 mod retry;
 mod runtime;

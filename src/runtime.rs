@@ -4,7 +4,7 @@
 //! limit. This module has the few names that generated code needs, without either.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::error::{ApiError, DecodeError, Error, TransportError, from_reqwest};
@@ -222,4 +223,64 @@ where
     D: Deserializer<'de>,
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// The members of an object that the description does not know, kept as they came.
+///
+/// Printing one shows the names and not the values: nobody knows yet what a member that the service
+/// adds one day will hold.
+///
+/// ```
+/// use descope_magiclink::raw::types::MyTenant;
+///
+/// let tenant: MyTenant = serde_json::from_str(r#"{"id": "T1", "apiToken": "s3cret"}"#)?;
+/// assert_eq!(tenant.extra["apiToken"], "s3cret");
+/// assert_eq!(format!("{:?}", tenant.extra), r#"Extra {"apiToken"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub struct Extra(Map<String, Value>);
+
+impl Deref for Extra {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Extra {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl From<Map<String, Value>> for Extra {
+    fn from(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+}
+
+impl From<Extra> for Map<String, Value> {
+    fn from(extra: Extra) -> Self {
+        extra.0
+    }
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug_names("Extra", &self.0, f)
+    }
+}
+
+/// Prints the names of an object's members and none of their values.
+pub(crate) fn debug_names(
+    of: &str,
+    members: &Map<String, Value>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{of} ")?;
+    f.debug_set().entries(members.keys()).finish()
 }

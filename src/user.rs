@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::raw::types;
@@ -12,7 +13,12 @@ use crate::raw::types;
 /// The service may leave out any part, so that most accessors return an option or an empty list.
 /// For decisions on what a user may do, use the validated [`Session`](crate::raw): it
 /// is signed.
-#[derive(Debug, Clone)]
+///
+/// In JSON it has the form that the service sends, for an application that hands it on (feature
+/// `schemars` describes it).
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct User(types::ResponseUser);
 
 macro_rules! texts {

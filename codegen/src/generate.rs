@@ -7,8 +7,11 @@ use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle};
 use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
+use serde_json::{Map, Value, json};
 
 use crate::Error;
+use crate::lint::references;
+use crate::prepare::operations;
 
 /// String formats that stand for hand-written types.
 pub const FORMATS: [(&str, &str); 6] = [
@@ -50,19 +53,47 @@ fn run(document: &OpenAPI) -> Result<TokenStream, String> {
     })
 }
 
-/// The first operation on which the generator fails when it stands alone.
+/// The first operation on which the generator fails when it stands alone, with the schemas it uses.
 fn culprit(document: &OpenAPI) -> Option<String> {
-    for (path, item) in &document.paths.paths {
-        for (method, operation) in item.as_item()?.iter() {
-            let mut alone = document.clone();
-            alone.paths.paths.retain(|other, _| other == path);
-            if run(&alone).is_err() {
-                let name = operation.operation_id.clone().unwrap_or_default();
-                return Some(format!("{name} ({} {path})", method.to_uppercase()));
+    let whole = serde_json::to_value(document).ok()?;
+    let mut found = None;
+    operations(&whole, |path, method, operation| {
+        if found.is_some() {
+            return;
+        }
+        let mut alone = whole.clone();
+        let mut schemas = Map::new();
+        collect(operation, &whole, &mut schemas);
+        let parts = [
+            ("/paths", json!({ path: { method: operation } })),
+            ("/components/schemas", Value::Object(schemas)),
+        ];
+        for (pointer, part) in parts {
+            if let Some(place) = alone.pointer_mut(pointer) {
+                *place = part;
             }
         }
-    }
-    None
+        if serde_json::from_value(alone).is_ok_and(|alone| run(&alone).is_err()) {
+            let id = operation.get("operationId").and_then(Value::as_str);
+            let id = id.unwrap_or("without id");
+            found = Some(format!("{id} ({} {path})", method.to_uppercase()));
+        }
+    });
+    found
+}
+
+/// Gathers the schemas that a value refers to, and those that they refer to.
+fn collect(value: &Value, document: &Value, schemas: &mut Map<String, Value>) {
+    references(value, "", &mut |_, target| {
+        let name = target.strip_prefix("#/components/schemas/");
+        let schema = document.pointer(target.trim_start_matches('#'));
+        if let (Some(name), Some(schema)) = (name, schema)
+            && !schemas.contains_key(name)
+        {
+            schemas.insert(name.to_owned(), schema.clone());
+            collect(schema, document, schemas);
+        }
+    });
 }
 
 fn settings() -> GenerationSettings {

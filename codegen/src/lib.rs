@@ -101,5 +101,5 @@ pub fn bindings(spec: &str) -> Result<Bindings, Error> {
     lint::lint(&source)?;
     let prepared = prepare::prepare(&source)?;
     let tokens = generate::generate(&prepared)?;
-    passes::finish(tokens)
+    passes::finish(&source, tokens)
 }

@@ -162,7 +162,7 @@ impl Kind {
                         ("patch", K::Operation),
                         any("summary"),
                         any("description"),
-                        ("parameters", K::ListOf(&K::Parameter)),
+                        any("parameters"),
                     ]
                 }
             }
@@ -391,6 +391,15 @@ impl Lint<'_> {
 
     fn operations(&mut self) {
         let source = self.source;
+        let paths = source.value.get("paths").and_then(Value::as_object);
+        for (path, item) in paths.into_iter().flatten() {
+            if item.get("parameters").is_some() {
+                self.find(
+                    &format!("/paths/{}/parameters", escape(path)),
+                    "parameters of a path are not read; give them to each operation",
+                );
+            }
+        }
         let mut ids: BTreeMap<String, String> = BTreeMap::new();
         operations(&source.value, |path, method, operation| {
             let pointer = operation_pointer(path, method);
@@ -400,8 +409,7 @@ impl Lint<'_> {
                     "has no operationId; it names the generated method",
                 ),
                 Some(id) => {
-                    let snake = id.to_lowercase().replace(['_', '-'], "");
-                    if let Some(other) = ids.insert(snake, id.to_owned()) {
+                    if let Some(other) = ids.insert(plain(id), id.to_owned()) {
                         self.find(
                             &format!("{pointer}/operationId"),
                             format!("`{id}` and `{other}` give methods of the same name"),
@@ -424,24 +432,66 @@ impl Lint<'_> {
             self.security(operation, &pointer);
             self.request(operation, &pointer);
             self.responses(operation, &pointer);
-            let parameters = operation.get("parameters").and_then(Value::as_array);
-            for (index, parameter) in parameters.into_iter().flatten().enumerate() {
-                let pointer = format!("{pointer}/parameters/{index}");
-                if parameter.get("description").is_none() {
-                    self.find(&pointer, "has no description");
-                }
-                self.prose(parameter, &pointer);
-                if !matches!(
-                    parameter.get("in").and_then(Value::as_str),
-                    Some("path" | "query")
-                ) {
-                    self.find(
-                        &pointer,
-                        "must be in the path or the query; headers come from `security`",
-                    );
-                }
-            }
+            self.parameters(path, operation, &pointer);
         });
+    }
+
+    fn parameters(&mut self, path: &str, operation: &Value, pointer: &str) {
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        let mut in_path = BTreeSet::new();
+        for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+            let pointer = format!("{pointer}/parameters/{index}");
+            if parameter.get("description").is_none() {
+                self.find(&pointer, "has no description");
+            }
+            self.prose(parameter, &pointer);
+            let name = parameter.get("name").and_then(Value::as_str).unwrap_or("");
+            match parameter.get("in").and_then(Value::as_str) {
+                Some("path") => {
+                    in_path.insert(name);
+                    if !path.contains(&format!("{{{name}}}")) {
+                        self.find(&pointer, format!("the path has no `{{{name}}}`"));
+                    }
+                    if parameter.get("required") != Some(&Value::Bool(true)) {
+                        self.find(&pointer, "must be `required: true`, as it is in the path");
+                    }
+                }
+                Some("query") => {}
+                _ => self.find(
+                    &pointer,
+                    "must be in the path or the query; headers come from `security`",
+                ),
+            }
+            match parameter.get("schema").and_then(Value::as_object) {
+                Some(schema) if schema.get("$ref").is_none() => {
+                    if looks_secret(name) && holds_text(schema) {
+                        self.find(
+                            &pointer,
+                            format!("`{name}` looks like a secret; URLs end up in logs"),
+                        );
+                    }
+                    if !schema.get("type").is_some_and(is_scalar) {
+                        self.find(
+                            &pointer,
+                            "must be a string, an integer, a number or a boolean",
+                        );
+                    }
+                    let pointer = format!("{pointer}/schema");
+                    self.schema(&Value::Object(schema.clone()), &pointer, Place::Request);
+                }
+                _ => self.find(&pointer, "must have its `schema` in place"),
+            }
+        }
+        let wanted = path
+            .split('{')
+            .skip(1)
+            .filter_map(|part| part.split('}').next());
+        for name in wanted.filter(|name| !in_path.contains(name)) {
+            self.find(
+                pointer,
+                format!("has no parameter for `{{{name}}}` of its path"),
+            );
+        }
     }
 
     fn security(&mut self, operation: &Value, pointer: &str) {
@@ -455,6 +505,12 @@ impl Lint<'_> {
         let pointer = format!("{pointer}/security");
         let mut credentials = 0;
         for requirement in requirements.iter().filter_map(Value::as_object) {
+            if requirement.len() != 1 {
+                self.find(
+                    &pointer,
+                    "each alternative must name one scheme; a request has one Authorization header",
+                );
+            }
             for name in requirement.keys() {
                 match SCHEMES.iter().find(|scheme| scheme.name == name) {
                     Some(scheme) => credentials += usize::from(scheme.format.is_some()),
@@ -554,8 +610,15 @@ impl Lint<'_> {
                 ),
             },
         );
+        let mut names: BTreeMap<String, &String> = BTreeMap::new();
         for (name, schema) in schemas.into_iter().flatten() {
             let pointer = format!("/components/schemas/{}", escape(name));
+            if let Some(other) = names.insert(plain(name), name) {
+                self.find(
+                    &pointer,
+                    format!("`{name}` and `{other}` give types of the same name"),
+                );
+            }
             if !referred.contains(&format!("#{pointer}")) {
                 self.find(&pointer, "is not used; remove it");
             }
@@ -565,14 +628,37 @@ impl Lint<'_> {
                     "has no description; it is the type's documentation",
                 );
             }
-            self.schema(schema, &pointer, in_responses.contains(name));
+            let place = if in_responses.contains(name) {
+                Place::Response
+            } else {
+                Place::Request
+            };
+            self.schema(schema, &pointer, place);
         }
     }
 
-    fn schema(&mut self, schema: &Value, pointer: &str, in_response: bool) {
+    fn schema(&mut self, schema: &Value, pointer: &str, place: Place) {
         let Some(members) = schema.as_object() else {
             return;
         };
+        let in_response = place == Place::Response;
+        let kind = members.get("type");
+        if let Some(kind) = kind
+            && !is_scalar(kind)
+            && kind != "array"
+            && kind != "object"
+        {
+            self.find(
+                &format!("{pointer}/type"),
+                format!(
+                    "`{}` is no type of OpenAPI 3.0",
+                    kind.as_str().unwrap_or("a list")
+                ),
+            );
+        }
+        if kind.is_some_and(|kind| kind == "array") && !members.contains_key("items") {
+            self.find(pointer, "is an array without `items`");
+        }
         if members.contains_key("$ref") && members.len() > 1 {
             self.find(
                 pointer,
@@ -623,7 +709,7 @@ impl Lint<'_> {
         let mut names: BTreeMap<String, &String> = BTreeMap::new();
         for (name, property) in properties.into_iter().flatten() {
             let pointer = format!("{pointer}/properties/{}", escape(name));
-            if let Some(other) = names.insert(name.to_lowercase().replace(['_', '-'], ""), name) {
+            if let Some(other) = names.insert(plain(name), name) {
                 self.find(
                     &pointer,
                     format!("`{name}` and `{other}` give fields of the same name"),
@@ -635,24 +721,30 @@ impl Lint<'_> {
                     "has no description; it is the field's documentation",
                 );
             }
-            if property.get("properties").is_some() {
-                self.find(
-                    &pointer,
-                    "is an inline object; make it a component, so that its type has a name",
-                );
-            }
-            self.schema(property, &pointer, in_response);
+            self.inline(property, &pointer);
+            self.schema(property, &pointer, place);
         }
         for keyword in ["items", "additionalProperties"] {
             if let Some(schema) = members.get(keyword) {
-                self.schema(schema, &format!("{pointer}/{keyword}"), in_response);
+                let pointer = format!("{pointer}/{keyword}");
+                self.inline(schema, &pointer);
+                self.schema(schema, &pointer, place);
             }
         }
         for keyword in ["allOf", "oneOf", "anyOf"] {
             let list = members.get(keyword).and_then(Value::as_array);
             for (index, schema) in list.into_iter().flatten().enumerate() {
-                self.schema(schema, &format!("{pointer}/{keyword}/{index}"), in_response);
+                self.schema(schema, &format!("{pointer}/{keyword}/{index}"), place);
             }
+        }
+    }
+
+    fn inline(&mut self, schema: &Value, pointer: &str) {
+        if schema.get("properties").is_some() {
+            self.find(
+                pointer,
+                "is an inline object; make it a component, so that its type has a name",
+            );
         }
     }
 
@@ -661,9 +753,7 @@ impl Lint<'_> {
     fn secret(&mut self, members: &Map<String, Value>, pointer: &str) {
         let name = pointer.rsplit('/').next().unwrap_or("");
         let is_property = pointer.rsplit('/').nth(1) == Some("properties");
-        let format = members.get("format").and_then(Value::as_str);
-        let kind = members.get("type").and_then(Value::as_str);
-        if format.is_some_and(|format| SECRET_FORMATS.contains(&format)) {
+        if is_secret(members) {
             let extra = members.keys().find(|key| {
                 !matches!(
                     key.as_str(),
@@ -678,12 +768,17 @@ impl Lint<'_> {
             }
             return;
         }
-        let lower = name.to_lowercase();
-        let looks_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
-        let holds_text = matches!(kind, Some("string" | "array"));
+        // A property that refers to a component is judged by what the component is.
+        let referred = members
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|target| self.source.value.pointer(target.strip_prefix('#')?))
+            .and_then(Value::as_object);
+        let members = referred.unwrap_or(members);
+        let kind = members.get("type").and_then(Value::as_str);
         let known = NO_SECRETS.iter().any(|(known, _)| *known == name);
         let excused = known && !(name == "password" && kind == Some("string"));
-        if is_property && looks_secret && holds_text && !excused {
+        if is_property && looks_secret(name) && holds_text(members) && !excused {
             self.find(
                 pointer,
                 format!(
@@ -715,15 +810,11 @@ impl Lint<'_> {
                     "has square brackets, which rustdoc reads as a link",
                 );
             }
-            let tags = text.replace("<http://", "").replace("<https://", "");
-            if tags.contains('<') {
+            let without_links = text.replace("<http://", "").replace("<https://", "");
+            if without_links.contains('<') {
                 self.find(&pointer, "has `<`, which rustdoc reads as a tag");
             }
-            if text
-                .split("https://")
-                .next()
-                .is_some_and(|before| before.len() < text.len() && !before.ends_with('<'))
-            {
+            if without_links.contains("http://") || without_links.contains("https://") {
                 self.find(&pointer, "has a bare URL; put it between `<` and `>`");
             }
             if text.trim().is_empty() {
@@ -754,8 +845,52 @@ impl Lint<'_> {
     }
 }
 
+/// Where a schema is used; what stands in both counts as a response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Request,
+    Response,
+}
+
+/// A name as it is when only its words count: two that are equal then give the same Rust name.
+fn plain(name: &str) -> String {
+    name.to_lowercase().replace(['_', '-'], "")
+}
+
+fn is_scalar(kind: &Value) -> bool {
+    ["string", "integer", "number", "boolean"]
+        .iter()
+        .any(|scalar| kind == scalar)
+}
+
+fn is_secret(members: &Map<String, Value>) -> bool {
+    let format = members.get("format").and_then(Value::as_str);
+    format.is_some_and(|format| SECRET_FORMATS.contains(&format))
+}
+
+fn looks_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    SECRET_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// Whether a schema is for plain text, or for a list or map of it.
+fn holds_text(members: &Map<String, Value>) -> bool {
+    match members.get("type").and_then(Value::as_str) {
+        Some("string") => !is_secret(members),
+        Some("array") => members
+            .get("items")
+            .and_then(Value::as_object)
+            .is_some_and(holds_text),
+        Some("object") => members
+            .get("additionalProperties")
+            .and_then(Value::as_object)
+            .is_some_and(holds_text),
+        _ => false,
+    }
+}
+
 /// Calls `each` with the place and the target of every `$ref` below a value.
-fn references<'a>(value: &'a Value, pointer: &str, each: &mut impl FnMut(&str, &'a str)) {
+pub(crate) fn references<'a>(value: &'a Value, pointer: &str, each: &mut dyn FnMut(&str, &'a str)) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {

@@ -51,7 +51,7 @@ pub fn load(text: &str) -> Result<Source, Error> {
     let node: Spanned<Node> =
         serde_saphyr::from_str(text).map_err(|error| Error::Yaml(error.to_string()))?;
     let mut lines = HashMap::new();
-    let value = flatten(node.value, String::new(), &mut lines);
+    let value = flatten(node.value, "", &mut lines);
     Ok(Source { value, lines })
 }
 
@@ -61,7 +61,7 @@ pub fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-fn flatten(node: Node, pointer: String, lines: &mut HashMap<String, u64>) -> Value {
+fn flatten(node: Node, pointer: &str, lines: &mut HashMap<String, u64>) -> Value {
     match node {
         Node::Scalar(value) => value,
         Node::List(items) => Value::Array(
@@ -71,20 +71,22 @@ fn flatten(node: Node, pointer: String, lines: &mut HashMap<String, u64>) -> Val
                 .map(|(index, item)| {
                     let pointer = format!("{pointer}/{index}");
                     lines.insert(pointer.clone(), item.referenced.line());
-                    flatten(item.value, pointer, lines)
+                    flatten(item.value, &pointer, lines)
                 })
                 .collect(),
         ),
-        Node::Object(members) => Value::Object(
+        // Sorted, whether or not some crate of the build makes the map keep the order of insertion.
+        Node::Object(mut members) => Value::Object({
+            members.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
             members
                 .into_iter()
                 .map(|(key, member)| {
                     let pointer = format!("{pointer}/{}", escape(&key.value));
                     lines.insert(pointer.clone(), key.referenced.line());
-                    (key.value, flatten(member, pointer, lines))
+                    (key.value, flatten(member, &pointer, lines))
                 })
-                .collect::<Map<_, _>>(),
-        ),
+                .collect::<Map<_, _>>()
+        }),
     }
 }
 

@@ -4,10 +4,12 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Expr, ExprLit, ExprMethodCall, Field, File, ImplItem, Item, ItemFn, ItemImpl,
-    ItemUse, Lit, Meta, Stmt, Type, Visibility, parse_quote,
+    Attribute, Expr, ExprLit, ExprMethodCall, Field, Fields as FieldList, File, ImplItem, Item,
+    ItemFn, ItemImpl, ItemUse, Lit, Meta, Stmt, Type, Visibility, parse_quote,
 };
 
+use crate::generate::FORMATS;
+use crate::load::Source;
 use crate::{Bindings, Error};
 
 const HEADER: &str =
@@ -18,7 +20,7 @@ const HEADER: &str =
 /// # Errors
 ///
 /// [`Error::Pass`] when the output has another form than the passes know.
-pub fn finish(tokens: TokenStream) -> Result<Bindings, Error> {
+pub fn finish(source: &Source, tokens: TokenStream) -> Result<Bindings, Error> {
     let mut file: File = syn::parse2(tokens).map_err(|error| Error::Pass(error.to_string()))?;
     remove_unused_items(&mut file);
     let mut calls = Calls::default();
@@ -26,9 +28,12 @@ pub fn finish(tokens: TokenStream) -> Result<Bindings, Error> {
     Fields.visit_file_mut(&mut file);
     Docs.visit_file_mut(&mut file);
     let mut types = lift_types(&mut file)?;
+    hide_unknown_members(&mut types);
+    derive_default(&mut types);
     seal(&mut types);
     rename_fields(&mut types)?;
     check(&calls, &file, &types)?;
+    check_secrets(source, &types)?;
     Ok(Bindings {
         client: format!("{HEADER}{}", prettyplease::unparse(&file)),
         types: format!("{HEADER}{}", prettyplease::unparse(&types)),
@@ -232,6 +237,7 @@ impl VisitMut for Fields {
             let Meta::List(list) = &mut attribute.meta else {
                 continue;
             };
+            list.tokens = tidy_paths(std::mem::take(&mut list.tokens));
             let text = list.tokens.to_string();
             let has_default = text.split(',').any(|part| part.trim() == "default");
             if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {
@@ -243,10 +249,121 @@ impl VisitMut for Fields {
     }
 }
 
+/// The generator spells some paths in attributes with a space between all parts.
+fn tidy_paths(tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(
+            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
+                Ok(text) if text.value().contains(" :: ") => {
+                    let tidy = text.value().replace(' ', "");
+                    let mut literal = proc_macro2::Literal::string(&tidy);
+                    literal.set_span(text.span());
+                    proc_macro2::TokenTree::Literal(literal)
+                }
+                _ => token,
+            },
+        )
+        .collect()
+}
+
 fn is_option(node: &Type) -> bool {
     node.to_token_stream()
         .to_string()
         .contains("option :: Option <")
+}
+
+/// Members that the description does not know may hold anything, secrets among them: they are kept,
+/// and printing shows their names alone.
+fn hide_unknown_members(types: &mut File) {
+    let mut printing = Vec::new();
+    for item in &mut types.items {
+        let Item::Struct(item) = item else { continue };
+        for field in &mut item.fields {
+            let is_extra = field.ident.as_ref().is_some_and(|name| name == "extra");
+            if is_extra && is_json_object(&field.ty) {
+                field.ty = parse_quote!(crate::runtime::Extra);
+                field.attrs.insert(
+                    0,
+                    parse_quote!(#[doc = " Members that the description does not know."]),
+                );
+            }
+        }
+        let is_open = matches!(&item.fields, FieldList::Unnamed(fields)
+            if fields.unnamed.iter().all(|field| is_json_object(&field.ty)));
+        if is_open {
+            remove_derive(&mut item.attrs, "Debug");
+            let name = &item.ident;
+            let text = name.to_string();
+            printing.push(parse_quote! {
+                impl ::std::fmt::Debug for #name {
+                    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                        crate::runtime::debug_names(#text, &self.0, f)
+                    }
+                }
+            });
+        }
+    }
+    types.items.append(&mut printing);
+}
+
+fn is_json_object(node: &Type) -> bool {
+    spelt(node).starts_with("::serde_json::Map<")
+}
+
+fn spelt(node: &impl ToTokens) -> String {
+    node.to_token_stream().to_string().replace(' ', "")
+}
+
+/// The paths in the `derive` of a type, for changing.
+fn derives(attributes: &mut [Attribute], change: impl FnOnce(&mut Vec<syn::Path>)) {
+    for attribute in attributes {
+        let Meta::List(list) = &mut attribute.meta else {
+            continue;
+        };
+        if !list.path.is_ident("derive") {
+            continue;
+        }
+        let parser = syn::punctuated::Punctuated::<syn::Path, syn::Token![,]>::parse_terminated;
+        if let Ok(paths) = list.parse_args_with(parser) {
+            let mut paths: Vec<_> = paths.into_iter().collect();
+            change(&mut paths);
+            list.tokens = quote::quote!(#(#paths),*);
+        }
+        return;
+    }
+}
+
+fn remove_derive(attributes: &mut [Attribute], name: &str) {
+    derives(attributes, |paths| {
+        paths.retain(|path| path.segments.last().is_none_or(|last| last.ident != name));
+    });
+}
+
+/// The generator derives `Default` for fewer types than could have it, and a sealed type without it
+/// cannot be made outside the crate.
+fn derive_default(types: &mut File) {
+    const EMPTY: [&str; 5] = [
+        "::std::option::Option<",
+        "::std::vec::Vec<",
+        "::std::collections::BTreeMap<",
+        "::serde_json::Map<",
+        "crate::runtime::Extra",
+    ];
+    for item in &mut types.items {
+        let Item::Struct(item) = item else { continue };
+        let all_empty = item.fields.iter().all(|field| {
+            let spelt = spelt(&field.ty);
+            EMPTY.iter().any(|start| spelt.starts_with(start))
+        });
+        if all_empty {
+            derives(&mut item.attrs, |paths| {
+                if !paths.iter().any(|path| path.is_ident("Default")) {
+                    paths.push(parse_quote!(Default));
+                }
+            });
+        }
+    }
 }
 
 /// New fields are then no breaking change for those who use the types.
@@ -257,6 +374,8 @@ fn seal(types: &mut File) {
             Item::Enum(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
             _ => continue,
         };
+        attributes
+            .push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
         attributes.push(parse_quote!(#[non_exhaustive]));
     }
 }
@@ -367,7 +486,7 @@ fn check(calls: &Calls, client: &File, types: &File) -> Result<(), Error> {
     expect("api-version headers", calls.version_headers)?;
     expect("unexpected answers", calls.unexpected)?;
     expect("request builds", calls.builds)?;
-    let text = client.to_token_stream().to_string() + &types.to_token_stream().to_string();
+    let text = code_of(client) + &code_of(types);
     for forbidden in [
         "progenitor_client",
         "unwrap ()",
@@ -387,4 +506,59 @@ fn check(calls: &Calls, client: &File, types: &File) -> Result<(), Error> {
         return Err(Error::Pass("it has free functions".to_owned()));
     }
     Ok(())
+}
+
+/// The code without its documentation, whose words prove nothing.
+fn code_of(file: &File) -> String {
+    struct NoDocs;
+
+    impl VisitMut for NoDocs {
+        fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+            attributes.retain(|attribute| doc_text(attribute).is_none());
+        }
+    }
+
+    let mut file = file.clone();
+    NoDocs.visit_file_mut(&mut file);
+    file.to_token_stream().to_string()
+}
+
+/// As many fields have a redacting type as the description asks for. Any keyword beside a format
+/// makes the generator use a plain `String`, without a word.
+fn check_secrets(source: &Source, types: &File) -> Result<(), Error> {
+    let schemas = source.value.pointer("/components/schemas");
+    let schemas = schemas.and_then(serde_json::Value::as_object);
+    let asked: usize = schemas
+        .into_iter()
+        .flat_map(|schemas| schemas.values())
+        .map(count_secrets)
+        .sum();
+    let fields = types.items.iter().filter_map(|item| match item {
+        Item::Struct(item) => Some(&item.fields),
+        _ => None,
+    });
+    let given = fields
+        .flat_map(|fields| fields.iter())
+        .filter(|field| spelt(&field.ty).contains("crate::secret::"))
+        .count();
+    if asked == given {
+        return Ok(());
+    }
+    Err(Error::Pass(format!(
+        "{given} fields have a redacting type, and the description asks for {asked}"
+    )))
+}
+
+/// The schemas below a value whose format stands for a redacting type.
+fn count_secrets(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let format = members.get("format").and_then(Value::as_str);
+            let here = FORMATS.iter().any(|(name, _)| Some(*name) == format);
+            usize::from(here) + members.values().map(count_secrets).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(count_secrets).sum(),
+        _ => 0,
+    }
 }

@@ -1,6 +1,6 @@
 //! Sending magic links, verifying their tokens, and changing addresses by them.
 
-mod check;
+pub(crate) mod check;
 mod send;
 mod token;
 mod update;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Sent, check};
@@ -139,13 +140,23 @@ macro_rules! sign_in_options {
 /// let user = SignUpUser::new().name("Joe Person").phone("+15555555555");
 /// # let _ = user;
 /// ```
-#[derive(Debug, Clone, Default)]
+///
+/// In JSON it has the form that the service reads, so that an application may take it in its own API
+/// (feature `schemars` describes it there).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[must_use]
 pub struct SignUpUser(types::SignUpUser);
 
 macro_rules! profile {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         impl SignUpUser {
+            #[cfg(feature = "management")]
+            pub(crate) fn into_body(self) -> types::SignUpUser {
+                self.0
+            }
+
             /// A profile with nothing in it.
             pub fn new() -> Self {
                 Self::default()

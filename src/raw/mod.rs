@@ -11,7 +11,7 @@
 //! - Nothing is checked before sending; the service is the judge.
 //! - Every status but the described success is [`Error::Api`](crate::Error::Api).
 //! - Fields that the description does not know are kept in `extra` where one exists, and otherwise
-//!   ignored.
+//!   ignored. Printing shows the names of such fields and not their values ([`Extra`]).
 //!
 //! ```no_run
 //! use descope_magiclink::{Client, raw::types};
@@ -65,4 +65,4 @@ pub mod types;
 
 pub use client::Client;
 
-pub use crate::runtime::ResponseValue;
+pub use crate::runtime::{Extra, ResponseValue};

@@ -2,6 +2,7 @@
 
 /// What the session of an access key should hold.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AccessKeyLoginOptions {
     /// Claims to put into the session JWT, under its nsec claim.
@@ -21,6 +22,7 @@ pub struct AccessKeyLoginOptions {
 }
 /// One tenant to add a user to.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AssociatedTenant {
     /// Names of the roles to give in the tenant.
@@ -37,6 +39,7 @@ pub struct AssociatedTenant {
 }
 /// A user to create. Needs loginId, and an address to sign in with by link.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CreateUserRequest {
     /// Further login IDs of the user.
@@ -152,7 +155,7 @@ pub struct CreateUserRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = ":: std :: collections :: BTreeMap::is_empty",
+        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub template_options: ::std::collections::BTreeMap<
@@ -196,8 +199,9 @@ pub struct CreateUserRequest {
     pub verified_recovery_phone: ::std::option::Option<bool>,
 }
 /// An empty object.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DeleteAllTestUsersResponse(
     pub ::serde_json::Map<::std::string::String, ::serde_json::Value>,
@@ -224,6 +228,7 @@ for DeleteAllTestUsersResponse {
 }
 /// The user to delete. Needs loginId or userId.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DeleteUserRequest {
     /// One of the user's login IDs.
@@ -235,6 +240,7 @@ pub struct DeleteUserRequest {
 }
 /// Where a link was emailed to.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailMagicLinkResponse {
     /// Address with most of it hidden, to be shown to the user and not to be parsed.
@@ -246,6 +252,7 @@ pub struct EmailMagicLinkResponse {
 }
 /// An existing user, and the token to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmbeddedLinkSignInRequest {
     /// Claims to put into the JWT.
@@ -265,6 +272,7 @@ pub struct EmbeddedLinkSignInRequest {
 }
 /// Token of an embedded link, and the user's addresses.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmbeddedLinkSignInResponse {
     /// Email address with most of it hidden.
@@ -285,6 +293,7 @@ pub struct EmbeddedLinkSignInResponse {
 }
 /// A user to register, and the token to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmbeddedLinkSignUpOrInRequest {
     /// Whether the email address counts as verified.
@@ -314,8 +323,9 @@ pub struct EmbeddedLinkSignUpOrInRequest {
     pub user: ::std::option::Option<SignUpUser>,
 }
 /// An empty object, for calls that have nothing to answer.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmptyResponse(
     pub ::serde_json::Map<::std::string::String, ::serde_json::Value>,
@@ -342,6 +352,7 @@ for EmptyResponse {
 }
 /// Body of a failed call.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResponse {
     /// Text of the failure in answers of another form; read it last.
@@ -371,6 +382,7 @@ pub struct ErrorResponse {
 }
 /// Options of the exchange; the access key travels in the Authorization header.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExchangeAccessKeyRequest {
     #[serde(
@@ -381,6 +393,7 @@ pub struct ExchangeAccessKeyRequest {
 }
 /// Session of an access key.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExchangeAccessKeyResponse {
     /// Expiry of the session, in seconds since 1970-01-01 UTC.
@@ -397,7 +410,8 @@ pub struct ExchangeAccessKeyResponse {
     pub session_jwt: ::std::option::Option<crate::secret::SessionToken>,
 }
 /// One sign-in of a user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExportedAuthHistory {
     /// City that the address belongs to.
@@ -424,11 +438,13 @@ pub struct ExportedAuthHistory {
     /// ID of the user.
     #[serde(rename = "userId", skip_serializing_if = "::std::option::Option::is_none")]
     pub user_id: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// What an identity provider answered; only present after a sign-in by SSO or OAuth.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IdpResponse {
     /// Groups of the user at the provider.
@@ -494,11 +510,13 @@ pub struct IdpResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub saml_response: ::std::option::Option<crate::secret::Secret>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// One public key, as in RFC 7517 and RFC 7518.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Jwk {
     /// Algorithm that the key signs with. Known values are RS256, ES256 and ES384.
@@ -545,11 +563,13 @@ pub struct Jwk {
     /// Second coordinate of an EC key, as unpadded base64url text.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub y: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// A JSON Web Key Set, as in RFC 7517.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct JwkSet {
     /// The keys. A reader skips those it cannot use.
@@ -561,7 +581,8 @@ pub struct JwkSet {
     pub keys: ::std::vec::Vec<Jwk>,
 }
 /// Tokens of a session, with what a server needs to set its cookies. Any field may be missing, and the tokens are missing or empty when the project returns them as cookies.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct JwtResponse {
     /// Further claims, by name.
@@ -674,11 +695,13 @@ pub struct JwtResponse {
     pub unsaved_sso: ::std::option::Option<bool>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub user: ::std::option::Option<ResponseUser>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// What a sign-in should do beyond signing in.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LoginOptions {
     /// Claims to put into the JWT. At most 100 names of up to 60 characters, with values of up to 500 characters.
@@ -731,7 +754,7 @@ pub struct LoginOptions {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = ":: std :: collections :: BTreeMap::is_empty",
+        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub template_options: ::std::collections::BTreeMap<
@@ -744,6 +767,7 @@ pub struct LoginOptions {
 }
 /// Options of a logout; an empty object is usual.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LogoutRequest {
     /// Kinds of session to end; no list of values is known.
@@ -757,6 +781,7 @@ pub struct LogoutRequest {
 }
 /// Sign-in, or sign-up-or-in, by any delivery method.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MagicLinkSignInRequest {
     /// Login ID of the user. Needed.
@@ -797,6 +822,7 @@ pub struct MagicLinkSignInRequest {
 }
 /// Sign-up by email. Needs loginId, email, or both.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MagicLinkSignUpEmailRequest {
     /// Address that receives the link, and the login ID when loginId is absent.
@@ -833,6 +859,7 @@ pub struct MagicLinkSignUpEmailRequest {
 }
 /// Sign-up by text message or WhatsApp. Needs loginId, phone, or both.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MagicLinkSignUpPhoneRequest {
     /// Login ID of the new user, which stays theirs. Needed unless phone serves as the login ID.
@@ -868,8 +895,9 @@ pub struct MagicLinkSignUpPhoneRequest {
     pub user: ::std::option::Option<SignUpUser>,
 }
 /// Sign-ins of the user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MeAuthHistoryResponse(pub ::std::vec::Vec<ExportedAuthHistory>);
 impl ::std::ops::Deref for MeAuthHistoryResponse {
@@ -891,7 +919,8 @@ for MeAuthHistoryResponse {
     }
 }
 /// One tenant of the signed-in user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MyTenant {
     /// Custom attributes of the tenant, by name.
@@ -908,11 +937,13 @@ pub struct MyTenant {
     /// Name of the tenant.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub name: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// Which of the user's tenants to return. Needs dct or ids.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MyTenantsRequest {
     /// Whether to return the current tenant, the one in the dct claim. Not together with ids.
@@ -928,6 +959,7 @@ pub struct MyTenantsRequest {
 }
 /// Tenants of the signed-in user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MyTenantsResponse {
     /// The tenants asked for that the user belongs to.
@@ -939,7 +971,8 @@ pub struct MyTenantsResponse {
     pub tenants: ::std::vec::Vec<MyTenant>,
 }
 /// Tokens of a session as a try-refresh answers them; an empty object when there was nothing to refresh.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OptionalJwtResponse {
     /// Further claims, by name.
@@ -1033,11 +1066,13 @@ pub struct OptionalJwtResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub trusted_device_jwt: ::std::option::Option<crate::secret::Secret>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// A password hash from another system. Set exactly one member, the one that made the hash.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImport {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1063,6 +1098,7 @@ pub struct PasswordImport {
 }
 /// A hash made by Argon2.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportArgon2 {
     /// The hash, as base64 text.
@@ -1086,6 +1122,7 @@ pub struct PasswordImportArgon2 {
 }
 /// A keyed hash of the kind named bach.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportBach {
     /// The hash.
@@ -1097,6 +1134,7 @@ pub struct PasswordImportBach {
 }
 /// A hash made by Firebase.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportFirebase {
     /// The hash, as base64 text.
@@ -1126,6 +1164,7 @@ pub struct PasswordImportFirebase {
 }
 /// A hash in its usual text form, with its parameters inside.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportHash {
     /// The hash.
@@ -1134,6 +1173,7 @@ pub struct PasswordImportHash {
 }
 /// A hash made by PBKDF2.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportPbkdf2 {
     /// The hash, as base64 text.
@@ -1151,6 +1191,7 @@ pub struct PasswordImportPbkdf2 {
 }
 /// A hash made by phpass.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportPhpass {
     /// The hash.
@@ -1168,6 +1209,7 @@ pub struct PasswordImportPhpass {
 }
 /// A hash made by a function of the SHA family.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PasswordImportSha {
     /// The hash.
@@ -1182,6 +1224,7 @@ pub struct PasswordImportSha {
 }
 /// Where a link was sent to by text message or WhatsApp.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PhoneMagicLinkResponse {
     /// Number with most of it hidden, to be shown to the user and not to be parsed.
@@ -1193,6 +1236,7 @@ pub struct PhoneMagicLinkResponse {
 }
 /// Options of a refresh; an empty object is usual.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RefreshSessionRequest {
     /// Token of another identity system, whose session is migrated.
@@ -1203,7 +1247,8 @@ pub struct RefreshSessionRequest {
     pub external_token: ::std::option::Option<crate::secret::Secret>,
 }
 /// A user as the service returns them. Any field may be missing.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ResponseUser {
     /// Time at which the user's consent expires, in seconds since 1970-01-01 UTC.
@@ -1273,7 +1318,7 @@ pub struct ResponseUser {
     #[serde(
         rename = "OAuth",
         default,
-        skip_serializing_if = ":: std :: collections :: BTreeMap::is_empty",
+        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub oauth: ::std::collections::BTreeMap<::std::string::String, bool>,
@@ -1380,11 +1425,13 @@ pub struct ResponseUser {
     /// Whether the user has a passkey.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub webauthn: ::std::option::Option<bool>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// Tenant to make the current one.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SelectTenantRequest {
     /// ID of one of the user's tenants. Needed.
@@ -1393,6 +1440,7 @@ pub struct SelectTenantRequest {
 }
 /// Profile of a user who signs up.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SignUpUser {
     /// Email address.
@@ -1440,6 +1488,7 @@ pub struct SignUpUser {
 }
 /// What a sign-up should do beyond registering the user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SignupLoginOptions {
     /// Claims to put into the JWT. At most 100 names of up to 60 characters, with values of up to 500 characters.
@@ -1469,7 +1518,7 @@ pub struct SignupLoginOptions {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = ":: std :: collections :: BTreeMap::is_empty",
+        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub template_options: ::std::collections::BTreeMap<
@@ -1482,6 +1531,7 @@ pub struct SignupLoginOptions {
 }
 /// A test user, and the link to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TestUserGenerateMagicLinkRequest {
     /// Method that the link stands for. Known values are email, sms, whatsapp and Embedded. Needed.
@@ -1507,6 +1557,7 @@ pub struct TestUserGenerateMagicLinkRequest {
 }
 /// The link made for a test user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TestUserGenerateMagicLinkResponse {
     /// The link, with its token in the query parameter t. It may be relative when no redirect is set.
@@ -1518,6 +1569,7 @@ pub struct TestUserGenerateMagicLinkResponse {
 }
 /// New email address of a signed-in user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UpdateUserEmailMagicLinkRequest {
     /// Whether the new address also becomes a login ID of the user. Off when absent.
@@ -1569,7 +1621,7 @@ pub struct UpdateUserEmailMagicLinkRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = ":: std :: collections :: BTreeMap::is_empty",
+        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub template_options: ::std::collections::BTreeMap<
@@ -1579,6 +1631,7 @@ pub struct UpdateUserEmailMagicLinkRequest {
 }
 /// New phone number of a signed-in user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UpdateUserPhoneMagicLinkRequest {
     /// Whether the new number also becomes a login ID of the user. Off when absent.
@@ -1630,7 +1683,7 @@ pub struct UpdateUserPhoneMagicLinkRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = ":: std :: collections :: BTreeMap::is_empty",
+        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub template_options: ::std::collections::BTreeMap<
@@ -1640,6 +1693,7 @@ pub struct UpdateUserPhoneMagicLinkRequest {
 }
 /// The user to log out. Needs loginId or userId.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserLogoutRequest {
     /// One of the user's login IDs.
@@ -1659,6 +1713,7 @@ pub struct UserLogoutRequest {
 }
 /// One user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserResponse {
     /// Whether the call created the user.
@@ -1668,7 +1723,8 @@ pub struct UserResponse {
     pub user: ::std::option::Option<ResponseUser>,
 }
 /// One tenant that a user belongs to, with what the user may do there.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserTenant {
     /// Names of the permissions that the user has in the tenant.
@@ -1695,17 +1751,20 @@ pub struct UserTenant {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub tenant_name: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know.
     #[serde(flatten)]
-    pub extra: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub extra: crate::runtime::Extra,
 }
 /// Always the empty object; the session JWT travels in the Authorization header.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ValidateSessionRequest {}
 /// Claims of a session JWT, such as sub, iss, exp and amr, by name. They may be wrapped in a member named parsedJWT.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ValidateSessionResponse(
     pub ::serde_json::Map<::std::string::String, ::serde_json::Value>,
@@ -1732,6 +1791,7 @@ for ValidateSessionResponse {
 }
 /// Token of a magic link or of an embedded link.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VerifyMagicLinkRequest {
     /// Value of the link's query parameter t. Needed. It works once.
@@ -1768,5 +1828,20 @@ pub mod error {
         fn from(value: String) -> Self {
             Self(value.into())
         }
+    }
+}
+impl ::std::fmt::Debug for DeleteAllTestUsersResponse {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        crate::runtime::debug_names("DeleteAllTestUsersResponse", &self.0, f)
+    }
+}
+impl ::std::fmt::Debug for EmptyResponse {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        crate::runtime::debug_names("EmptyResponse", &self.0, f)
+    }
+}
+impl ::std::fmt::Debug for ValidateSessionResponse {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        crate::runtime::debug_names("ValidateSessionResponse", &self.0, f)
     }
 }

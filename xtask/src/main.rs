@@ -1,10 +1,17 @@
 //! The project's chores: `cargo xtask help` lists them.
 
+mod codegen;
+mod deps;
+mod run;
+mod tidy;
+
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use descope_magiclink_codegen::{bindings, project};
+
+/// What a chore ends with: whether all is well, or what kept it from finding out.
+type Outcome = Result<bool, Box<dyn Error>>;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's chores")]
@@ -21,41 +28,26 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Count the crates that a user of the default features builds, against the budget
+    Deps,
+    /// Check the tree for what no other tool checks: leftovers, keys, README against manifest
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
-        Chore::Codegen { check } => codegen(check),
+        Chore::Codegen { check } => codegen::codegen(check),
+        Chore::Deps => deps::deps(),
+        Chore::Tidy => tidy::tidy(),
     };
     match outcome {
-        Ok(code) => code,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&error.to_string());
+            complain(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
-}
-
-fn codegen(check: bool) -> Result<ExitCode, Box<dyn Error>> {
-    let bindings = bindings(&project::spec()?)?;
-    if check {
-        let diff = project::diff(&bindings)?;
-        if diff.is_empty() {
-            say("src/raw is up to date");
-            return Ok(ExitCode::SUCCESS);
-        }
-        say(&diff);
-        complain("src/raw is not what spec/openapi.yaml gives; run `cargo xtask codegen`");
-        return Ok(ExitCode::FAILURE);
-    }
-    let written = project::write(&bindings)?;
-    if written.is_empty() {
-        say("src/raw is up to date");
-    }
-    for path in written {
-        say(&format!("wrote {path}"));
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "a command line's output")]
@@ -65,5 +57,5 @@ fn say(text: &str) {
 
 #[expect(clippy::print_stderr, reason = "a command line's errors")]
 fn complain(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", text.trim_end());
 }

@@ -1,0 +1,587 @@
+//! Each rule for the description stops a document that breaks it, and names the place.
+
+use descope_magiclink_codegen::{Error, bindings, generate, lint, load, prepare, project};
+use serde_json::json;
+
+/// A small description that keeps all rules.
+const GOOD: &str = r##"openapi: 3.0.3
+info: {title: Small, version: "1"}
+paths:
+  /v1/keys/{projectId}:
+    get:
+      operationId: GetKeys
+      summary: Keys
+      description: The public keys.
+      security: []
+      x-evidence: [docs]
+      parameters:
+        - {name: projectId, in: path, required: true, description: The project., schema: {type: string}}
+        - {name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}
+      responses:
+        "200":
+          description: Keys.
+          content:
+            application/json:
+              schema: {$ref: "#/components/schemas/KeySet"}
+  /v1/links:
+    post:
+      operationId: SendLink
+      summary: Send
+      description: Sends a link.
+      security:
+        - project: []
+        - refresh: []
+      x-evidence: [docs]
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema: {$ref: "#/components/schemas/SendLinkRequest"}
+      responses:
+        "200":
+          description: Sent.
+          content:
+            application/json:
+              schema: {$ref: "#/components/schemas/SendLinkResponse"}
+        4XX: {$ref: "#/components/responses/Error"}
+components:
+  securitySchemes:
+    project: {type: http, scheme: bearer}
+    refresh: {type: http, scheme: bearer}
+    session: {type: http, scheme: bearer}
+  responses:
+    Error:
+      description: Failed.
+      content:
+        application/json:
+          schema: {$ref: "#/components/schemas/ErrorResponse"}
+  schemas:
+    KeySet:
+      type: object
+      description: Keys.
+      properties:
+        keys: {type: array, description: The keys., items: {$ref: "#/components/schemas/Key"}}
+    Key:
+      type: object
+      description: One key.
+      additionalProperties: {}
+      properties:
+        kid: {type: string, description: Its name.}
+    SendLinkRequest:
+      type: object
+      description: Where to.
+      properties:
+        loginId: {type: string, description: The user.}
+        ticket: {type: string, format: password, description: A secret.}
+        tickets: {type: array, description: Secrets., items: {type: string, format: password}}
+    SendLinkResponse:
+      type: object
+      description: Sent.
+      properties:
+        masked: {type: string, description: The address.}
+        retries: {type: integer, format: int32, description: How often.}
+    ErrorResponse:
+      type: object
+      description: Failed.
+      properties:
+        errorCode: {type: string, description: The code.}
+"##;
+
+/// A rule, how to break it (this text, replaced by that one), and what the error must say.
+struct Case {
+    rule: &'static str,
+    replace: &'static str,
+    by: &'static str,
+    says: &'static [&'static str],
+}
+
+const fn case(
+    rule: &'static str,
+    replace: &'static str,
+    by: &'static str,
+    says: &'static [&'static str],
+) -> Case {
+    Case {
+        rule,
+        replace,
+        by,
+        says,
+    }
+}
+
+const MASKED: &str = "{type: string, description: The address.}";
+const LOGIN_ID: &str = "{type: string, description: The user.}";
+const SENT: &str = "schema: {$ref: \"#/components/schemas/SendLinkResponse\"}";
+
+const CASES: &[Case] = &[
+    case(
+        "misspelt keyword of an operation",
+        "operationId: SendLink",
+        "operationID: SendLink",
+        &[
+            "line 22: ",
+            "POST /v1/links",
+            "unknown keyword `operationID`; did you mean `operationId`?",
+        ],
+    ),
+    case(
+        "misspelt keyword of a schema",
+        "properties:\n        kid",
+        "propertes:\n        kid",
+        &["schema Key > propertes", "did you mean `properties`?"],
+    ),
+    case(
+        "keyword that nothing resembles",
+        "      description: Keys.\n      properties",
+        "      description: Keys.\n      patternProperties: {}\n      properties",
+        &["schema KeySet", "`patternProperties`"],
+    ),
+    case(
+        "key that stands twice",
+        "info: {title: Small, version: \"1\"}",
+        "info: {title: Small, version: \"1\"}\ninfo: {title: Other, version: \"2\"}",
+        &["duplicate", "line 3"],
+    ),
+    case(
+        "not YAML",
+        "paths:",
+        "paths: [",
+        &["cannot be read", "line"],
+    ),
+    case(
+        "status that is none",
+        "\"200\":\n          description: Sent.",
+        "\"20O\":\n          description: Sent.",
+        &[
+            "SendLink (POST /v1/links) > responses > 20O",
+            "`20O` is no status",
+        ],
+    ),
+    case(
+        "OpenAPI 3.1",
+        "openapi: 3.0.3",
+        "openapi: 3.1.0",
+        &["line 1: openapi: must be 3.0.x"],
+    ),
+    case(
+        "type list of OpenAPI 3.1",
+        MASKED,
+        "{type: [string, \"null\"], description: The address.}",
+        &[
+            "SendLinkResponse > masked > type",
+            "is no type of OpenAPI 3.0",
+        ],
+    ),
+    case(
+        "misspelt type",
+        MASKED,
+        "{type: strng, description: The address.}",
+        &["SendLinkResponse > masked > type", "`strng` is no type"],
+    ),
+    case(
+        "success beside a default answer",
+        "4XX: {$ref: \"#/components/responses/Error\"}",
+        "default: {$ref: \"#/components/responses/Error\"}",
+        &[
+            "SendLink (POST /v1/links) > responses > default",
+            "counts as a success",
+        ],
+    ),
+    case(
+        "two successes",
+        "        4XX:",
+        "        \"202\": {$ref: \"#/components/responses/Error\"}\n        4XX:",
+        &["SendLink", "exactly one success"],
+    ),
+    case(
+        "range of successes",
+        "\"200\":\n          description: Sent.",
+        "2XX:\n          description: Sent.",
+        &["SendLink", "with a fixed status such as 200"],
+    ),
+    case(
+        "no operation id",
+        "      operationId: SendLink\n",
+        "",
+        &[
+            "operation without id (POST /v1/links)",
+            "has no operationId",
+        ],
+    ),
+    case(
+        "operation ids that collide",
+        "operationId: SendLink",
+        "operationId: get_keys",
+        &["`get_keys` and `GetKeys` give methods of the same name"],
+    ),
+    case(
+        "properties that collide",
+        "masked: {type",
+        "masked_: {type: string, description: Same.}\n        masked: {type",
+        &["give fields of the same name"],
+    ),
+    case(
+        "schemas that collide",
+        "    SendLinkResponse:\n",
+        "    send_link_request: {type: object, description: Same.}\n    SendLinkResponse:\n",
+        &["give types of the same name"],
+    ),
+    case(
+        "no summary",
+        "      summary: Send\n",
+        "",
+        &["SendLink", "has no summary"],
+    ),
+    case(
+        "no evidence",
+        "      x-evidence: [docs]\n      requestBody",
+        "      requestBody",
+        &["SendLink", "has no x-evidence"],
+    ),
+    case(
+        "property without description",
+        MASKED,
+        "{type: string}",
+        &["SendLinkResponse > masked", "has no description"],
+    ),
+    case(
+        "code block in a description",
+        "description: Sends a link.",
+        "description: |-\n        Sends a link.\n\n            let x = 1;",
+        &["SendLink", "> description", "has a code block"],
+    ),
+    case(
+        "fenced code in a description",
+        MASKED,
+        "{type: string, description: \"```x```\"}",
+        &[
+            "SendLinkResponse > masked > description",
+            "has a code block",
+        ],
+    ),
+    case(
+        "brackets in a description",
+        "description: Sends a link.",
+        "description: \"Sends [a link].\"",
+        &["square brackets"],
+    ),
+    case(
+        "tag in a description",
+        "description: Sends a link.",
+        "description: Sends <b>a link</b>.",
+        &["has `<`"],
+    ),
+    case(
+        "bare URL in a description, behind a good one",
+        "description: Sends a link.",
+        "description: See <https://a.example> and https://b.example.",
+        &["has a bare URL"],
+    ),
+    case(
+        "no security",
+        "      security: []\n",
+        "",
+        &["GetKeys (GET /v1/keys/{projectId})", "has no `security`"],
+    ),
+    case(
+        "unknown security scheme",
+        "- refresh: []",
+        "- cookie: []",
+        &[
+            "SendLink (POST /v1/links) > security",
+            "no credential is known for scheme `cookie`",
+            "scheme `cookie` is not in components",
+        ],
+    ),
+    case(
+        "two credentials",
+        "- refresh: []",
+        "- refresh: []\n        - session: []",
+        &["a method takes one credential"],
+    ),
+    case(
+        "two schemes at once",
+        "- project: []\n        - refresh: []",
+        "- project: []\n          refresh: []",
+        &["each alternative must name one scheme"],
+    ),
+    case(
+        "header parameter",
+        "{name: certs, in: query",
+        "{name: certs, in: header",
+        &[
+            "GetKeys",
+            "> parameters > 1",
+            "headers come from `security`",
+        ],
+    ),
+    case(
+        "parameters of a path",
+        "  /v1/links:\n",
+        "  /v1/links:\n    parameters: []\n",
+        &["/v1/links", "give them to each operation"],
+    ),
+    case(
+        "path without its parameter",
+        "/v1/keys/{projectId}",
+        "/v1/keys/{projectId}/{kid}",
+        &["GetKeys", "has no parameter for `{kid}`"],
+    ),
+    case(
+        "parameter without its path",
+        "/v1/keys/{projectId}",
+        "/v1/keys/all",
+        &["> parameters > 0", "the path has no `{projectId}`"],
+    ),
+    case(
+        "optional parameter in the path",
+        "in: path, required: true",
+        "in: path, required: false",
+        &["> parameters > 0", "must be `required: true`"],
+    ),
+    case(
+        "secret in the query",
+        "{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}",
+        "{name: token, in: query, description: A token., schema: {type: string}}",
+        &["> parameters > 1", "URLs end up in logs"],
+    ),
+    case(
+        "object in the query",
+        "schema: {type: boolean}",
+        "schema: {type: object}",
+        &["> parameters > 1", "must be a string"],
+    ),
+    case(
+        "optional request body",
+        "      requestBody:\n        required: true",
+        "      requestBody:\n        required: false",
+        &["SendLink", "> requestBody", "must be `required: true`"],
+    ),
+    case(
+        "request that is no JSON",
+        "        required: true\n        content:\n          application/json:",
+        "        required: true\n        content:\n          application/x-www-form-urlencoded:",
+        &["> requestBody", "`application/json` as its only content"],
+    ),
+    case(
+        "answer that is no JSON",
+        "          description: Sent.\n          content:\n            application/json:",
+        "          description: Sent.\n          content:\n            text/plain:",
+        &[
+            "> responses > 200",
+            "`application/json` as its only content",
+        ],
+    ),
+    case(
+        "answer in place",
+        SENT,
+        "schema: {type: object}",
+        &["> responses > 200", "must refer to a component"],
+    ),
+    case(
+        "inline object",
+        MASKED,
+        "{type: object, description: X., properties: {a: {type: string, description: A.}}}",
+        &["SendLinkResponse > masked", "is an inline object"],
+    ),
+    case(
+        "inline object in a list",
+        "items: {$ref: \"#/components/schemas/Key\"}",
+        "items: {type: object, properties: {k: {$ref: \"#/components/schemas/Key\"}}}",
+        &["KeySet > keys > items", "is an inline object"],
+    ),
+    case(
+        "list without items",
+        MASKED,
+        "{type: array, description: X.}",
+        &["SendLinkResponse > masked", "is an array without `items`"],
+    ),
+    case(
+        "member beside a reference",
+        "items: {$ref: \"#/components/schemas/Key\"}",
+        "items: {$ref: \"#/components/schemas/Key\", description: X.}",
+        &["KeySet > keys > items", "members beside `$ref`"],
+    ),
+    case(
+        "reference to nothing",
+        "schema: {$ref: \"#/components/schemas/SendLinkResponse\"}",
+        "schema: {$ref: \"#/components/schemas/SendLinkAnswer\"}",
+        &["`#/components/schemas/SendLinkAnswer` does not exist"],
+    ),
+    case(
+        "reference to another file",
+        "schema: {$ref: \"#/components/schemas/SendLinkResponse\"}",
+        "schema: {$ref: \"other.yaml#/SendLinkResponse\"}",
+        &["`other.yaml#/SendLinkResponse` is in another file"],
+    ),
+    case(
+        "unused component",
+        "    ErrorResponse:\n",
+        "    Unused: {type: object, description: Nothing.}\n    ErrorResponse:\n",
+        &["schema Unused", "is not used"],
+    ),
+    case(
+        "enum in an answer",
+        MASKED,
+        "{type: string, enum: [a], description: The address.}",
+        &[
+            "SendLinkResponse > masked > enum",
+            "makes a new value fail the whole answer",
+        ],
+    ),
+    case(
+        "required in an answer",
+        "      description: Sent.\n      properties",
+        "      description: Sent.\n      required: [masked]\n      properties",
+        &["schema SendLinkResponse", "`required` in a response"],
+    ),
+    case(
+        "closed object in an answer",
+        "      description: Sent.\n      properties",
+        "      description: Sent.\n      additionalProperties: false\n      properties",
+        &[
+            "schema SendLinkResponse",
+            "`additionalProperties: false` in a response",
+        ],
+    ),
+    case(
+        "default",
+        LOGIN_ID,
+        "{type: string, default: x, description: The user.}",
+        &[
+            "SendLinkRequest > loginId > default",
+            "would always be sent",
+        ],
+    ),
+    case(
+        "pattern",
+        LOGIN_ID,
+        "{type: string, pattern: x, description: The user.}",
+        &[
+            "SendLinkRequest > loginId > pattern",
+            "refuse what the service may accept",
+        ],
+    ),
+    case(
+        "length",
+        LOGIN_ID,
+        "{type: string, maxLength: 1, description: The user.}",
+        &["SendLinkRequest > loginId > maxLength"],
+    ),
+    case(
+        "format that pulls in a crate",
+        LOGIN_ID,
+        "{type: string, format: date-time, description: The user.}",
+        &[
+            "SendLinkRequest > loginId > format",
+            "`date-time` is not one of",
+        ],
+    ),
+    case(
+        "secret as plain text",
+        "loginId: {",
+        "resetToken: {type: string, description: X.}\n        loginId: {",
+        &["SendLinkRequest > resetToken", "looks like a secret"],
+    ),
+    case(
+        "secrets as a list of plain text",
+        "loginId: {",
+        "apiKeys: {type: array, description: X., items: {type: string}}\n        loginId: {",
+        &["SendLinkRequest > apiKeys", "looks like a secret"],
+    ),
+    case(
+        "secrets as a map of plain text",
+        "loginId: {",
+        "secrets: {type: object, description: X., additionalProperties: {type: string}}\n        loginId: {",
+        &["SendLinkRequest > secrets", "looks like a secret"],
+    ),
+    case(
+        "secret behind a reference",
+        "How often.}\n    ErrorResponse:\n",
+        "How often.}\n        linkToken: {$ref: \"#/components/schemas/Plain\"}\n    \
+         Plain: {type: string, description: X.}\n    ErrorResponse:\n",
+        &["SendLinkResponse > linkToken", "looks like a secret"],
+    ),
+    case(
+        "keyword beside a secret format",
+        "format: password, description: A secret.}",
+        "format: password, nullable: true, description: A secret.}",
+        &[
+            "SendLinkRequest > ticket",
+            "`nullable` beside a secret format",
+        ],
+    ),
+];
+
+#[test]
+fn the_good_description_passes() -> Result<(), Error> {
+    let bindings = bindings(GOOD)?;
+    assert!(bindings.client.contains("pub async fn send_link"));
+    assert!(bindings.types.contains("Option<crate::secret::Secret>"));
+    Ok(())
+}
+
+#[test]
+fn the_curated_description_passes() -> Result<(), Box<dyn std::error::Error>> {
+    Ok(lint::lint(&load::load(&project::spec()?)?)?)
+}
+
+#[test]
+fn each_rule_stops_what_breaks_it() {
+    for case in CASES {
+        let rule = case.rule;
+        assert!(GOOD.contains(case.replace), "{rule}: nothing to replace");
+        let bad = GOOD.replacen(case.replace, case.by, 1);
+        let Err(error) = bindings(&bad) else {
+            panic!("{rule}: was not found");
+        };
+        let text = error.to_string();
+        for part in case.says {
+            assert!(text.contains(part), "{rule}: no {part:?} in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn all_findings_come_at_once_in_the_order_of_lines() {
+    let bad = GOOD
+        .replace("openapi: 3.0.3", "openapi: 3.1.0")
+        .replace("      summary: Send\n", "");
+    let Err(Error::Lint(findings)) = bindings(&bad) else {
+        panic!("two rules are broken");
+    };
+    let lines: Vec<_> = findings.iter().map(|finding| finding.line).collect();
+    assert_eq!(lines, [Some(1), Some(21)]);
+}
+
+/// The generator panics on two values of an enum that give one name; no rule is about that.
+const PANICS: (&str, &str) = (
+    LOGIN_ID,
+    "{type: string, enum: [a b, a_b], description: The user.}",
+);
+
+#[test]
+fn a_panic_of_the_generator_names_the_operation() {
+    let bad = GOOD.replacen(PANICS.0, PANICS.1, 1);
+    let error = bindings(&bad).err();
+    let Some(Error::Generator { operation, message }) = error else {
+        panic!("the generator was expected to fail: {error:?}");
+    };
+    assert_eq!(operation.as_deref(), Some("SendLink (POST /v1/links)"));
+    assert!(!message.is_empty());
+}
+
+#[test]
+fn a_failure_of_the_generator_is_told_with_its_words() -> Result<(), Error> {
+    let mut source = load::load(GOOD)?;
+    if let Some(operation) = source.value.pointer_mut("/paths/~1v1~1links/post") {
+        operation["responses"]["204"] = json!({ "description": "Nothing." });
+    }
+    let error = generate::generate(&prepare::prepare(&source)?)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    let start = "the generator failed on operation SendLink (POST /v1/links): ";
+    assert!(error.starts_with(start), "{error}");
+    Ok(())
+}
