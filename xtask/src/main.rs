@@ -4,8 +4,10 @@ mod codegen;
 mod deps;
 mod run;
 mod tidy;
+mod upstream;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +30,14 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Compare spec/openapi.yaml with the description that Descope publishes
+    Upstream {
+        /// The published file, downloaded before; YAML or JSON
+        file: PathBuf,
+        /// For whom the report is
+        #[arg(long, value_enum, default_value = "text")]
+        format: upstream::Format,
+    },
     /// Count the crates that a user of the default features builds, against the budget
     Deps,
     /// Check the tree for what no other tool checks: leftovers, keys, README against manifest
@@ -37,6 +47,7 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
         Chore::Codegen { check } => codegen::codegen(check),
+        Chore::Upstream { file, format } => upstream::upstream(&file, format),
         Chore::Deps => deps::deps(),
         Chore::Tidy => tidy::tidy(),
     };
