@@ -34,10 +34,14 @@ const SCHEMES: [(&str, &str); 5] = [
     ("Descope Project ID and Management Key", "management"),
 ];
 
+/// Delivery methods as they stand in paths.
+const DELIVERY: [&str; 3] = ["email", "sms", "whatsapp"];
+
 /// All operations of a description.
 #[derive(Debug, Clone, Default)]
 pub struct Api {
     operations: BTreeMap<Key, Operation>,
+    schemas: BTreeSet<String>,
 }
 
 /// Method in capitals, and path without the names of its parameters.
@@ -265,7 +269,7 @@ pub struct Difference {
     /// The method and path at which the other side has what looks like the same operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved: Option<String>,
-    /// The operation of ours that this one resembles but for its last path segment.
+    /// The operation of ours that this one resembles but for the delivery method in its path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sibling: Option<String>,
     /// What is missing on our side, as lines to put into our description.
@@ -285,20 +289,38 @@ impl Difference {
 }
 
 impl Api {
-    /// Unfolds a description.
+    /// Unfolds a description, without the formats that only choose a Rust type of ours.
     #[must_use]
     pub fn new(document: &Value) -> Self {
+        Self::unfold(document, &OUR_FORMATS)
+    }
+
+    /// Unfolds a description of ours with all formats, as the generator sees it.
+    #[must_use]
+    pub fn exact(document: &Value) -> Self {
+        Self::unfold(document, &[])
+    }
+
+    fn unfold(document: &Value, without: &[&str]) -> Self {
         let mut operations = BTreeMap::new();
         let paths = document.get("paths").and_then(Value::as_object);
         for (path, item) in paths.into_iter().flatten() {
             for method in METHODS {
                 if let Some(operation) = item.get(method) {
-                    let operation = unfold(document, path, method, item, operation);
+                    let operation =
+                        Unfolding { document, without }.operation(path, method, item, operation);
                     operations.insert((operation.method.clone(), nameless(path)), operation);
                 }
             }
         }
-        Self { operations }
+        let schemas = document.pointer("/components/schemas");
+        let schemas = schemas.and_then(Value::as_object);
+        Self {
+            operations,
+            schemas: schemas
+                .map(|schemas| schemas.keys().cloned().collect())
+                .unwrap_or_default(),
+        }
     }
 
     /// The operations, by method and path.
@@ -343,7 +365,7 @@ impl Api {
             }
             let mut difference = operation.difference(Kind::OperationOmitted);
             difference.pointer = "/paths".to_owned();
-            difference.sketch = operation.sketch();
+            difference.sketch = operation.sketch(&self.schemas);
             if moved.is_none() {
                 difference.sibling = self.sibling(operation);
             }
@@ -361,15 +383,16 @@ impl Api {
         found
     }
 
-    /// The operation whose path differs from this one's in the last segment only, and that takes the
-    /// same request.
+    /// The operation whose path differs from this one's in the delivery method only, which comes last,
+    /// and that takes much the same request.
     fn sibling(&self, of: &Operation) -> Option<String> {
         let (parent, _) = of.path.rsplit_once('/')?;
         self.operations
             .values()
             .find(|operation| {
+                let last = operation.path.rsplit_once('/');
                 operation.method == of.method
-                    && operation.path.rsplit_once('/').map(|(parent, _)| parent) == Some(parent)
+                    && last.is_some_and(|(other, last)| other == parent && DELIVERY.contains(&last))
                     && operation.same_part(of, "request")
             })
             .map(|operation| operation.id.clone())
@@ -398,7 +421,7 @@ impl Operation {
     }
 
     /// The operation as our description would write it.
-    fn sketch(&self) -> Vec<String> {
+    fn sketch(&self, known: &BTreeSet<String>) -> Vec<String> {
         let mut lines = vec![
             format!("{}:", self.path),
             format!("  {}:", self.method.to_lowercase()),
@@ -427,8 +450,9 @@ impl Operation {
                 lines.push("    parameters:".to_owned());
             }
             lines.push(format!(
-                "      - {{name: {name}, in: {place}, required: {}, description: \"\", schema: {{type: {node}}}}}",
-                node.required
+                "      - {{name: {name}, in: {place}, required: {}, description: \"\", schema: {}}}",
+                node.required,
+                node.flow()
             ));
         }
         let reference = |lines: &mut Vec<String>, part: &str, indent: &str, name: &str| {
@@ -438,9 +462,12 @@ impl Operation {
             lines.push(format!(
                 "{indent}      $ref: \"#/components/schemas/{name}\""
             ));
-            if let Some(node) = self.parts.get(part) {
+            if let Some(node) = self.parts.get(part).filter(|_| !known.contains(name)) {
                 let members: Vec<&str> = node.properties.keys().map(String::as_str).collect();
-                lines.push(format!("{indent}      # has {}", members.join(", ")));
+                lines.push(format!(
+                    "{indent}      # a component to write, with {}",
+                    members.join(", ")
+                ));
             }
         };
         let mut names = self.schemas.iter();
@@ -607,63 +634,6 @@ impl Operation {
     }
 }
 
-fn unfold(
-    document: &Value,
-    path: &str,
-    method: &str,
-    item: &Value,
-    operation: &Value,
-) -> Operation {
-    let pointer = operation_pointer(path, method);
-    let unfolding = Unfolding { document };
-    let mut parts = BTreeMap::new();
-    let lists = [
-        (format!("/paths/{}", escape(path)), item),
-        (pointer.clone(), operation),
-    ];
-    for (pointer, holder) in lists {
-        let parameters = holder.get("parameters").and_then(Value::as_array);
-        for (index, parameter) in parameters.into_iter().flatten().enumerate() {
-            let (pointer, parameter) =
-                unfolding.follow(format!("{pointer}/parameters/{index}"), parameter);
-            let text = |name| parameter.get(name).and_then(Value::as_str).unwrap_or("");
-            let schema = parameter.get("schema").unwrap_or(&Value::Null);
-            let mut node = unfolding.node(format!("{pointer}/schema"), schema, &mut Vec::new());
-            node.required = is_true(parameter.get("required"));
-            parts.insert(format!("{}.{}", text("in"), text("name")), node);
-        }
-    }
-    let mut schemas = Vec::new();
-    if let Some(body) = operation.get("requestBody") {
-        let (pointer, body) = unfolding.follow(format!("{pointer}/requestBody"), body);
-        if let Some(mut node) = unfolding.body(&pointer, body, &mut schemas) {
-            node.required = is_true(body.get("required"));
-            parts.insert("request".to_owned(), node);
-        }
-    }
-    if let Some(answer) = operation.pointer("/responses/200") {
-        let (pointer, answer) = unfolding.follow(format!("{pointer}/responses/200"), answer);
-        if let Some(node) = unfolding.body(&pointer, answer, &mut schemas) {
-            parts.insert("response".to_owned(), node);
-        }
-    }
-    let security = operation.get("security").or(document.get("security"));
-    let security = security.and_then(Value::as_array).into_iter().flatten();
-    Operation {
-        method: method.to_uppercase(),
-        path: path.to_owned(),
-        id: operation
-            .get("operationId")
-            .and_then(Value::as_str)
-            .unwrap_or("")
-            .to_owned(),
-        deprecated: is_true(operation.get("deprecated")),
-        schemas,
-        security: security.filter_map(requirement).collect(),
-        parts,
-    }
-}
-
 fn is_true(value: Option<&Value>) -> bool {
     value == Some(&Value::Bool(true))
 }
@@ -682,9 +652,68 @@ fn requirement(value: &Value) -> Option<String> {
 
 struct Unfolding<'a> {
     document: &'a Value,
+    /// Formats to leave out.
+    without: &'a [&'a str],
 }
 
 impl<'a> Unfolding<'a> {
+    fn operation(
+        &self,
+        path: &str,
+        method: &str,
+        item: &'a Value,
+        operation: &'a Value,
+    ) -> Operation {
+        let pointer = operation_pointer(path, method);
+        let mut parts = BTreeMap::new();
+        let lists = [
+            (format!("/paths/{}", escape(path)), item),
+            (pointer.clone(), operation),
+        ];
+        for (pointer, holder) in lists {
+            let parameters = holder.get("parameters").and_then(Value::as_array);
+            for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+                let (pointer, parameter) =
+                    self.follow(format!("{pointer}/parameters/{index}"), parameter);
+                let text = |name| parameter.get(name).and_then(Value::as_str).unwrap_or("");
+                const NONE: &Value = &Value::Null;
+                let schema = parameter.get("schema").unwrap_or(NONE);
+                let mut node = self.node(format!("{pointer}/schema"), schema, &mut Vec::new());
+                node.required = is_true(parameter.get("required"));
+                parts.insert(format!("{}.{}", text("in"), text("name")), node);
+            }
+        }
+        let mut schemas = Vec::new();
+        if let Some(body) = operation.get("requestBody") {
+            let (pointer, body) = self.follow(format!("{pointer}/requestBody"), body);
+            if let Some(mut node) = self.body(&pointer, body, &mut schemas) {
+                node.required = is_true(body.get("required"));
+                parts.insert("request".to_owned(), node);
+            }
+        }
+        if let Some(answer) = operation.pointer("/responses/200") {
+            let (pointer, answer) = self.follow(format!("{pointer}/responses/200"), answer);
+            if let Some(node) = self.body(&pointer, answer, &mut schemas) {
+                parts.insert("response".to_owned(), node);
+            }
+        }
+        let security = operation.get("security").or(self.document.get("security"));
+        let security = security.and_then(Value::as_array).into_iter().flatten();
+        Operation {
+            method: method.to_uppercase(),
+            path: path.to_owned(),
+            id: operation
+                .get("operationId")
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned(),
+            deprecated: is_true(operation.get("deprecated")),
+            schemas,
+            security: security.filter_map(requirement).collect(),
+            parts,
+        }
+    }
+
     /// The end of a chain of references, which is short: one that runs in a circle ends as it is.
     fn follow(&self, mut pointer: String, mut value: &'a Value) -> (String, &'a Value) {
         for _ in 0..16 {
@@ -762,7 +791,7 @@ impl<'a> Unfolding<'a> {
             None => {}
         }
         node.format = text("format")
-            .filter(|format| !OUR_FORMATS.contains(format))
+            .filter(|format| !self.without.contains(format))
             .map(str::to_owned);
         node.values = schema
             .get("enum")

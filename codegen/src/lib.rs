@@ -12,6 +12,8 @@ pub mod load;
 pub mod passes;
 pub mod prepare;
 pub mod project;
+pub mod semver;
+pub mod snapshots;
 pub mod upstream;
 
 use std::fmt;

@@ -28,6 +28,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Bindings, Error> {
     Fields.visit_file_mut(&mut file);
     Docs.visit_file_mut(&mut file);
     let mut types = lift_types(&mut file)?;
+    drop_unused_error(&mut types);
     hide_unknown_members(&mut types);
     derive_default(&mut types);
     seal(&mut types);
@@ -271,6 +272,18 @@ fn is_option(node: &Type) -> bool {
     node.to_token_stream()
         .to_string()
         .contains("option :: Option <")
+}
+
+/// The error of conversions goes where no type can fail to convert.
+fn drop_unused_error(types: &mut File) {
+    let is_error = |item: &Item| matches!(item, Item::Mod(module) if module.ident == "error");
+    let is_used = types
+        .items
+        .iter()
+        .any(|item| !is_error(item) && spelt(item).contains("error::ConversionError"));
+    if !is_used {
+        types.items.retain(|item| !is_error(item));
+    }
 }
 
 /// Members that the description does not know may hold anything, secrets among them: they are kept,

@@ -189,6 +189,10 @@ pub fn compare(ours: &Source, theirs: &Value, divergences: &[Divergence]) -> Res
 /// Whether two differences are one change of one schema, met in two operations.
 fn same_change(one: &Difference, other: &Difference) -> bool {
     let name = |d: &Difference| d.location.as_deref().map(|l| last_name(l).to_owned());
+    if one.moved.is_some() {
+        // The two ends of a move.
+        return one.moved == Some(other.at()) && other.moved == Some(one.at());
+    }
     one.pointer.starts_with("/components/")
         && one.pointer == other.pointer
         && one.kind == other.kind
@@ -208,8 +212,20 @@ fn news(ours: &Source, first: Difference, more: &[Difference], ids: &mut BTreeSe
         _ => None,
     };
     let line = ours.line(&first.pointer);
+    let end_of_move = |d: &&Difference| d.moved.is_some() && d.kind == Kind::OperationAdded;
+    let first_of_move = more.iter().find(end_of_move).cloned();
+    let mut more = more.to_vec();
+    let first = match first_of_move {
+        // Both ends say the same; ours is the one to speak of.
+        Some(ours) => {
+            more = vec![first];
+            ours
+        }
+        None => first,
+    };
+    let line = ours.line(&first.pointer).or(line);
     let (what, adopt, release) = words(&first, schema.as_deref());
-    let all: Vec<&Difference> = std::iter::once(&first).chain(more).collect();
+    let all: Vec<&Difference> = std::iter::once(&first).chain(&more).collect();
     let entry = entries(&all, ids);
     let places = all.iter().map(|difference| difference.at()).collect();
     let add = first.sketch.clone();
@@ -305,10 +321,17 @@ fn words(difference: &Difference, schema: Option<&str>) -> (String, String, Rele
             ),
             Release::Major,
         ),
+        Kind::Enum if ours == "any" => (
+            format!("we allow {ours}, published is {theirs}"),
+            format!(
+                "name the values in the description of `{name}` in {holder}; it stays a plain string"
+            ),
+            Release::Patch,
+        ),
         Kind::Enum => (
             format!("we allow {ours}, published is {theirs}"),
-            format!("name the values in the description of `{name}` in {holder}; it stays a plain string"),
-            Release::Patch,
+            format!("change the `enum` of `{name}` in {holder}; a value that goes makes a major release"),
+            Release::Minor,
         ),
         Kind::Required if theirs == "needed" => (
             "optional for us, published as needed".to_owned(),
@@ -333,10 +356,12 @@ fn words(difference: &Difference, schema: Option<&str>) -> (String, String, Rele
 
 /// The entries that cover some differences of one kind, with `*` where paths differ.
 fn entries(differences: &[&Difference], ids: &mut BTreeSet<String>) -> String {
-    let mut patterns: BTreeMap<(String, usize, Option<String>), Vec<Vec<&str>>> = BTreeMap::new();
+    type Place = (Kind, String, usize, Option<String>);
+    let mut patterns: BTreeMap<Place, Vec<Vec<&str>>> = BTreeMap::new();
     for difference in differences {
         let segments: Vec<&str> = difference.path.split('/').collect();
         let key = (
+            difference.kind,
             difference.method.clone(),
             segments.len(),
             difference.location.clone(),
@@ -347,7 +372,7 @@ fn entries(differences: &[&Difference], ids: &mut BTreeSet<String>) -> String {
         return String::new();
     };
     let mut text = String::new();
-    for ((method, _, location), paths) in patterns {
+    for ((kind, method, _, location), paths) in patterns {
         let merged = paths.iter().skip(1).fold(
             paths.first().cloned().unwrap_or_default(),
             |merged, path| {
@@ -364,8 +389,7 @@ fn entries(differences: &[&Difference], ids: &mut BTreeSet<String>) -> String {
             .unwrap_or_default();
         let _ = write!(
             text,
-            "  - id: {id}\n    at: {method} {path}{location}\n    kind: {}\n    reason: \"\"\n    evidence: \"\"\n",
-            first.kind
+            "  - id: {id}\n    at: {method} {path}{location}\n    kind: {kind}\n    reason: \"\"\n    evidence: \"\"\n"
         );
     }
     text
@@ -463,6 +487,23 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
+        // First, so that what is to be done stands at the end, above the prompt.
+        if !self.known.is_empty() {
+            let _ = writeln!(out, "Known divergences");
+            for known in &self.known {
+                let Known { divergence, places } = known;
+                let _ = writeln!(
+                    out,
+                    "  {} ({}, {} place{})\n    {}",
+                    divergence.id,
+                    divergence.kind,
+                    places.len(),
+                    if places.len() == 1 { "" } else { "s" },
+                    divergence.reason
+                );
+            }
+            out.push('\n');
+        }
         for (title, list) in self.by_operation() {
             let _ = writeln!(out, "{title}");
             for news in list {
@@ -483,22 +524,6 @@ impl Report {
                     .map(|line| format!(", line {line}"))
                     .unwrap_or_default(),
             );
-        }
-        if !self.known.is_empty() {
-            let _ = writeln!(out, "Known divergences");
-            for known in &self.known {
-                let Known { divergence, places } = known;
-                let _ = writeln!(
-                    out,
-                    "  {} ({}, {} place{})\n    {}",
-                    divergence.id,
-                    divergence.kind,
-                    places.len(),
-                    if places.len() == 1 { "" } else { "s" },
-                    divergence.reason
-                );
-            }
-            out.push('\n');
         }
         for note in &self.notes {
             let _ = writeln!(out, "note: {note}");
@@ -566,7 +591,9 @@ impl Report {
 fn text_of(news: &News, out: &mut String) {
     let place = news.difference.location.as_deref().unwrap_or("operation");
     let _ = writeln!(out, "  {place}: {}", news.what);
-    if let [_, more @ ..] = news.places.as_slice() {
+    if let [_, more @ ..] = news.places.as_slice()
+        && news.difference.moved.is_none()
+    {
         for place in more {
             let _ = writeln!(out, "    the same at {place}");
         }
@@ -612,7 +639,7 @@ fn markdown_of(news: &News, out: &mut String) {
         }
         let _ = writeln!(out, "    ```");
     }
-    if news.places.len() > 1 {
+    if news.places.len() > 1 && news.difference.moved.is_none() {
         let _ = writeln!(
             out,
             "  - The same at {} more places.",
