@@ -12,6 +12,8 @@ pub mod magic_link;
 pub mod raw;
 mod retry;
 mod runtime;
+#[cfg(feature = "schemars")]
+mod schema;
 mod secret;
 mod user;
 

@@ -145,7 +145,6 @@ macro_rules! sign_in_options {
 /// (feature `schemars` describes it there).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[must_use]
 pub struct SignUpUser(types::SignUpUser);
 
