@@ -83,10 +83,13 @@ fn leftovers(path: &str, text: &str, findings: &mut Vec<String>) {
     }
 }
 
-/// A PEM header, or the private exponent of a JWK.
+/// A PEM header with its key after it, not the bare marker that a reader looks for; or the private exponent of a JWK.
 fn holds_private_key(line: &str) -> bool {
     let pem = concat!("PRIVATE", " KEY-----");
-    if line.contains("-----BEGIN") && line.contains(pem) {
+    let followed_by_key = |rest: &str| rest.trim_end().is_empty() || rest.starts_with("\\n");
+    if let (true, Some((_, rest))) = (line.contains("-----BEGIN"), line.split_once(pem))
+        && followed_by_key(rest)
+    {
         return true;
     }
     let compact: String = line.split_whitespace().collect();
