@@ -9,12 +9,15 @@ mod delivery;
 mod error;
 mod hooks;
 pub mod magic_link;
+#[cfg(feature = "management")]
+pub mod management;
 pub mod raw;
 mod retry;
 mod runtime;
 #[cfg(feature = "schemars")]
 mod schema;
 mod secret;
+pub mod session;
 mod user;
 
 pub use authentication::{Authentication, CookieFacts};

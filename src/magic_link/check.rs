@@ -4,14 +4,14 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-pub(super) fn login_id(text: &str) -> Result<()> {
+pub(crate) fn login_id(text: &str) -> Result<()> {
     if text.trim().is_empty() {
         return Err(Error::argument("login_id", "must not be empty"));
     }
     Ok(())
 }
 
-pub(super) fn email(name: &'static str, text: &str) -> Result<()> {
+pub(crate) fn email(name: &'static str, text: &str) -> Result<()> {
     let valid = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@')
     });
@@ -24,7 +24,7 @@ pub(super) fn email(name: &'static str, text: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn phone(name: &'static str, text: &str) -> Result<()> {
+pub(crate) fn phone(name: &'static str, text: &str) -> Result<()> {
     let valid = text
         .strip_prefix('+')
         .is_some_and(|rest| rest.contains(|c: char| c.is_ascii_digit()));
@@ -37,7 +37,7 @@ pub(super) fn phone(name: &'static str, text: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn redirect_url(text: Option<&str>) -> Result<()> {
+pub(crate) fn redirect_url(text: Option<&str>) -> Result<()> {
     match text.map(Url::parse) {
         None | Some(Ok(_)) => Ok(()),
         Some(Err(_)) => Err(Error::argument(

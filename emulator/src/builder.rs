@@ -1,0 +1,308 @@
+//! Settings and seed of an emulator.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::StartError;
+use crate::journal::RecordedRequest;
+use crate::outbox::Message;
+use crate::server::Emulator;
+use crate::settings::{
+    AccessKey, CustomClaimsAt, Limits, RateLimit, RepeatedSignUp, SameSite, Settings, Template,
+    Tenant, TokenDelivery, User,
+};
+
+/// What an emulator should be like. Every setting has a default.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use descope_magiclink_emulator::{Emulator, Tenant, User};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let emulator = Emulator::builder()
+///     .role("admin", ["invoice:read", "invoice:write"])
+///     .tenant(Tenant::new("acme").name("Acme Inc."))
+///     .user(User::new("joe@example.com").role("admin").tenant("acme", ["admin"]))
+///     .session_lifetime(Duration::from_secs(60))
+///     .start()
+///     .await?;
+/// # drop(emulator);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct EmulatorBuilder {
+    settings: Settings,
+    address: SocketAddr,
+}
+
+impl EmulatorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: Settings::new(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
+    }
+
+    /// Where to listen. A free port of 127.0.0.1 unless set.
+    ///
+    /// Anyone who reaches the address can sign in as anyone: keep it on the loopback interface unless the network is
+    /// a test's own.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// The project id, letters and digits. A random one unless set.
+    pub fn project_id(mut self, project_id: impl Into<String>) -> Self {
+        self.settings.project_id = project_id.into();
+        self
+    }
+
+    /// The management key. A random one unless set.
+    pub fn management_key(mut self, key: impl Into<String>) -> Self {
+        self.settings.management_key = key.into();
+        self
+    }
+
+    /// Closes the project's API: every authentication call must then end its bearer with this key.
+    pub fn auth_management_key(mut self, key: impl Into<String>) -> Self {
+        self.settings.auth_management_key = Some(key.into());
+        self
+    }
+
+    /// The `iss` of tokens, such as `https://api.descope.com/PROJECT`. The bare project id unless set.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.settings.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The first signing key, as a PKCS#8 document of an RSA key of 2048 bits or more.
+    ///
+    /// Without it a key is made at run time, once per process, while the emulator already runs.
+    pub fn signing_key_pkcs8(mut self, document: impl Into<Vec<u8>>) -> Self {
+        self.settings.signing_key = Some(document.into());
+        self
+    }
+
+    /// The redirect URL of requests that have none. `http://localhost:3000/verify` unless set.
+    pub fn default_redirect(mut self, url: impl Into<String>) -> Self {
+        self.settings.default_redirect = url.into();
+        self
+    }
+
+    /// The hosts that a redirect URL may have; `*.example.com` stands for every host below `example.com`.
+    ///
+    /// Every host is allowed unless set.
+    pub fn approved_redirects(
+        mut self,
+        hosts: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.settings.approved_redirects = Some(hosts.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// How long a link can be verified. 3 minutes unless set.
+    pub fn link_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.link_lifetime = lifetime;
+        self
+    }
+
+    /// How long a session token is valid. 10 minutes unless set.
+    pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.session_lifetime = lifetime;
+        self
+    }
+
+    /// How long a refresh token is valid. 4 weeks unless set.
+    pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.refresh_lifetime = lifetime;
+        self
+    }
+
+    /// How long a session stays stepped up. 10 minutes unless set.
+    pub fn step_up_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.step_up_lifetime = lifetime;
+        self
+    }
+
+    /// How long the session token of an access key is valid. 10 minutes unless set.
+    pub fn access_key_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.access_key_lifetime = lifetime;
+        self
+    }
+
+    /// Whether each refresh gives a new refresh token and makes the old one invalid. Off unless set.
+    pub fn rotate_refresh_tokens(mut self, on: bool) -> Self {
+        self.settings.rotate_refresh = on;
+        self
+    }
+
+    /// Whether a refresh without rotation answers with the refresh token again. Off unless set.
+    pub fn echo_refresh_token(mut self, on: bool) -> Self {
+        self.settings.echo_refresh = on;
+        self
+    }
+
+    /// Whether tokens come in the body or in cookies. In the body unless set.
+    pub fn token_delivery(mut self, delivery: TokenDelivery) -> Self {
+        self.settings.delivery = delivery;
+        self
+    }
+
+    /// Names of the session and the refresh cookie, which are also the `drn` of the tokens. `DS` and `DSR` unless set.
+    pub fn cookie_names(mut self, session: impl Into<String>, refresh: impl Into<String>) -> Self {
+        self.settings.session_cookie = session.into();
+        self.settings.refresh_cookie = refresh.into();
+        self
+    }
+
+    /// The domain of cookies. None unless set.
+    pub fn cookie_domain(mut self, domain: impl Into<String>) -> Self {
+        self.settings.cookie_domain = Some(domain.into());
+        self
+    }
+
+    /// The `SameSite` attribute of cookies. Strict unless set.
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.settings.same_site = same_site;
+        self
+    }
+
+    /// Where custom claims of login options land. Under `nsec` unless set.
+    pub fn custom_claims_at(mut self, place: CustomClaimsAt) -> Self {
+        self.settings.custom_claims_at = place;
+        self
+    }
+
+    /// What a second sign-up does while the first was never verified. Refused unless set.
+    pub fn repeated_sign_up(mut self, rule: RepeatedSignUp) -> Self {
+        self.settings.repeated_sign_up = rule;
+        self
+    }
+
+    /// The status of "user exists" and of an update conflict. 400 unless set; 409 is the other one seen.
+    pub fn conflict_status(mut self, status: u16) -> Self {
+        self.settings.conflict_status = status;
+        self
+    }
+
+    /// Whether `POST /v1/auth/magiclink/update/phone`, without a delivery method, answers like the text message one.
+    ///
+    /// The Python and Ruby SDKs call it; no API description has it. Off unless set.
+    pub fn short_update_phone(mut self, on: bool) -> Self {
+        self.settings.short_update_phone = on;
+        self
+    }
+
+    /// Whether requests are checked against the API description: a known member of a wrong type is refused with
+    /// `E011003`, unknown members pass. On unless set.
+    #[cfg(feature = "schema")]
+    pub fn check_requests(mut self, on: bool) -> Self {
+        self.settings.check_requests = on;
+        self
+    }
+
+    /// Calls this with each request when it is answered, for a log of one's own.
+    ///
+    /// ```
+    /// # use descope_magiclink_emulator::Emulator;
+    /// let builder = Emulator::builder().on_request(|request| eprintln!("{} {}", request.method(), request.path()));
+    /// # let _ = builder;
+    /// ```
+    pub fn on_request(mut self, tell: impl Fn(&RecordedRequest) + Send + Sync + 'static) -> Self {
+        self.settings.on_request = Some(Arc::new(tell));
+        self
+    }
+
+    /// Calls this with each message when it is sent.
+    pub fn on_message(mut self, tell: impl Fn(&Message) + Send + Sync + 'static) -> Self {
+        self.settings.on_message = Some(Arc::new(tell));
+        self
+    }
+
+    /// Whether the inbox and the control endpoints answer below `/_emulator/`. Off unless set; the program turns it on.
+    #[cfg(feature = "program")]
+    pub fn control(mut self, on: bool) -> Self {
+        self.settings.control = on;
+        self
+    }
+
+    /// Host names by which the inbox and the control endpoints may be called, besides `localhost` and IP addresses.
+    ///
+    /// Any other name is refused, so that no web page can reach them by pointing its own name at this machine.
+    #[cfg(feature = "program")]
+    pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.allowed_hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a limit of requests. There is none unless set.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.settings.rate_limits.push(limit);
+        self
+    }
+
+    /// Changes how much is kept.
+    ///
+    /// ```
+    /// # use descope_magiclink_emulator::Emulator;
+    /// let builder = Emulator::builder().limits(|limits| limits.messages = 100);
+    /// # let _ = builder;
+    /// ```
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.settings.limits);
+        self
+    }
+
+    /// Adds a role with its permissions.
+    pub fn role(
+        mut self,
+        name: impl Into<String>,
+        permissions: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.settings.roles.insert(
+            name.into(),
+            permissions.into_iter().map(Into::into).collect(),
+        );
+        self
+    }
+
+    /// Adds a tenant. Tenants that users name exist without this, with their id as the name.
+    pub fn tenant(mut self, tenant: Tenant) -> Self {
+        self.settings.tenants.insert(tenant.id.clone(), tenant);
+        self
+    }
+
+    /// Adds a message template. As soon as there is one, requests that name any other are refused.
+    pub fn template(mut self, template: Template) -> Self {
+        self.settings
+            .templates
+            .insert(template.id.clone(), template);
+        self
+    }
+
+    /// Adds a user.
+    pub fn user(mut self, user: User) -> Self {
+        self.settings.users.push(user);
+        self
+    }
+
+    /// Adds an access key.
+    pub fn access_key(mut self, key: AccessKey) -> Self {
+        self.settings.access_keys.push(key);
+        self
+    }
+
+    /// Starts the emulator.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when a setting makes no sense, the address is taken, or no signing key can be had.
+    pub async fn start(mut self) -> Result<Emulator, StartError> {
+        self.settings.finish()?;
+        Emulator::run(self.settings, self.address).await
+    }
+}

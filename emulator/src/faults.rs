@@ -1,0 +1,393 @@
+//! Failures on demand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::ApiError;
+use crate::handles::ControlError;
+use crate::routes::{Operation, by_id};
+use crate::server::Shared;
+
+/// Which requests a fault hits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Selector {
+    All,
+    Operation(String),
+    Path(String),
+}
+
+/// What happens to a request that is hit.
+#[derive(Clone, PartialEq)]
+pub(crate) enum Effect {
+    Answer {
+        status: u16,
+        body: Vec<u8>,
+        headers: Vec<(String, String)>,
+    },
+    Delay(Duration),
+    BlackHole,
+    CutBody(usize),
+    Reset,
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_string())
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { status, .. } => write!(f, "answer {status}"),
+            Self::Delay(span) => write!(f, "delay {span:?}"),
+            Self::BlackHole => f.write_str("black hole"),
+            Self::CutBody(bytes) => write!(f, "body cut after {bytes} bytes"),
+            Self::Reset => f.write_str("connection reset"),
+        }
+    }
+}
+
+/// Where a fault goes; its methods say what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a target becomes a fault by saying what happens"]
+pub struct FaultTarget {
+    selector: Selector,
+}
+
+impl FaultTarget {
+    fn fault(self, effect: Effect) -> Fault {
+        Fault {
+            selector: self.selector,
+            effect,
+            times: None,
+            after_handling: false,
+        }
+    }
+
+    /// Answers with this status and an empty body; see [`Fault::json`] and [`Fault::text`] for another body.
+    pub fn answer(self, status: u16) -> Fault {
+        self.fault(Effect::Answer {
+            status,
+            body: Vec::new(),
+            headers: Vec::new(),
+        })
+    }
+
+    /// Answers 429 with `E130429`, and with `Retry-After` in whole seconds when given.
+    pub fn rate_limited(self, retry_after: Option<Duration>) -> Fault {
+        let seconds = retry_after.map(|span| span.as_secs());
+        let body = ApiError::rate_limited(seconds.unwrap_or(0)).body();
+        let fault = self.answer(429).json(&body);
+        match seconds {
+            Some(seconds) => fault.header("Retry-After", seconds.to_string()),
+            None => fault,
+        }
+    }
+
+    /// Waits in real time, then goes on as usual.
+    pub fn delay(self, by: Duration) -> Fault {
+        self.fault(Effect::Delay(by))
+    }
+
+    /// Reads the request and never answers, until the client gives up or the fault is removed.
+    pub fn black_hole(self) -> Fault {
+        self.fault(Effect::BlackHole)
+    }
+
+    /// Sends the real answer but closes the connection after this many bytes of its body.
+    pub fn cut_body(self, after_bytes: usize) -> Fault {
+        self.fault(Effect::CutBody(after_bytes))
+    }
+
+    /// Resets the connection instead of answering.
+    pub fn reset(self) -> Fault {
+        self.fault(Effect::Reset)
+    }
+}
+
+/// A failure to be put into an emulator with [`Faults::add`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use descope_magiclink_emulator::{Emulator, Fault};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let emulator = Emulator::start().await?;
+/// let faults = emulator.faults();
+/// faults.add(Fault::on("VerifyMagicLink").answer(503).text("<html>busy</html>").times(2))?;
+/// faults.add(Fault::on("GetKeysV2").delay(Duration::from_millis(200)))?;
+/// faults.add(Fault::on("SignInMagicLinkEmail").rate_limited(Some(Duration::from_secs(30))))?;
+/// faults.add(Fault::on("RefreshSession").reset().after_handling())?;
+/// faults.add(Fault::path("/v1/mgmt/").black_hole())?;
+/// faults.add(Fault::everywhere().cut_body(10))?;
+/// assert_eq!(faults.count(), 6);
+/// faults.clear();
+/// assert!(faults.add(Fault::on("NoSuchOperation").reset()).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a fault does nothing until it is added"]
+pub struct Fault {
+    selector: Selector,
+    pub(crate) effect: Effect,
+    times: Option<u32>,
+    pub(crate) after_handling: bool,
+}
+
+impl Fault {
+    /// On one operation, by its operation id, such as `VerifyMagicLink`.
+    pub fn on(operation_id: impl Into<String>) -> FaultTarget {
+        FaultTarget {
+            selector: Selector::Operation(operation_id.into()),
+        }
+    }
+
+    /// On every path that begins like this.
+    pub fn path(prefix: impl Into<String>) -> FaultTarget {
+        FaultTarget {
+            selector: Selector::Path(prefix.into()),
+        }
+    }
+
+    /// On every request.
+    pub fn everywhere() -> FaultTarget {
+        FaultTarget {
+            selector: Selector::All,
+        }
+    }
+
+    /// How many requests it hits. All, unless set.
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// The operation takes effect first; only its answer is lost or replaced.
+    pub fn after_handling(mut self) -> Self {
+        self.after_handling = true;
+        self
+    }
+
+    /// The body of [`FaultTarget::answer`], as JSON. No effect on other faults.
+    pub fn json(self, value: &Value) -> Self {
+        self.body("application/json", value.to_string())
+    }
+
+    /// The body of [`FaultTarget::answer`], as it is. No effect on other faults.
+    pub fn text(self, text: impl Into<String>) -> Self {
+        self.body("text/html; charset=utf-8", text.into())
+    }
+
+    fn body(mut self, kind: &str, text: String) -> Self {
+        if let Effect::Answer { body, headers, .. } = &mut self.effect {
+            *body = text.into_bytes();
+            headers.retain(|(name, _)| name != "Content-Type");
+            headers.push(("Content-Type".to_owned(), kind.to_owned()));
+        }
+        self
+    }
+
+    /// A header of [`FaultTarget::answer`]. No effect on other faults.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Effect::Answer { headers, .. } = &mut self.effect {
+            headers.push((name.into(), value.into()));
+        }
+        self
+    }
+
+    fn problem(&self) -> Option<String> {
+        if let Selector::Operation(id) = &self.selector
+            && by_id(id).is_none()
+        {
+            return Some(format!(
+                "{id:?} is no operation id; SUPPORTED.md lists them"
+            ));
+        }
+        if let Effect::Answer {
+            status, headers, ..
+        } = &self.effect
+        {
+            if !(200..600).contains(status) {
+                return Some(format!(
+                    "{status} is no status of an answer; it must be 200 to 599"
+                ));
+            }
+            for (name, value) in headers {
+                if axum::http::HeaderName::try_from(name).is_err()
+                    || axum::http::HeaderValue::try_from(value).is_err()
+                {
+                    return Some(format!("{name:?} is no header that can be sent"));
+                }
+            }
+        }
+        None
+    }
+
+    fn hits(&self, operation: Option<&Operation>, path: &str) -> bool {
+        match &self.selector {
+            Selector::All => true,
+            Selector::Operation(id) => operation.is_some_and(|operation| operation.id == *id),
+            Selector::Path(prefix) => path.starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// Names a fault that was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FaultId(pub(crate) u64);
+
+#[derive(Debug, Clone)]
+struct Active {
+    id: FaultId,
+    fault: Fault,
+    hits: u32,
+}
+
+impl Active {
+    fn left(&self) -> bool {
+        self.fault.times.is_none_or(|times| self.hits < times)
+    }
+}
+
+/// The faults of one emulator.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FaultList {
+    active: Vec<Active>,
+    last_id: u64,
+}
+
+/// What was drawn for one request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Drawn {
+    pub(crate) delay: Duration,
+    pub(crate) fault: Option<(FaultId, Fault)>,
+}
+
+impl FaultList {
+    /// Delays add up; of the others the oldest that has hits left is taken.
+    pub(crate) fn draw(&mut self, operation: Option<&Operation>, path: &str) -> Drawn {
+        let mut drawn = Drawn::default();
+        for active in &mut self.active {
+            if !active.left() || !active.fault.hits(operation, path) {
+                continue;
+            }
+            if let Effect::Delay(by) = active.fault.effect {
+                active.hits = active.hits.saturating_add(1);
+                drawn.delay = drawn.delay.saturating_add(by);
+            } else if drawn.fault.is_none() {
+                active.hits = active.hits.saturating_add(1);
+                drawn.fault = Some((active.id, active.fault.clone()));
+            }
+        }
+        drawn
+    }
+
+    /// The faults as the control endpoints list them.
+    #[cfg(feature = "program")]
+    pub(crate) fn described(&self) -> Vec<Value> {
+        let one = |active: &Active| {
+            let fault = &active.fault;
+            let (operation, path) = match &fault.selector {
+                Selector::All => (None, None),
+                Selector::Operation(id) => (Some(id), None),
+                Selector::Path(prefix) => (None, Some(prefix)),
+            };
+            serde_json::json!({
+                "id": active.id.0,
+                "operation": operation,
+                "path": path,
+                "effect": fault.effect.to_string(),
+                "afterHandling": fault.after_handling,
+                "times": fault.times,
+                "hits": active.hits,
+            })
+        };
+        self.active.iter().map(one).collect()
+    }
+
+    pub(crate) fn has(&self, id: FaultId) -> bool {
+        self.active.iter().any(|active| active.id == id)
+    }
+}
+
+/// The faults of one emulator.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    shared: Arc<Shared>,
+}
+
+impl Faults {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Adds a fault.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`] when the operation id is unknown, or a status or header cannot be sent.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a fault is made for the call; a reference reads worse"
+    )]
+    pub fn add(&self, fault: Fault) -> Result<FaultId, ControlError> {
+        if let Some(problem) = fault.problem() {
+            return Err(ControlError(problem));
+        }
+        let mut world = self.shared.world();
+        let list = &mut world.faults;
+        list.last_id += 1;
+        let id = FaultId(list.last_id);
+        list.active.push(Active {
+            id,
+            fault: fault.clone(),
+            hits: 0,
+        });
+        Ok(id)
+    }
+
+    /// How many requests a fault has hit. 0 when it was removed.
+    #[must_use]
+    pub fn hits(&self, id: FaultId) -> u32 {
+        self.shared
+            .world()
+            .faults
+            .active
+            .iter()
+            .find(|active| active.id == id)
+            .map_or(0, |active| active.hits)
+    }
+
+    /// How many faults can still hit.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.shared
+            .world()
+            .faults
+            .active
+            .iter()
+            .filter(|active| active.left())
+            .count()
+    }
+
+    /// Removes a fault; requests that hang in it are reset.
+    pub fn remove(&self, id: FaultId) {
+        self.shared
+            .world()
+            .faults
+            .active
+            .retain(|active| active.id != id);
+        self.shared.changed();
+    }
+
+    /// Removes all faults; requests that hang in one are reset.
+    pub fn clear(&self) {
+        self.shared.world().faults.active.clear();
+        self.shared.changed();
+    }
+}

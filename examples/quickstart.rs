@@ -1,0 +1,248 @@
+//! Sign-up, sign-in, change of address, refresh and logout, told line by line.
+//!
+//! `cargo run --example quickstart` runs it against an emulator in this process.
+//! `cargo run --example quickstart -- --live` runs it against a real project, through a test user.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it tells its story"
+)]
+
+use std::process::ExitCode;
+
+use descope_magiclink::management::{Management, TestUser};
+use descope_magiclink::{
+    Authentication, Client, DeliveryMethod, Error, MagicLink, MagicLinkToken, PhoneDelivery,
+    SignUpUser,
+};
+use descope_magiclink_emulator::Emulator;
+
+const EMAIL: &str = "joe@example.com";
+const PHONE: &str = "+15555555555";
+const NEW_EMAIL: &str = "joe@new.example.com";
+const NEW_PHONE: &str = "+12223334455";
+const LANDING_PAGE: &str = "https://app.example.com/verify";
+
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let live = std::env::args().any(|argument| argument == "--live");
+    let outcome = if live {
+        run_live().await
+    } else {
+        run_on_emulator().await
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nThe quickstart stopped: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_on_emulator() -> Outcome {
+    let emulator = Emulator::start().await?;
+    let client = Client::builder(emulator.project_id())
+        .base_url(emulator.base_url())
+        .build()?;
+    println!(
+        "An emulator of the API runs on {} until this program ends.\n",
+        client.base_url()
+    );
+    story(&client, &Mailbox::Outbox(&emulator)).await
+}
+
+async fn run_live() -> Outcome {
+    let key = std::env::var("DESCOPE_MANAGEMENT_KEY")
+        .ok()
+        .filter(|key| !key.is_empty());
+    let (client, key) = match (Client::from_env(), key) {
+        (Ok(client), Some(key)) => (client, key),
+        (Err(error), _) => return Err(error.into()),
+        (Ok(_), None) => {
+            return Err(
+                "there is no management key; create one in the console under Company, \
+                        and set DESCOPE_MANAGEMENT_KEY"
+                    .into(),
+            );
+        }
+    };
+    println!(
+        "Project {} at {}, with a test user.\n",
+        client.project_id(),
+        client.base_url()
+    );
+    let management = client.management(key);
+    let outcome = story(&client, &Mailbox::TestUser(&management)).await;
+    match management.delete_user(EMAIL).await {
+        Ok(()) => println!("The test user is deleted."),
+        Err(error) => println!("The test user could not be deleted: {error}"),
+    }
+    outcome
+}
+
+async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
+    let magic_link = client.magic_link();
+
+    step("Sign up by email");
+    mailbox.sign_up(&magic_link).await?;
+    let used = mailbox
+        .token(&magic_link, DeliveryMethod::Email, EMAIL)
+        .await?;
+    let auth = magic_link.verify(&used).await?;
+    show(&auth);
+
+    step("Sign in by SMS, then by WhatsApp");
+    for method in [DeliveryMethod::Sms, DeliveryMethod::WhatsApp] {
+        mailbox.sign_in(&magic_link, method).await?;
+        let token = mailbox.token(&magic_link, method, PHONE).await?;
+        show(&magic_link.verify(&token).await?);
+    }
+
+    step("Change the email address, and the phone number");
+    let sent = magic_link
+        .update_email(&auth.refresh_token, EMAIL, NEW_EMAIL)
+        .redirect_url(LANDING_PAGE)
+        .send()
+        .await?;
+    println!(
+        "  A link went to {}; the address changes when it is opened.",
+        sent.masked_address()
+    );
+    let mut login_id = EMAIL;
+    if let Some(token) = mailbox.newest(NEW_EMAIL).await? {
+        show(&magic_link.verify(&token).await?);
+        // The old address was the login id, so that it changed too.
+        login_id = NEW_EMAIL;
+    }
+    let sent = magic_link
+        .update_phone(&auth.refresh_token, PhoneDelivery::Sms, login_id, NEW_PHONE)
+        .redirect_url(LANDING_PAGE)
+        .send()
+        .await?;
+    println!("  A link went to {}.", sent.masked_address());
+    if let Some(token) = mailbox.newest(NEW_PHONE).await? {
+        show(&magic_link.verify(&token).await?);
+    }
+
+    step("Two calls that must fail");
+    explain(
+        "opening the first link again",
+        magic_link.verify(&used).await,
+    );
+    explain(
+        "signing in as nobody",
+        magic_link
+            .sign_in(DeliveryMethod::Email, "nobody@example.com")
+            .send()
+            .await,
+    );
+    Ok(())
+}
+
+/// Where the links arrive: the emulator's outbox, or, on a real project, a test user's.
+enum Mailbox<'a> {
+    Outbox(&'a Emulator),
+    TestUser(&'a Management),
+}
+
+impl Mailbox<'_> {
+    async fn sign_up(&self, magic_link: &MagicLink) -> Outcome {
+        let user = SignUpUser::new().name("Joe Person").phone(PHONE);
+        match self {
+            Self::Outbox(_) => {
+                let sent = magic_link
+                    .sign_up(DeliveryMethod::Email, EMAIL)
+                    .user(user)
+                    .redirect_url(LANDING_PAGE)
+                    .template_option("greeting", "Hi Joe")
+                    .send()
+                    .await?;
+                println!("  A link went to {}.", sent.masked_address());
+            }
+            // Nobody reads a real mailbox here, so that the user is created instead.
+            Self::TestUser(management) => {
+                let user = TestUser::new(EMAIL)
+                    .name("Joe Person")
+                    .email(EMAIL)
+                    .phone(PHONE);
+                let user = management.create_test_user(user.login_id(PHONE)).await?;
+                println!("  Created the test user {}.", user.id());
+            }
+        }
+        Ok(())
+    }
+
+    async fn sign_in(&self, magic_link: &MagicLink, method: DeliveryMethod) -> Outcome {
+        if let Self::Outbox(_) = self {
+            let sent = magic_link
+                .sign_in(method, EMAIL)
+                .redirect_url(LANDING_PAGE)
+                .send()
+                .await?;
+            println!("  A link went to {} by {method}.", sent.masked_address());
+        }
+        Ok(())
+    }
+
+    /// The token of the link that went to `address`.
+    async fn token(
+        &self,
+        _: &MagicLink,
+        method: DeliveryMethod,
+        address: &str,
+    ) -> Outcome<MagicLinkToken> {
+        match self {
+            Self::Outbox(_) => self
+                .newest(address)
+                .await?
+                .ok_or_else(|| "no message arrived".into()),
+            Self::TestUser(management) => {
+                let link = management
+                    .test_magic_link(method, EMAIL)
+                    .redirect_url(LANDING_PAGE)
+                    .generate()
+                    .await?;
+                println!("  Generated a link as it would be sent by {method}.");
+                Ok(link.token()?)
+            }
+        }
+    }
+
+    /// The token of the newest message to `address`; none on a real project, where it was delivered.
+    async fn newest(&self, address: &str) -> Outcome<Option<MagicLinkToken>> {
+        let Self::Outbox(emulator) = self else {
+            return Ok(None);
+        };
+        let message = emulator.outbox().next_for(address).await?;
+        Ok(Some(MagicLinkToken::from_url(message.link())?))
+    }
+}
+
+fn step(title: &str) {
+    println!("{title}");
+}
+
+fn show(auth: &Authentication) {
+    let Some(user) = &auth.user else { return };
+    println!(
+        "  Signed in as {} <{}> {}{}",
+        user.name().unwrap_or("somebody"),
+        user.email().unwrap_or("no email"),
+        user.phone().unwrap_or("no phone"),
+        if auth.first_seen == Some(true) {
+            ", for the first time"
+        } else {
+            ""
+        },
+    );
+}
+
+fn explain<T>(what: &str, result: Result<T, Error>) {
+    match result {
+        Ok(_) => println!("  {what}: worked, which it should not"),
+        Err(error) => println!("  {what}: {error}"),
+    }
+}

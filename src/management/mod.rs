@@ -1,0 +1,182 @@
+//! Test users and embedded links: calls that need a management key (feature `management`).
+
+mod embedded;
+mod test_user;
+
+pub use embedded::{EmbeddedSignIn, EmbeddedSignUp};
+pub use test_user::{GenerateTestLink, TestLink, TestUser};
+
+use http::StatusCode;
+
+use crate::client::Client;
+use crate::delivery::DeliveryMethod;
+use crate::error::{DecodeError, Error, Result};
+use crate::magic_link::check;
+use crate::raw::types;
+use crate::secret::ManagementKey;
+use crate::user::User;
+
+/// Management calls: from [`Client::management`](crate::Client::management).
+///
+/// ```no_run
+/// use descope_magiclink::management::TestUser;
+/// use descope_magiclink::{Client, DeliveryMethod};
+///
+/// # async fn run() -> Result<(), descope_magiclink::Error> {
+/// let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+/// let management = client.management("K2...");
+/// management.create_test_user(TestUser::new("joe").email("joe@example.com")).await?;
+/// let link = management
+///     .test_magic_link(DeliveryMethod::Email, "joe")
+///     .redirect_url("https://app.example.com/verify")
+///     .generate()
+///     .await?;
+/// let auth = client.magic_link().verify(&link.token()?).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Management {
+    client: Client,
+    key: ManagementKey,
+}
+
+impl Client {
+    /// Management calls with a key from the console's company settings.
+    #[must_use]
+    pub fn management(&self, key: impl Into<ManagementKey>) -> Management {
+        Management {
+            client: self.clone(),
+            key: key.into(),
+        }
+    }
+}
+
+impl Management {
+    /// Creates a test user, whose links can be read without a mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides.
+    pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
+        let body = user.into_body()?;
+        let answer = self.client.raw().create_test_user(&self.key, &body).await?;
+        user_of(answer.status(), answer.into_inner())
+    }
+
+    /// A link for a test user. Generate it before starting a flow that needs one; it can also be
+    /// verified with no flow at all.
+    pub fn test_magic_link(
+        &self,
+        method: DeliveryMethod,
+        login_id: impl Into<String>,
+    ) -> GenerateTestLink {
+        GenerateTestLink::new(self.clone(), method, login_id.into())
+    }
+
+    /// Deletes every test user of the project.
+    ///
+    /// # Errors
+    ///
+    /// As the service decides.
+    pub async fn delete_all_test_users(&self) -> Result<()> {
+        self.client
+            .raw()
+            .delete_all_test_users(&self.key)
+            .await
+            .map(drop)
+    }
+
+    /// A token for a user who is registered, to put into a link or a message of your own; it is
+    /// verified like that of a magic link.
+    pub fn embedded_sign_in(&self, login_id: impl Into<String>) -> EmbeddedSignIn {
+        EmbeddedSignIn::new(self.clone(), login_id.into())
+    }
+
+    /// As [`embedded_sign_in`](Self::embedded_sign_in), for a user who may be new.
+    pub fn embedded_sign_up(&self, login_id: impl Into<String>) -> EmbeddedSignUp {
+        EmbeddedSignUp::new(self.clone(), login_id.into())
+    }
+
+    /// The user with a login id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with
+    /// [`ErrorCode::ManagementUserNotFound`](crate::ErrorCode::ManagementUserNotFound) when there is
+    /// none.
+    pub async fn user(&self, login_id: impl AsRef<str>) -> Result<User> {
+        let login_id = login_id.as_ref();
+        check::login_id(login_id)?;
+        let answer = self
+            .client
+            .raw()
+            .load_user(Some(login_id), None, &self.key)
+            .await?;
+        user_of(answer.status(), answer.into_inner())
+    }
+
+    /// The user with an id (`U...`).
+    ///
+    /// # Errors
+    ///
+    /// As [`user`](Self::user).
+    pub async fn user_by_id(&self, user_id: impl AsRef<str>) -> Result<User> {
+        let user_id = user_id.as_ref();
+        if user_id.is_empty() {
+            return Err(Error::argument("user_id", "must not be empty"));
+        }
+        let answer = self
+            .client
+            .raw()
+            .load_user(None, Some(user_id), &self.key)
+            .await?;
+        user_of(answer.status(), answer.into_inner())
+    }
+
+    /// Deletes the user with a login id.
+    ///
+    /// # Errors
+    ///
+    /// As [`user`](Self::user).
+    pub async fn delete_user(&self, login_id: impl Into<String>) -> Result<()> {
+        let login_id = login_id.into();
+        check::login_id(&login_id)?;
+        let body = types::DeleteUserRequest {
+            login_id: Some(login_id),
+            ..Default::default()
+        };
+        self.client
+            .raw()
+            .delete_user(&self.key, &body)
+            .await
+            .map(drop)
+    }
+
+    /// Ends all sessions of the user with a login id. Session tokens that were already issued stay
+    /// valid until they expire.
+    ///
+    /// # Errors
+    ///
+    /// As [`user`](Self::user).
+    pub async fn logout_user(&self, login_id: impl Into<String>) -> Result<()> {
+        let login_id = login_id.into();
+        check::login_id(&login_id)?;
+        let body = types::UserLogoutRequest {
+            login_id: Some(login_id),
+            ..types::UserLogoutRequest::default()
+        };
+        self.client
+            .raw()
+            .logout_all_user_devices(&self.key, &body)
+            .await
+            .map(drop)
+    }
+}
+
+fn user_of(status: StatusCode, answer: types::UserResponse) -> Result<User> {
+    answer
+        .user
+        .map(User::new)
+        .ok_or_else(|| Error::Decode(DecodeError::missing(status, "user")))
+}

@@ -1,0 +1,177 @@
+//! Users for tests, and their links.
+
+use serde_json::{Map, Value};
+
+use super::Management;
+use crate::delivery::DeliveryMethod;
+use crate::error::{DecodeError, Error, Result};
+use crate::magic_link::check;
+use crate::raw::types;
+use crate::secret::{MagicLinkToken, Secret};
+
+/// A test user to create.
+///
+/// ```
+/// use descope_magiclink::management::TestUser;
+///
+/// let user = TestUser::new("joe").email("joe@example.com").role("admin").tenant("t1", ["editor"]);
+/// # let _ = user;
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct TestUser(types::CreateUserRequest);
+
+impl TestUser {
+    /// A user with a login id. Without an email or a phone they cannot be sent links.
+    pub fn new(login_id: impl Into<String>) -> Self {
+        Self(types::CreateUserRequest {
+            login_id: Some(login_id.into()),
+            test: Some(true),
+            ..types::CreateUserRequest::default()
+        })
+    }
+
+    /// The email address, taken as verified.
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.0.email = Some(email.into());
+        self.0.verified_email = Some(true);
+        self
+    }
+
+    /// The phone number, taken as verified.
+    pub fn phone(mut self, phone: impl Into<String>) -> Self {
+        self.0.phone = Some(phone.into());
+        self.0.verified_phone = Some(true);
+        self
+    }
+
+    /// The full name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.0.name = Some(name.into());
+        self
+    }
+
+    /// A further login id.
+    pub fn login_id(mut self, login_id: impl Into<String>) -> Self {
+        self.0.additional_identifiers.push(login_id.into());
+        self
+    }
+
+    /// A role on the level of the project.
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.0.role_names.push(role.into());
+        self
+    }
+
+    /// A tenant to belong to, and the roles there.
+    pub fn tenant<I>(mut self, id: impl Into<String>, roles: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.0.user_tenants.push(types::AssociatedTenant {
+            tenant_id: Some(id.into()),
+            role_names: roles.into_iter().map(Into::into).collect(),
+            ..Default::default()
+        });
+        self
+    }
+
+    /// A value of an attribute that the project defines.
+    pub fn custom_attribute(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.custom_attributes.insert(name.into(), value.into());
+        self
+    }
+
+    pub(super) fn into_body(self) -> Result<types::CreateUserRequest> {
+        check::login_id(self.0.login_id.as_deref().unwrap_or_default())?;
+        Ok(self.0)
+    }
+}
+
+/// A link for a test user, before it is generated: from
+/// [`Management::test_magic_link`](super::Management::test_magic_link).
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent until `generate`"]
+pub struct GenerateTestLink {
+    management: Management,
+    method: DeliveryMethod,
+    login_id: String,
+    redirect_url: Option<String>,
+    custom_claims: Map<String, Value>,
+}
+
+impl GenerateTestLink {
+    pub(super) fn new(management: Management, method: DeliveryMethod, login_id: String) -> Self {
+        Self {
+            management,
+            method,
+            login_id,
+            redirect_url: None,
+            custom_claims: Map::new(),
+        }
+    }
+
+    /// The page that the link opens; without it the project's setting is used.
+    pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
+        self.redirect_url = Some(url.into());
+        self
+    }
+
+    /// A claim to add to the session.
+    pub fn custom_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.custom_claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// Generates the link. Nothing is delivered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides, which refuses
+    /// users who are no test users.
+    pub async fn generate(self) -> Result<TestLink> {
+        check::login_id(&self.login_id)?;
+        check::redirect_url(self.redirect_url.as_deref())?;
+        let body = types::TestUserGenerateMagicLinkRequest {
+            login_id: Some(self.login_id),
+            delivery_method: Some(self.method.to_string()),
+            redirect_url: self.redirect_url,
+            login_options: super::embedded::login_options(self.custom_claims),
+            ..Default::default()
+        };
+        let Management { client, key } = &self.management;
+        let answer = client
+            .raw()
+            .generate_magic_link_for_test_user(key, &body)
+            .await?;
+        let status = answer.status();
+        let link = answer.into_inner().link.filter(|link| !link.is_empty());
+        Ok(TestLink {
+            link: link.ok_or_else(|| Error::Decode(DecodeError::missing(status, "link")))?,
+        })
+    }
+}
+
+/// A link for a test user.
+#[derive(Debug, Clone)]
+pub struct TestLink {
+    link: Secret,
+}
+
+impl TestLink {
+    /// The whole link. Whoever has it can sign in.
+    #[must_use]
+    pub fn link(&self) -> &Secret {
+        &self.link
+    }
+
+    /// The token in the link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] when the link has none.
+    pub fn token(&self) -> Result<MagicLinkToken> {
+        MagicLinkToken::from_url(self.link.expose_secret())
+    }
+}
