@@ -157,22 +157,43 @@ fn of_difference(difference: &Difference) -> Option<Change> {
 pub fn public_api(old: &str, new: &str) -> Vec<Change> {
     let (before, after): (BTreeSet<&str>, BTreeSet<&str>) =
         (old.lines().collect(), new.lines().collect());
-    let removed = before.difference(&after).map(|line| {
-        // Losing `!Send` is a gain.
-        if line.starts_with("impl !") {
-            return change(Release::Minor, "Changed", format!("no more `{line}`"));
-        }
-        change(Release::Major, "Removed", format!("`{line}`"))
-    });
-    let added = after.difference(&before).map(|line| {
-        let release = if breaks_when_added(line, &before) {
-            Release::Major
+    let mut removed: Vec<&str> = before.difference(&after).copied().collect();
+    let mut changes = Vec::new();
+    for line in after.difference(&before) {
+        let same = removed
+            .iter()
+            .position(|old| name(old).is_some() && name(old) == name(line));
+        if let Some(position) = same {
+            let old = removed.remove(position);
+            let text = format!("`{line}`, which was `{old}`");
+            changes.push(change(Release::Major, "Changed", text));
         } else {
-            Release::Minor
-        };
-        change(release, "Added", format!("`{line}`"))
-    });
-    removed.chain(added).collect()
+            let release = if breaks_when_added(line, &before) {
+                Release::Major
+            } else {
+                Release::Minor
+            };
+            changes.push(change(release, "Added", format!("`{line}`")));
+        }
+    }
+    for line in removed {
+        // Losing `!Send` is a gain.
+        changes.push(if line.starts_with("impl !") {
+            change(Release::Minor, "Changed", format!("no more `{line}`"))
+        } else {
+            change(Release::Major, "Removed", format!("`{line}`"))
+        });
+    }
+    changes
+}
+
+/// The path of the item on a line: what stays the same when its signature or type changes.
+fn name(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub ")?;
+    let path = rest.split_once("fn ").map_or(rest, |(_, path)| path);
+    path.split(['(', '<', ' '])
+        .next()
+        .map(|path| path.trim_end_matches(':'))
 }
 
 /// Whether a new item breaks callers: a negative impl, a variant or field of a type that is not
@@ -188,8 +209,7 @@ fn breaks_when_added(line: &str, before: &BTreeSet<&str>) -> bool {
         Some((modifiers, path)) if !modifiers.contains("::") => (path, true),
         _ => (rest, false),
     };
-    let end = path.find(['(', '<', ' ']).unwrap_or(path.len());
-    let path = path.get(..end).unwrap_or(path).trim_end_matches(':');
+    let path = name(line).unwrap_or(path);
     let Some((parent, _)) = path.rsplit_once("::") else {
         return false;
     };
@@ -283,21 +303,11 @@ pub fn report(
     let _ = writeln!(out, "Verdict: {release}, {version} -> {next}");
     out.push_str("\nFor CHANGELOG.md, to be put into words:\n\n");
     let _ = writeln!(out, "## [{next}]");
-    for section in ["Added", "Changed", "Removed"] {
-        // What the description changed is not told again as items of the bindings.
-        let described = description
-            .iter()
-            .filter(|change| change.section == section);
-        let facade = api.unwrap_or_default().iter().filter(|change| {
-            change.section == section
-                && (description.is_empty() || !change.text.contains("::raw::"))
-                && (change.release == Release::Major || !change.text.starts_with("`impl"))
-        });
-        let lines: Vec<&Change> = described.chain(facade).collect();
+    let mut write = |title: &str, lines: &[&Change]| {
         if lines.is_empty() {
-            continue;
+            return;
         }
-        let _ = writeln!(out, "\n### {section}\n");
+        let _ = writeln!(out, "\n### {title}\n");
         for line in lines {
             let breaking = if line.release == Release::Major {
                 "**Breaking:** "
@@ -306,7 +316,24 @@ pub fn report(
             };
             let _ = writeln!(out, "- {breaking}{}", line.text);
         }
+    };
+    for section in ["Added", "Changed", "Removed"] {
+        // What the description changed is not told again as items of the bindings, and an impl more is
+        // hardly news.
+        let lines: Vec<&Change> = api
+            .unwrap_or_default()
+            .iter()
+            .filter(|change| change.section == section)
+            .filter(|change| description.is_empty() || !change.text.contains("::raw::"))
+            .filter(|change| change.release == Release::Major || !change.text.starts_with("`impl"))
+            .collect();
+        write(section, &lines);
     }
+    let lines: Vec<Change> = description
+        .iter()
+        .map(|c| change(c.release, c.section, format!("{}: {}", c.section, c.text)))
+        .collect();
+    write("API description", &lines.iter().collect::<Vec<_>>());
     out
 }
 
@@ -325,6 +352,23 @@ mod tests {
         assert_eq!(api(&[], &["pub fn a::b()"]), Some(Release::Minor));
         let changed = api(&["pub fn a::b()"], &["pub fn a::b(x: u8)"]);
         assert_eq!(changed, Some(Release::Major));
+    }
+
+    #[test]
+    fn a_new_signature_is_one_change() {
+        let changes = public_api(
+            "pub fn a::b()\npub a::C::d: u8",
+            "pub fn a::b(u8)\npub a::C::d: u16",
+        );
+        let text: Vec<&str> = changes.iter().map(|change| change.text.as_str()).collect();
+        assert_eq!(
+            text,
+            [
+                "`pub a::C::d: u16`, which was `pub a::C::d: u8`",
+                "`pub fn a::b(u8)`, which was `pub fn a::b()`",
+            ]
+        );
+        assert_eq!(verdict(&changes), Some(Release::Major));
     }
 
     #[test]

@@ -57,12 +57,13 @@ pub fn changes(old: &Files, new: &Files) -> String {
                 (_, None) => "gone",
                 _ => "changed",
             };
-            let _ = writeln!(out, "  {name} ({how})");
+            let request = after.as_deref().or(before.as_deref()).unwrap_or_default();
+            let request = request.lines().next().unwrap_or_default();
+            let _ = writeln!(out, "  {name} ({how}): {request}");
             let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-            // The whole request is shown: it is short, and the method and path tell what it is.
             let diff = TextDiff::from_lines(&before, &after);
-            for change in diff.iter_all_changes() {
-                let _ = write!(out, "    {}{}", change.tag(), change.value());
+            for line in diff.unified_diff().context_radius(3).to_string().lines() {
+                let _ = writeln!(out, "    {line}");
             }
         }
         out.push('\n');
@@ -118,18 +119,21 @@ mod tests {
         assert_eq!(
             changes(&old, &new),
             "me
-  requests__me.snap (new)
+  requests__me.snap (new): GET /me
+    @@ -0,0 +1 @@
     +GET /me
 
 sign_in
-  requests__sign_in__email__full.snap (changed)
+  requests__sign_in__email__full.snap (changed): POST /a
+    @@ -1,3 +1,3 @@
      POST /a
      
     -x: 1
     +x: 2
 
 verify
-  requests__verify.snap (gone)
+  requests__verify.snap (gone): POST /v
+    @@ -1 +0,0 @@
     -POST /v
 
 "

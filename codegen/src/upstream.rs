@@ -356,13 +356,15 @@ fn words(difference: &Difference, schema: Option<&str>) -> (String, String, Rele
 
 /// The entries that cover some differences of one kind, with `*` where paths differ.
 fn entries(differences: &[&Difference], ids: &mut BTreeSet<String>) -> String {
-    type Place = (Kind, String, usize, Option<String>);
+    type Place = (Kind, String, Vec<String>, usize, Option<String>);
     let mut patterns: BTreeMap<Place, Vec<Vec<&str>>> = BTreeMap::new();
     for difference in differences {
         let segments: Vec<&str> = difference.path.split('/').collect();
         let key = (
             difference.kind,
             difference.method.clone(),
+            // A star in place of the version or the family would say more than is meant.
+            segments.iter().take(3).map(ToString::to_string).collect(),
             segments.len(),
             difference.location.clone(),
         );
@@ -372,7 +374,7 @@ fn entries(differences: &[&Difference], ids: &mut BTreeSet<String>) -> String {
         return String::new();
     };
     let mut text = String::new();
-    for ((kind, method, _, location), paths) in patterns {
+    for ((kind, method, _, _, location), paths) in patterns {
         let merged = paths.iter().skip(1).fold(
             paths.first().cloned().unwrap_or_default(),
             |merged, path| {
@@ -487,8 +489,8 @@ impl Report {
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
-        // First, so that what is to be done stands at the end, above the prompt.
-        if !self.known.is_empty() {
+        // When there is something to do, that alone is shown.
+        if self.is_clean() && !self.known.is_empty() {
             let _ = writeln!(out, "Known divergences");
             for known in &self.known {
                 let Known { divergence, places } = known;

@@ -95,7 +95,11 @@ fn drill_and_follow(
     insta::with_settings!({
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        filters => [(r"\d+ of our \d+ operations are among the \d+", "[n] of our [n] operations are among the [n]")],
+        // What moves with edits of the description that have nothing to do with the drill.
+        filters => [
+            (r"\d+ of our \d+ operations are among the \d+", "[n] of our [n] operations are among the [n]"),
+            (r"(?m)^@@ -.* @@$", "@@"),
+        ],
     }, {
         insta::assert_snapshot!(format!("drill__{name}"), outcome);
     });

@@ -7,6 +7,7 @@
 //! listing read from the syntax tree would need no such thing, but would not see what macros export,
 //! and much here comes from macros.
 
+use std::collections::HashSet;
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -95,6 +96,8 @@ fn telling(lines: &[String]) -> String {
         "UnwindSafe",
     ];
     let mut text = String::new();
+    // What is exported under two paths has its methods listed under both, in the same words.
+    let mut seen = HashSet::new();
     // The type whose trait impl the lines before belong to.
     let mut implementor: Option<&str> = None;
     for line in lines {
@@ -113,8 +116,10 @@ fn telling(lines: &[String]) -> String {
         {
             continue;
         }
-        text.push_str(line);
-        text.push('\n');
+        if seen.insert(line) {
+            text.push_str(line);
+            text.push('\n');
+        }
     }
     text
 }
