@@ -4,6 +4,13 @@
 //! request is also judged by the description, which must know every member of its body.
 
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+#![allow(
     non_snake_case,
     reason = "the double underscore parts a snapshot's name"
 )]

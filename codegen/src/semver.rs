@@ -189,9 +189,11 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
 
 /// The path of the item on a line: what stays the same when its signature or type changes.
 fn name(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
     let rest = line.strip_prefix("pub ")?;
-    let path = rest.split_once("fn ").map_or(rest, |(_, path)| path);
-    path.split(['(', '<', ' '])
+    // Before the path stand only keywords: `async fn`, `struct`, `mod`.
+    let path = rest.split(' ').find(|word| word.contains("::"))?;
+    path.split(['(', '<'])
         .next()
         .map(|path| path.trim_end_matches(':'))
 }
@@ -352,6 +354,15 @@ mod tests {
         assert_eq!(api(&[], &["pub fn a::b()"]), Some(Release::Minor));
         let changed = api(&["pub fn a::b()"], &["pub fn a::b(x: u8)"]);
         assert_eq!(changed, Some(Release::Major));
+    }
+
+    #[test]
+    fn items_of_one_kind_are_not_taken_for_one_another() {
+        let changes = public_api(
+            "pub mod a::b\npub struct a::C",
+            "pub mod a::d\npub struct a::E",
+        );
+        assert_eq!(changes.len(), 4, "two are gone and two are new");
     }
 
     #[test]
