@@ -240,7 +240,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The HTTP client to use, for proxies, certificates or a pool of your own.
+    /// The HTTP client to use (of reqwest 0.13), for proxies, certificates or a pool of your own.
     ///
     /// # Warning
     ///
@@ -315,10 +315,14 @@ impl ClientBuilder {
                 return Err(ConfigError::InvalidSetting { name, problem }.into());
             }
         }
+        if self.timeout.is_zero() {
+            let (name, problem) = ("timeout", "must be more than nothing");
+            return Err(ConfigError::InvalidSetting { name, problem }.into());
+        }
         let invalid_key = || {
             Error::from(ConfigError::InvalidSetting {
                 name: "auth_management_key",
-                problem: "must not be empty, and has characters that no key has",
+                problem: "must be a key: not empty, and ASCII without spaces",
             })
         };
         let mut parts = vec![project_id.as_str()];
@@ -339,7 +343,7 @@ impl ClientBuilder {
         }
         let http = match self.http_client {
             Some(client) => client,
-            None => http_client(self.connect_timeout)?,
+            None => http_client(&base_url, self.connect_timeout)?,
         };
         let validator = self
             .validation
@@ -377,7 +381,16 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// An HTTP client that follows no redirects and repeats nothing by itself.
-pub(crate) fn http_client(connect_timeout: Duration) -> Result<reqwest::Client, ConfigError> {
+///
+/// Without a TLS feature reqwest would find out about `https` at the first call only.
+pub(crate) fn http_client(
+    base_url: &str,
+    connect_timeout: Duration,
+) -> Result<reqwest::Client, ConfigError> {
+    let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
+    if base_url.starts_with("https:") && !has_tls {
+        return Err(ConfigError::NoTls);
+    }
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

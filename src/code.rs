@@ -54,8 +54,8 @@ codes! {
     InvalidRequest = "E011003",
     /// An argument is invalid.
     InvalidArguments = "E011004",
-    /// The session token given to remote validation is not valid.
-    InvalidSessionToken = "E061005",
+    /// A token is not valid.
+    InvalidToken = "E061005",
     /// The one-time code is wrong.
     WrongOneTimeCode = "E061102",
     /// Too many one-time-code attempts.

@@ -14,7 +14,9 @@ pub(crate) fn project_id(text: &str) -> Result<String, ConfigError> {
     if id.is_empty() {
         return Err(ConfigError::MissingProjectId);
     }
-    if id.len() > LONGEST_PROJECT_ID || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    // A key pasted in its place begins with another letter, and would be printed and sent about.
+    let is_id = id.starts_with('P') && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    if id.len() > LONGEST_PROJECT_ID || !is_id {
         return Err(ConfigError::InvalidProjectId);
     }
     Ok(id.to_owned())
@@ -78,6 +80,7 @@ mod tests {
         for id in [
             "..",
             "P2/../x",
+            "K2aAc4T2V93bddihGEx2Ryhc8e5Z",
             "P2\\x",
             "P2:key",
             "P2 x",

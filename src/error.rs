@@ -56,8 +56,8 @@ pub enum Error {
     #[error("{0}")]
     Api(Box<ApiError>),
     /// No complete answer arrived.
-    #[error("{0}")]
-    Transport(#[source] TransportError),
+    #[error(transparent)]
+    Transport(TransportError),
     /// The call's time ran out. The request may have reached the service.
     #[error("the call took longer than {:?}", .0.limit)]
     Timeout(Timeout),
@@ -126,7 +126,9 @@ impl Error {
         }
     }
 
-    /// Whether the call's own time limit ended it.
+    /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
+    /// door (status 408 or 504). A connection that could not be made in time is
+    /// [`is_connect`](Self::is_connect).
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
@@ -150,7 +152,8 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Transport(_) | Self::Timeout(_) => true,
+            Self::Transport(error) => !error.is_too_large(),
+            Self::Timeout(_) => true,
             Self::Api(error) => {
                 self.is_rate_limited()
                     || matches!(
@@ -177,13 +180,21 @@ pub enum ConfigError {
     MissingProjectId,
     /// The project id is not one.
     #[error(
-        "the project id may have only letters and digits, at most 128; \
+        "the project id must be `P` and then letters and digits, at most 128 in all; \
          copy it from the console's project settings"
     )]
     InvalidProjectId,
     /// The base URL is not an absolute `http` or `https` URL without credentials, query and fragment.
     #[error("the base URL {0}; it looks like https://auth.example.com")]
     InvalidBaseUrl(&'static str),
+    /// The base URL is `https` and no TLS feature is on.
+    #[error(
+        "https needs the feature `rustls` or `native-tls`, or a client of your own by http_client"
+    )]
+    NoTls,
+    /// A call was made outside of a Tokio runtime; nothing was sent.
+    #[error("calls need a Tokio runtime around them, with its time and I/O drivers on")]
+    NoRuntime,
     /// A setting has a value that cannot be used.
     #[error("the setting {name} {problem}")]
     InvalidSetting {
@@ -192,10 +203,8 @@ pub enum ConfigError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The HTTP client could not be made, usually because no TLS feature is on.
-    #[error(
-        "the HTTP client could not be built ({0}); is the feature `rustls` or `native-tls` on?"
-    )]
+    /// The HTTP client could not be made.
+    #[error("the HTTP client could not be built ({0})")]
     HttpClient(String),
 }
 
@@ -379,7 +388,11 @@ fn mask_secrets(text: &str) -> String {
     let mut run = String::new();
     let flush = |run: &mut String, masked: &mut String| {
         let has_digit = run.bytes().any(|b| b.is_ascii_digit());
-        if run.len() >= SECRET_LENGTH_WITHOUT_DIGIT || (run.len() >= SECRET_LENGTH && has_digit) {
+        if is_id(run) {
+            masked.push_str(run);
+        } else if run.len() >= SECRET_LENGTH_WITHOUT_DIGIT
+            || (run.len() >= SECRET_LENGTH && has_digit)
+        {
             masked.push_str("[masked]");
         } else {
             masked.push_str(run);
@@ -404,6 +417,14 @@ fn mask_secrets(text: &str) -> String {
     }
 }
 
+/// Whether the text has the form of a project, user or tenant id, which is not secret: a message about
+/// the wrong project is of no use without it.
+fn is_id(text: &str) -> bool {
+    matches!(text.len(), 28 | 32)
+        && text.starts_with(['P', 'U', 'T'])
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 /// Reads `Retry-After` as RFC 9110 10.2.3 has it: whole seconds, or a date.
 fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
     let value = headers
@@ -420,7 +441,7 @@ fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// The network failed before a complete answer had arrived.
+/// No complete answer arrived: the network failed, or the answer was larger than is accepted.
 #[derive(Debug, Clone)]
 pub struct TransportError {
     kind: TransportKind,
@@ -604,6 +625,10 @@ mod tests {
         assert_eq!(
             mask_secrets("bad token eyJhbGciOiJSUzI1NiIsImtpZCI6 for joe@example.com\n"),
             "bad token [masked] for joe@example.com "
+        );
+        assert_eq!(
+            mask_secrets("not project P2aAc4T2V93bddihGEx2Ryhc8e5Z"),
+            "not project P2aAc4T2V93bddihGEx2Ryhc8e5Z"
         );
         assert_eq!(
             mask_secrets("loginOptions.templateOptions is wrong"),

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::clock::Clock;
-use crate::error::{Error, from_reqwest};
+use crate::error::{ConfigError, Error, from_reqwest};
 use crate::raw;
 use crate::retry::RetryPolicy;
 use crate::runtime::{Call, ClientHooks, OperationInfo};
@@ -124,7 +124,6 @@ impl raw::Client {
 impl ClientHooks<Inner> for raw::Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
         let settings = &self.inner.0;
-        *request.timeout_mut() = Some(settings.timeout);
         let headers = request.headers_mut();
         if !headers.contains_key(AUTHORIZATION) {
             headers.insert(AUTHORIZATION, settings.anonymous.clone());
@@ -137,26 +136,26 @@ impl ClientHooks<Inner> for raw::Client {
 
     async fn exec(
         &self,
-        request: reqwest::Request,
+        mut request: reqwest::Request,
         info: &OperationInfo,
     ) -> Result<reqwest::Response, Error> {
+        // reqwest panics without one.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(ConfigError::NoRuntime.into());
+        }
         let settings = &self.inner.0;
         let started = settings.clock.instant();
         let mut attempt = 0;
-        let mut next = Some(request);
         loop {
-            // Requests of this API are JSON texts, which can always be copied.
-            let Some(mut request) = next.take() else {
-                return Err(Error::argument("request", "cannot be sent twice"));
-            };
             let left = settings
                 .timeout
                 .saturating_sub(settings.clock.instant().saturating_duration_since(started));
             *request.timeout_mut() = Some(left);
-            let spare = request.try_clone();
+            attempt += 1;
+            let more = settings.retry.wait(attempt).is_some();
+            let spare = more.then(|| request.try_clone()).flatten();
             let repeatable = request.method() == Method::GET;
             let result = self.client.execute(request).await;
-            attempt += 1;
             let try_again = match &result {
                 Ok(response) => repeatable && settings.retry.covers(response.status()),
                 // Without a connection nothing was sent, so that any call may be tried again.
@@ -169,7 +168,7 @@ impl ClientHooks<Inner> for raw::Client {
             match wait {
                 Some((wait, spare)) if elapsed.saturating_add(wait) < settings.timeout => {
                     tokio::time::sleep(wait).await;
-                    next = Some(spare);
+                    request = spare;
                 }
                 _ => {
                     record(info, attempt, elapsed, &result);

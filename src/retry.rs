@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+/// No wait is longer, whatever the policy says.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// How often, and after what wait, a call is sent again.
 ///
 /// Only reads (`GET`) are repeated, and calls whose connection could not be made. A call that may
 /// have reached the service is not: a message could be sent twice, and a link's token is good for
 /// one use. All attempts and waits share the call's one timeout.
 ///
-/// Waits have full jitter: each is a random time up to the first wait, doubled per attempt.
+/// Waits have full jitter: each is a random time up to the first wait, doubled per attempt and at most
+/// a minute.
 ///
 /// ```
 /// use std::time::Duration;
@@ -63,7 +67,8 @@ impl RetryPolicy {
         }
         let longest = self
             .first_wait
-            .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+            .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
+            .min(LONGEST_WAIT);
         Some(longest.mul_f64(random_fraction()))
     }
 

@@ -1,11 +1,12 @@
 //! The user as the service knows them.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::authentication::epoch;
 use crate::raw::types;
 
 /// A user, as the answer to a sign-in describes them.
@@ -134,8 +135,7 @@ impl User {
     /// When the user was created.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
-        let seconds = u64::try_from(self.0.created_time?).ok()?;
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+        epoch(self.0.created_time)
     }
 
     /// Everything that the service sent, for what this type has no accessor for.
@@ -159,7 +159,10 @@ impl<'a> UserTenant<'a> {
     /// The tenant's name.
     #[must_use]
     pub fn name(self) -> Option<&'a str> {
-        self.0.tenant_name.as_deref()
+        self.0
+            .tenant_name
+            .as_deref()
+            .filter(|text| !text.is_empty())
     }
 
     /// The user's roles in the tenant.

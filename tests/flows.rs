@@ -296,7 +296,7 @@ async fn test_users_and_embedded_links() {
         .email(JOE)
         .phone(PHONE)
         .name("Joe Person")
-        .login_id("joseph");
+        .additional_login_id("joseph");
     let created = management.create_test_user(user).await.unwrap();
     assert!(created.is_test());
     assert_eq!(management.user("joseph").await.unwrap().id(), created.id());

@@ -42,7 +42,7 @@ pub(crate) const FORMATS: [&str; 6] = [
     "password",
 ];
 /// Parts of a property's name that make it look like a secret.
-const SECRET_WORDS: [&str; 6] = ["token", "jwt", "password", "secret", "key", "link"];
+const SECRET_WORDS: [&str; 7] = ["token", "jwt", "password", "secret", "key", "link", "otp"];
 /// Properties that look like secrets and are none, each with the reason.
 const NO_SECRETS: [(&str, &str); 5] = [
     ("keys", "public keys"),
@@ -666,7 +666,17 @@ impl Lint<'_> {
             );
         }
         self.prose(schema, pointer);
-        for keyword in ["default", "pattern", "minLength", "maxLength"] {
+        for keyword in [
+            "default",
+            "pattern",
+            "minLength",
+            "maxLength",
+            "minimum",
+            "maximum",
+            "minItems",
+            "maxItems",
+            "uniqueItems",
+        ] {
             if members.contains_key(keyword) {
                 let why = if keyword == "default" {
                     "the value would always be sent"
@@ -713,6 +723,12 @@ impl Lint<'_> {
                 self.find(
                     &pointer,
                     format!("`{name}` and `{other}` give fields of the same name"),
+                );
+            }
+            if name.starts_with("x-") {
+                self.find(
+                    &pointer,
+                    "begins with `x-`, which is for extensions, and would be dropped",
                 );
             }
             if property.get("description").is_none() && property.get("$ref").is_none() {

@@ -230,6 +230,21 @@ fn credential_of(call: &ExprMethodCall) -> Option<Expr> {
     Some((*to_string.receiver).clone())
 }
 
+/// Wire names in capitals that the Go SDK reads in lower case: both are taken.
+const ALIASES: [(&str, &str); 5] = [
+    ("OAuth", "oauth"),
+    ("OIDC", "oidc"),
+    ("SAML", "saml"),
+    ("SCIM", "scim"),
+    ("TOTP", "totp"),
+];
+
+fn renames_to(list: &syn::MetaList, name: &str) -> bool {
+    list.tokens
+        .to_string()
+        .contains(&format!("rename = \"{name}\""))
+}
+
 /// `null` is read as an empty list or map wherever an absent one is.
 struct Fields;
 
@@ -240,6 +255,12 @@ impl VisitMut for Fields {
                 continue;
             };
             list.tokens = tidy_paths(std::mem::take(&mut list.tokens));
+            if list.path.is_ident("serde")
+                && let Some((_, alias)) = ALIASES.iter().find(|(name, _)| renames_to(list, name))
+            {
+                let tokens = &list.tokens;
+                list.tokens = quote::quote!(#tokens, alias = #alias);
+            }
             let text = list.tokens.to_string();
             let has_default = text.split(',').any(|part| part.trim() == "default");
             if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {

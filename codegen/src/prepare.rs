@@ -86,7 +86,7 @@ pub fn prepare(source: &Source) -> Result<OpenAPI, Error> {
             {
                 let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
                 if let Some(parameters) = parameters.as_array_mut() {
-                    parameters.push(parameter);
+                    parameters.insert(0, parameter);
                 }
             }
         }

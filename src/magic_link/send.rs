@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::message::{Message, message_options};
 use super::{Sent, check};
 use crate::client::Client;
-use crate::delivery::DeliveryMethod;
+use crate::delivery::{DeliveryMethod, PhoneDelivery};
 use crate::error::Result;
 use crate::raw::types;
 use crate::secret::RefreshToken;
@@ -114,7 +114,7 @@ macro_rules! profile {
         impl SignUpUser {
             #[cfg(feature = "management")]
             pub(crate) fn into_body(self) -> types::SignUpUser {
-                self.0
+                types::SignUpUser { login_id: None, ..self.0 }
             }
 
             /// A profile with nothing in it.
@@ -203,7 +203,14 @@ impl SendSignUp {
         let provider_id = message.provider_id.take();
         let login_options = options.for_sign_up(message);
         let raw = client.raw();
-        if method == DeliveryMethod::Email {
+        // Taken from outside, a profile could name another login id than the one that was checked.
+        user.login_id = None;
+        let phone_method = match method {
+            DeliveryMethod::Email => None,
+            DeliveryMethod::Sms => Some(PhoneDelivery::Sms),
+            DeliveryMethod::WhatsApp => Some(PhoneDelivery::WhatsApp),
+        };
+        let Some(phone_method) = phone_method else {
             let email = user.email.get_or_insert_with(|| login_id.clone());
             check::email("login_id or user.email", email)?;
             let body = types::MagicLinkSignUpEmailRequest {
@@ -217,7 +224,7 @@ impl SendSignUp {
             };
             let answer = raw.sign_up_magic_link_email(&body).await?;
             return Ok(Sent::new(answer.into_inner().masked_email));
-        }
+        };
         let phone = user.phone.get_or_insert_with(|| login_id.clone());
         check::phone("login_id or user.phone", phone)?;
         let body = types::MagicLinkSignUpPhoneRequest {
@@ -229,9 +236,9 @@ impl SendSignUp {
             login_options,
             ..Default::default()
         };
-        let answer = match method {
-            DeliveryMethod::WhatsApp => raw.sign_up_magic_link_whats_app(&body).await?,
-            _ => raw.sign_up_magic_link_sms(&body).await?,
+        let answer = match phone_method {
+            PhoneDelivery::Sms => raw.sign_up_magic_link_sms(&body).await?,
+            PhoneDelivery::WhatsApp => raw.sign_up_magic_link_whats_app(&body).await?,
         };
         Ok(Sent::new(answer.into_inner().masked_phone))
     }

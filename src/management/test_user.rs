@@ -52,7 +52,7 @@ impl TestUser {
     }
 
     /// A further login id.
-    pub fn login_id(mut self, login_id: impl Into<String>) -> Self {
+    pub fn additional_login_id(mut self, login_id: impl Into<String>) -> Self {
         self.0.additional_identifiers.push(login_id.into());
         self
     }

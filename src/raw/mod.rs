@@ -4,7 +4,7 @@
 //! Take the client from [`Client::raw`](crate::Client::raw): it shares the connection pool, the
 //! project id, the headers, the deadline and the retries of the facade.
 //!
-//! - A method takes its credential first where the description asks for more than the project id,
+//! - A method takes a credential, before the body, where the description asks for more than the project id,
 //!   as the type that it is: [`RefreshToken`](crate::RefreshToken) and so on.
 //! - Requests and answers have public fields, all optional as on the wire, and are
 //!   `#[non_exhaustive]`: make a request with `default()` and fill it in.
@@ -27,8 +27,8 @@
 //! # }
 //! ```
 //!
-//! A change here that breaks callers (an operation or a field renamed or gone) is a breaking release
-//! of the crate; a new operation or field is a minor one.
+//! A change here that breaks callers (an operation or a field renamed or gone, a new parameter of a
+//! path or query) is a breaking release of the crate; a new operation or field is a minor one.
 
 #[rustfmt::skip]
 #[allow(

@@ -1319,11 +1319,16 @@ pub struct ResponseUser {
         rename = "OAuth",
         default,
         skip_serializing_if = "::std::collections::BTreeMap::is_empty",
+        alias = "oauth",
         deserialize_with = "crate::runtime::null_default"
     )]
     pub oauth: ::std::collections::BTreeMap<::std::string::String, bool>,
     /// Whether the user signs in by OpenID Connect.
-    #[serde(rename = "OIDC", skip_serializing_if = "::std::option::Option::is_none")]
+    #[serde(
+        rename = "OIDC",
+        skip_serializing_if = "::std::option::Option::is_none",
+        alias = "oidc"
+    )]
     pub oidc: ::std::option::Option<bool>,
     /// Whether the user has a password.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1365,10 +1370,18 @@ pub struct ResponseUser {
     )]
     pub role_names: ::std::vec::Vec<::std::string::String>,
     /// Whether the user signs in by SAML.
-    #[serde(rename = "SAML", skip_serializing_if = "::std::option::Option::is_none")]
+    #[serde(
+        rename = "SAML",
+        skip_serializing_if = "::std::option::Option::is_none",
+        alias = "saml"
+    )]
     pub saml: ::std::option::Option<bool>,
     /// Whether the user was provisioned by SCIM.
-    #[serde(rename = "SCIM", skip_serializing_if = "::std::option::Option::is_none")]
+    #[serde(
+        rename = "SCIM",
+        skip_serializing_if = "::std::option::Option::is_none",
+        alias = "scim"
+    )]
     pub scim: ::std::option::Option<bool>,
     /// IDs of the SSO applications that the user may sign in to.
     #[serde(
@@ -1385,7 +1398,11 @@ pub struct ResponseUser {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub test: ::std::option::Option<bool>,
     /// Whether the user has an authenticator app.
-    #[serde(rename = "TOTP", skip_serializing_if = "::std::option::Option::is_none")]
+    #[serde(
+        rename = "TOTP",
+        skip_serializing_if = "::std::option::Option::is_none",
+        alias = "totp"
+    )]
     pub totp: ::std::option::Option<bool>,
     /// ID of the user, which begins with the letter U and never changes.
     #[serde(rename = "userId", skip_serializing_if = "::std::option::Option::is_none")]

@@ -646,7 +646,7 @@ impl SessionValidatorBuilder {
     ) -> Result<Endpoint, ConfigError> {
         let client = match &self.http {
             Some(client) => client.clone(),
-            None => crate::client::http_client(CONNECT_TIMEOUT)?,
+            None => crate::client::http_client(base_url, CONNECT_TIMEOUT)?,
         };
         let url = Url::parse(&format!("{base_url}/v2/keys/{project_id}"))
             .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
