@@ -322,18 +322,18 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// An HTTP client that follows no redirects and repeats nothing by itself.
-fn http_client(connect_timeout: Duration) -> Result<reqwest::Client> {
+pub(crate) fn http_client(connect_timeout: Duration) -> Result<reqwest::Client, ConfigError> {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .connect_timeout(connect_timeout)
         .build()
-        .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()).into())
+        .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))
 }
 
 /// Whether RFC 6265 4.1.1 allows the text as a cookie's name.
-fn is_cookie_name(text: &str) -> bool {
+pub(crate) fn is_cookie_name(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

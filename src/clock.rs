@@ -34,6 +34,16 @@ impl Clock for SystemClock {
     }
 }
 
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> SystemTime {
+        (**self).now()
+    }
+
+    fn instant(&self) -> Instant {
+        (**self).instant()
+    }
+}
+
 /// A clock for tests: stands still until
 /// [`advance`](Self::advance) moves it.
 ///

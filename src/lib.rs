@@ -15,6 +15,7 @@ pub mod raw;
 mod retry;
 mod runtime;
 mod secret;
+pub mod session;
 mod user;
 
 pub use authentication::{Authentication, CookieFacts};

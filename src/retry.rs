@@ -80,7 +80,7 @@ impl Default for RetryPolicy {
 }
 
 /// A random number from 0 to 1; 0.5 should the system have no randomness to give.
-fn random_fraction() -> f64 {
+pub(crate) fn random_fraction() -> f64 {
     let mut bytes = [0; 4];
     match aws_lc_rs::rand::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

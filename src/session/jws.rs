@@ -1,0 +1,146 @@
+//! The compact form of a signed token, taken apart strictly (RFC 7515 section 7.1).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::error::TokenProblem;
+use super::json::{Document, Item};
+use super::key::Algorithm;
+
+/// Real headers are below 200 characters; the header is all that is read of a token before its
+/// signature is checked, so it gets a tighter cap than the token.
+const MAX_HEADER: usize = 4096;
+/// RSA with 8192 bits.
+const MAX_SIGNATURE: usize = 1024;
+const MAX_KEY_ID: usize = 256;
+
+/// A token in its three parts, not yet decoded.
+#[derive(Clone, Copy)]
+pub(super) struct Compact<'t> {
+    header: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+    signing_input: &'t str,
+}
+
+impl<'t> Compact<'t> {
+    pub(super) fn split(token: &'t str, max_len: usize) -> Result<Self, TokenProblem> {
+        if token.len() > max_len {
+            return Err(TokenProblem::TooLarge);
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(TokenProblem::Malformed)?;
+        let (header, payload) = signing_input
+            .split_once('.')
+            .ok_or(TokenProblem::Malformed)?;
+        if payload.contains('.') {
+            return Err(if token.matches('.').count() == 4 {
+                TokenProblem::Encrypted
+            } else {
+                TokenProblem::Malformed
+            });
+        }
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signing_input,
+        })
+    }
+
+    /// Reads the header. Members that would bring a key along (`jwk`, `jku`, `x5u`, `x5c`) are
+    /// ignored, as RFC 7515 section 4 has it for what is not understood: keys come from the project's
+    /// key set only. `typ` is ignored too, since services and libraries disagree on what it says.
+    pub(super) fn header(&self) -> Result<Header, TokenProblem> {
+        if self.header.len() > MAX_HEADER {
+            return Err(TokenProblem::Malformed);
+        }
+        let document = decode_document(self.header)?;
+        let root = document
+            .root()
+            .as_object()
+            .filter(|root| !root.has_repeats())
+            .ok_or(TokenProblem::Malformed)?;
+        let (mut algorithm, mut key_id) = (None, None);
+        for (name, value) in root.iter() {
+            match name {
+                "alg" => algorithm = Some(value),
+                "kid" => key_id = Some(value),
+                // Whatever it says: a recipient that implements no extension has to refuse it.
+                "crit" | "b64" => return Err(TokenProblem::Extension),
+                "cty" if says_jwt(value) => return Err(TokenProblem::Nested),
+                _ => {}
+            }
+        }
+        let algorithm = algorithm
+            .and_then(Item::as_str)
+            .and_then(Algorithm::from_name)
+            .ok_or(TokenProblem::Algorithm)?;
+        let key_id = key_id
+            .and_then(Item::as_str)
+            .filter(|id| is_key_id(id))
+            .ok_or(TokenProblem::KeyId)?
+            .to_owned();
+        Ok(Header { algorithm, key_id })
+    }
+
+    /// The bytes that were signed.
+    pub(super) fn signing_input(&self) -> &'t [u8] {
+        self.signing_input.as_bytes()
+    }
+
+    /// Decodes the signature and hands it to `check`.
+    pub(super) fn with_signature<T>(
+        &self,
+        check: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, TokenProblem> {
+        // The longest allowed text decodes to one byte less than fits, so the buffer is enough.
+        let mut buffer = [0_u8; MAX_SIGNATURE + 2];
+        if self.signature.len() > MAX_SIGNATURE.div_ceil(3) * 4 {
+            return Err(TokenProblem::Signature);
+        }
+        let len = URL_SAFE_NO_PAD
+            .decode_slice(self.signature, &mut buffer)
+            .map_err(|_| TokenProblem::Malformed)?;
+        Ok(check(buffer.get(..len).unwrap_or_default()))
+    }
+
+    /// Reads the claims. To be called once the signature has been found good.
+    pub(super) fn claims(&self) -> Result<Document, TokenProblem> {
+        let document = decode_document(self.payload)?;
+        let good = document
+            .root()
+            .as_object()
+            .is_some_and(|root| !root.has_repeats());
+        if good {
+            Ok(document)
+        } else {
+            Err(TokenProblem::Malformed)
+        }
+    }
+}
+
+/// What a header says that matters.
+pub(super) struct Header {
+    pub(super) algorithm: Algorithm,
+    pub(super) key_id: String,
+}
+
+/// Whether a text can be the name of a key: not empty, short, no control characters.
+pub(super) fn is_key_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_KEY_ID && !text.chars().any(char::is_control)
+}
+
+/// RFC 7519 section 5.2: the value is "JWT", in any case; some write it as a full media type.
+fn says_jwt(value: Item<'_>) -> bool {
+    value.as_str().is_some_and(|text| {
+        let kind = text.rsplit_once('/').map_or(text, |(_, kind)| kind);
+        kind.eq_ignore_ascii_case("jwt")
+    })
+}
+
+fn decode_document(part: &str) -> Result<Document, TokenProblem> {
+    let bytes = URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenProblem::Malformed)?;
+    Document::parse(&bytes).map_err(|_| TokenProblem::Malformed)
+}

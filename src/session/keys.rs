@@ -1,0 +1,325 @@
+//! Where verifying keys come from, and how a fetched set is kept.
+//!
+//! A fetched set goes through three ages:
+//!
+//! - Young, until its time to live is over: its keys serve at once. From a random point before that
+//!   end on, the first use also starts a fetch in the background, so a busy process never waits.
+//! - Old, until the maximum age: its keys serve at once while it is known, by an attempt that failed
+//!   within the last time to live, that the endpoint is down. Otherwise the caller waits for a fetch,
+//!   because the key may have been withdrawn meanwhile; if that fails, the old key serves.
+//! - Too old: its keys no longer serve.
+//!
+//! An unknown key name starts a fetch too, at most one per cool-down whatever becomes of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::error::{KeyProblem, KeysUnavailable, SessionError, TokenProblem};
+use super::fetch::Endpoint;
+use super::key::{KeySet, VerifyingKey};
+use crate::clock::Clock;
+use crate::retry::random_fraction;
+
+/// After a failed fetch, the next one waits this long; doubled with each further failure.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// The source of keys of one validator.
+#[derive(Debug)]
+pub(super) enum Keys {
+    /// Given once; no network.
+    Provided(KeySet),
+    Fetched(Arc<KeyCache>),
+}
+
+/// A key, if it can be had without waiting.
+pub(super) enum AtHand {
+    Key(Arc<VerifyingKey>),
+    Unknown,
+    /// It takes a fetch to tell.
+    Wait,
+}
+
+impl Keys {
+    /// The key of this name, waiting for a fetch if there has to be one.
+    pub(super) async fn find(&self, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+        match self {
+            Self::Provided(set) => set.get(id).cloned().ok_or(TokenProblem::UnknownKey.into()),
+            Self::Fetched(cache) => cache.find(id).await,
+        }
+    }
+
+    /// The key of this name, if that can be told at once.
+    pub(super) fn at_hand(&self, id: &str) -> AtHand {
+        match self {
+            Self::Provided(set) => set.get(id).cloned().map_or(AtHand::Unknown, AtHand::Key),
+            Self::Fetched(cache) => match cache.look(&cache.state.load(), id) {
+                Look::Key { key, refresh } => {
+                    if refresh {
+                        cache.refresh_in_background();
+                    }
+                    AtHand::Key(key)
+                }
+                Look::Unknown => AtHand::Unknown,
+                Look::NoSet => AtHand::Wait,
+            },
+        }
+    }
+}
+
+/// How long keys serve and how often they may be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ages {
+    pub(super) time_to_live: Duration,
+    pub(super) maximum: Duration,
+    pub(super) cool_down: Duration,
+}
+
+/// A key set kept in memory and fetched when needed.
+#[derive(Debug)]
+pub(super) struct KeyCache {
+    endpoint: Endpoint,
+    clock: Arc<dyn Clock>,
+    ages: Ages,
+    /// Read without a lock; replaced while `gate` is held.
+    state: ArcSwap<State>,
+    gate: Mutex<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fetched: Option<Arc<Fetched>>,
+    /// The last attempt, if it failed.
+    failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    keys: KeySet,
+    at: Instant,
+    /// The age from which a use starts a fetch in the background.
+    refresh_after: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Failure {
+    at: Instant,
+    why: KeysUnavailable,
+}
+
+/// Decides who fetches. Held for moments only, never while waiting.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Turns true when the fetch under way is over.
+    flight: Option<watch::Receiver<bool>>,
+    unknown_key_asked: Option<Instant>,
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+/// What the state says about a key name.
+enum Look {
+    Key {
+        key: Arc<VerifyingKey>,
+        refresh: bool,
+    },
+    /// The set at hand is good but lacks the key.
+    Unknown,
+    /// There is no set that may be used without asking first.
+    NoSet,
+}
+
+/// Why a fetch is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Set,
+    UnknownKey,
+}
+
+impl KeyCache {
+    pub(super) fn new(endpoint: Endpoint, clock: Arc<dyn Clock>, ages: Ages) -> Self {
+        Self {
+            endpoint,
+            clock,
+            ages,
+            state: ArcSwap::default(),
+            gate: Mutex::default(),
+        }
+    }
+
+    async fn find(self: &Arc<Self>, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+        let flight = {
+            let seen = self.state.load();
+            let want = match self.look(&seen, id) {
+                Look::Key { key, refresh } => {
+                    if refresh {
+                        self.refresh_in_background();
+                    }
+                    return Ok(key);
+                }
+                Look::Unknown => Want::UnknownKey,
+                Look::NoSet => Want::Set,
+            };
+            self.join_or_start(&seen, want)?
+        };
+        if let Some(mut flight) = flight {
+            // An error means that the fetch died with its runtime; `settle` finds that out.
+            let _ = flight.wait_for(|over| *over).await;
+        }
+        self.settle(id)
+    }
+
+    fn look(&self, state: &State, id: &str) -> Look {
+        let Some(fetched) = &state.fetched else {
+            return Look::NoSet;
+        };
+        let now = self.clock.instant();
+        let age = now.saturating_duration_since(fetched.at);
+        let down = state.failure.as_ref().is_some_and(|failure| {
+            now.saturating_duration_since(failure.at) < self.ages.time_to_live
+        });
+        let usable = age < self.ages.time_to_live || (down && age < self.ages.maximum);
+        match fetched.keys.get(id) {
+            _ if !usable => Look::NoSet,
+            Some(key) => Look::Key {
+                key: Arc::clone(key),
+                refresh: age >= fetched.refresh_after,
+            },
+            None => Look::Unknown,
+        }
+    }
+
+    /// The verdict once a fetch is over, or may not be made.
+    fn settle(&self, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+        let state = self.state.load();
+        match (self.look(&state, id), &state.failure) {
+            (Look::Key { key, .. }, _) => Ok(key),
+            // The key may be a new one that the endpoint could not tell us of.
+            (_, Some(failure)) => Err(failure.why.clone().into()),
+            (Look::Unknown, None) => Err(TokenProblem::UnknownKey.into()),
+            (Look::NoSet, None) => Err(KeysUnavailable::new(KeyProblem::NoRuntime).into()),
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fetch to wait for: the one under way, or a new one if that is allowed. `seen` is the state
+    /// that made the caller ask; if it has been replaced since, there is nothing to wait for.
+    fn join_or_start(
+        self: &Arc<Self>,
+        seen: &Arc<State>,
+        want: Want,
+    ) -> Result<Option<watch::Receiver<bool>>, KeysUnavailable> {
+        let mut gate = self.gate();
+        if let Some(flight) = &gate.flight {
+            return Ok(Some(flight.clone()));
+        }
+        if !Arc::ptr_eq(seen, &self.state.load()) {
+            return Ok(None);
+        }
+        self.start(&mut gate, want)
+    }
+
+    fn refresh_in_background(self: &Arc<Self>) {
+        // When the gate is taken, someone else is seeing to it.
+        if let Ok(mut gate) = self.gate.try_lock()
+            && gate.flight.is_none()
+        {
+            let _ = self.start(&mut gate, Want::Set);
+        }
+    }
+
+    /// Starts a fetch in a task of its own, so that it lives on when the caller is cancelled.
+    fn start(
+        self: &Arc<Self>,
+        gate: &mut Gate,
+        want: Want,
+    ) -> Result<Option<watch::Receiver<bool>>, KeysUnavailable> {
+        let now = self.clock.instant();
+        let cooling = want == Want::UnknownKey
+            && gate
+                .unknown_key_asked
+                .is_some_and(|at| now.saturating_duration_since(at) <= self.ages.cool_down);
+        if cooling || gate.retry_at.is_some_and(|at| now < at) {
+            return Ok(None);
+        }
+        let runtime =
+            Handle::try_current().map_err(|_| KeysUnavailable::new(KeyProblem::NoRuntime))?;
+        // Claimed before the fetch, so that nothing the endpoint does can bring the next one forward.
+        if want == Want::UnknownKey {
+            gate.unknown_key_asked = Some(now);
+        }
+        let (over, flight) = watch::channel(false);
+        gate.flight = Some(flight.clone());
+        let fetch = Fetch {
+            cache: Arc::clone(self),
+            over,
+            finished: false,
+        };
+        runtime.spawn(fetch.run());
+        Ok(Some(flight))
+    }
+}
+
+/// A fetch under way. However it ends, the gate opens again and those who wait are woken.
+struct Fetch {
+    cache: Arc<KeyCache>,
+    over: watch::Sender<bool>,
+    finished: bool,
+}
+
+impl Fetch {
+    async fn run(mut self) {
+        let outcome = self.cache.endpoint.fetch().await;
+        self.finish(outcome);
+    }
+
+    fn finish(&mut self, outcome: Result<KeySet, KeysUnavailable>) {
+        let cache = &self.cache;
+        let now = cache.clock.instant();
+        let mut gate = cache.gate();
+        let state = match outcome {
+            Ok(keys) => {
+                gate.failures = 0;
+                gate.retry_at = None;
+                // Not later than nine tenths, to leave the fetch time to come back.
+                let share = 0.6 + 0.3 * random_fraction();
+                State {
+                    fetched: Some(Arc::new(Fetched {
+                        keys,
+                        at: now,
+                        refresh_after: cache.ages.time_to_live.mul_f64(share),
+                    })),
+                    failure: None,
+                }
+            }
+            Err(why) => {
+                let doubled = FIRST_RETRY.saturating_mul(1 << gate.failures.min(16));
+                gate.failures = gate.failures.saturating_add(1);
+                gate.retry_at = now.checked_add(doubled.min(cache.ages.cool_down));
+                State {
+                    fetched: cache.state.load().fetched.clone(),
+                    failure: Some(Failure { at: now, why }),
+                }
+            }
+        };
+        cache.state.store(Arc::new(state));
+        gate.flight = None;
+        self.finished = true;
+        drop(gate);
+        self.over.send_replace(true);
+    }
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.cache.gate().flight = None;
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A key endpoint on a real socket that counts its requests and misbehaves on demand.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// What the endpoint does with a request.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// 200 with this body.
+    Body(String),
+    /// 200 with this body, once `KeyServer::release` was called.
+    Held(String),
+    /// Any status, extra header lines (each ending in CRLF) and body.
+    Raw(u16, String, String),
+    /// 200 with a body of so many bytes, with or without a length told in advance.
+    Huge { bytes: usize, told: bool },
+    /// 200 and then a byte now and then, for ever.
+    Drip,
+    /// Accepts the connection and says nothing.
+    Silent,
+    /// Closes the connection without an answer.
+    Hangup,
+}
+
+pub(crate) struct KeyServer {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    requests: AtomicUsize,
+    answer: Mutex<Answer>,
+    heads: Mutex<Vec<String>>,
+    release: Notify,
+}
+
+impl KeyServer {
+    pub(crate) async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            requests: AtomicUsize::new(0),
+            answer: Mutex::new(answer),
+            heads: Mutex::default(),
+            release: Notify::new(),
+        });
+        let serving = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&serving)));
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn answer(&self, answer: Answer) {
+        *self.shared.answer.lock().unwrap() = answer;
+    }
+
+    /// The request lines and headers so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.shared.heads.lock().unwrap().clone()
+    }
+
+    pub(crate) fn release(&self) {
+        self.shared.release.notify_waiters();
+        self.shared.release.notify_one();
+    }
+
+    /// Waits until there were so many requests.
+    pub(crate) async fn reached(&self, requests: usize) {
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while self.requests() < requests {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .expect("the request never came");
+    }
+}
+
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        shared
+            .heads
+            .lock()
+            .unwrap()
+            .push(String::from_utf8(head).unwrap());
+        shared.requests.fetch_add(1, Ordering::SeqCst);
+        let answer = shared.answer.lock().unwrap().clone();
+        let text = match answer {
+            Answer::Body(body) => response(200, "", &body),
+            Answer::Held(body) => {
+                shared.release.notified().await;
+                response(200, "", &body)
+            }
+            Answer::Raw(status, headers, body) => response(status, &headers, &body),
+            Answer::Huge { bytes, told } => {
+                let length = if told {
+                    format!("Content-Length: {bytes}\r\n")
+                } else {
+                    String::new()
+                };
+                let head = format!("HTTP/1.1 200 OK\r\n{length}Connection: close\r\n\r\n");
+                if stream.write_all(head.as_bytes()).await.is_err() {
+                    return;
+                }
+                let chunk = vec![b' '; 64 * 1024];
+                for _ in 0..bytes / chunk.len() {
+                    if stream.write_all(&chunk).await.is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
+            Answer::Drip => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+                if stream.write_all(head.as_bytes()).await.is_err() {
+                    return;
+                }
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                return;
+            }
+            Answer::Silent => {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                return;
+            }
+            Answer::Hangup => return,
+        };
+        if stream.write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn response(status: u16, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
