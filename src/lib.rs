@@ -17,6 +17,8 @@ mod runtime;
 mod secret;
 pub mod session;
 mod user;
+#[cfg(feature = "tower")]
+pub mod web;
 
 pub use authentication::{Authentication, CookieFacts};
 pub use client::{Client, ClientBuilder};
