@@ -14,11 +14,11 @@ use serde_json::{Map, Number, Value};
 /// Deeper nesting than this is refused; real claims stay below six levels.
 const MAX_DEPTH: u8 = 32;
 
-/// How `serde_json` hands over a number when some crate of the build has turned on its
-/// `arbitrary_precision` feature: as a map with this one member.
+/// How `serde_json` hands over a number that is no 64-bit integer when some crate of the build has
+/// turned on its `arbitrary_precision` feature: as a map with this one member.
 const NUMBER_MEMBER: &str = "$serde_json::private::Number";
 
-/// Whether this build of `serde_json` hands numbers over as maps; asked once, by reading a number.
+/// Whether this build of `serde_json` hands such numbers over as maps; asked once, by reading one.
 static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
     struct Probe;
     impl<'de> Visitor<'de> for Probe {
@@ -26,14 +26,14 @@ static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a number")
         }
-        fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
             Ok(false)
         }
         fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<bool, A::Error> {
             Ok(true)
         }
     }
-    let mut number = serde_json::Deserializer::from_str("1");
+    let mut number = serde_json::Deserializer::from_str("1.5");
     serde::Deserializer::deserialize_any(&mut number, Probe).unwrap_or(true)
 });
 

@@ -1,0 +1,38 @@
+//! No request headers panic, and what is read from them is what was in them.
+
+#![no_main]
+
+use descope_magiclink::session::cookies::SessionCookies;
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let (name, value) = match line.split_first() {
+            Some((b'A', value)) => (AUTHORIZATION, value),
+            _ => (COOKIE, line),
+        };
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(name, value);
+        }
+    }
+    let text = String::from_utf8_lossy(data);
+    for cookies in [
+        SessionCookies::new(),
+        SessionCookies::builder().host_prefix().session_fallback("DS").build().unwrap(),
+    ] {
+        let tokens = cookies.read(&headers);
+        assert_eq!(tokens.session.is_some(), tokens.session_source.is_some());
+        for found in [
+            tokens.session.as_ref().map(|token| token.expose_secret()),
+            tokens.refresh.as_ref().map(|token| token.expose_secret()),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            assert!(!found.is_empty() && text.contains(found));
+        }
+    }
+});
