@@ -84,7 +84,9 @@ async fn sign_up_by_every_method_then_sign_in_by_every_method() {
             assert_eq!(auth.first_seen, Some(false));
             assert_eq!(auth.user.unwrap().id(), user.id());
         }
-        let again = magic_link.sign_up(method, "joe").user(SignUpUser::new().email(JOE).phone(PHONE));
+        let again = magic_link
+            .sign_up(method, "joe")
+            .user(SignUpUser::new().email(JOE).phone(PHONE));
         let error = again.send().await.unwrap_err();
         assert_eq!(code(&error), Some(&ErrorCode::UserAlreadyExists));
     }

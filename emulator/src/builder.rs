@@ -1,9 +1,12 @@
 //! Settings and seed of an emulator.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::StartError;
+use crate::journal::RecordedRequest;
+use crate::outbox::Message;
 use crate::server::Emulator;
 use crate::settings::{
     AccessKey, CustomClaimsAt, Limits, RateLimit, RepeatedSignUp, SameSite, Settings, Template,
@@ -199,6 +202,40 @@ impl EmulatorBuilder {
     #[cfg(feature = "schema")]
     pub fn check_requests(mut self, on: bool) -> Self {
         self.settings.check_requests = on;
+        self
+    }
+
+    /// Calls this with each request when it is answered, for a log of one's own.
+    ///
+    /// ```
+    /// # use descope_magiclink_emulator::Emulator;
+    /// let builder = Emulator::builder().on_request(|request| eprintln!("{} {}", request.method(), request.path()));
+    /// # let _ = builder;
+    /// ```
+    pub fn on_request(mut self, tell: impl Fn(&RecordedRequest) + Send + Sync + 'static) -> Self {
+        self.settings.on_request = Some(Arc::new(tell));
+        self
+    }
+
+    /// Calls this with each message when it is sent.
+    pub fn on_message(mut self, tell: impl Fn(&Message) + Send + Sync + 'static) -> Self {
+        self.settings.on_message = Some(Arc::new(tell));
+        self
+    }
+
+    /// Whether the inbox and the control endpoints answer below `/_emulator/`. Off unless set; the program turns it on.
+    #[cfg(feature = "program")]
+    pub fn control(mut self, on: bool) -> Self {
+        self.settings.control = on;
+        self
+    }
+
+    /// Host names by which the inbox and the control endpoints may be called, besides `localhost` and IP addresses.
+    ///
+    /// Any other name is refused, so that no web page can reach them by pointing its own name at this machine.
+    #[cfg(feature = "program")]
+    pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.allowed_hosts = hosts.into_iter().map(Into::into).collect();
         self
     }
 

@@ -287,6 +287,29 @@ impl FaultList {
         drawn
     }
 
+    /// The faults as the control endpoints list them.
+    #[cfg(feature = "program")]
+    pub(crate) fn described(&self) -> Vec<Value> {
+        let one = |active: &Active| {
+            let fault = &active.fault;
+            let (operation, path) = match &fault.selector {
+                Selector::All => (None, None),
+                Selector::Operation(id) => (Some(id), None),
+                Selector::Path(prefix) => (None, Some(prefix)),
+            };
+            serde_json::json!({
+                "id": active.id.0,
+                "operation": operation,
+                "path": path,
+                "effect": fault.effect.to_string(),
+                "afterHandling": fault.after_handling,
+                "times": fault.times,
+                "hits": active.hits,
+            })
+        };
+        self.active.iter().map(one).collect()
+    }
+
     pub(crate) fn has(&self, id: FaultId) -> bool {
         self.active.iter().any(|active| active.id == id)
     }

@@ -19,6 +19,7 @@ use crate::clock::Millis;
 use crate::error::ApiError;
 use crate::faults::Effect;
 use crate::journal::RecordedRequest;
+use crate::outbox::Message;
 use crate::routes::{OPERATIONS, Operation, SHORT_UPDATE_PHONE, Verb};
 use crate::server::{Abort, Peer, Shared};
 use crate::world::{Call, Reply, fields};
@@ -50,11 +51,18 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     }
     let elsewhere = Arc::clone(shared);
     let wrong_method = Arc::clone(shared);
-    paths
+    let router = paths
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
             router.route(path, methods)
-        })
+        });
+    #[cfg(feature = "program")]
+    let router = if shared.settings.control {
+        router.merge(crate::control::router(shared))
+    } else {
+        router
+    };
+    router
         .method_not_allowed_fallback(move |request: Request<Body>| {
             answer(wrong_method, None, request)
         })
@@ -96,11 +104,14 @@ async fn answer(
 
     let words = fault.map(|fault| fault.effect.to_string());
     let close = |status: Option<u16>| {
-        shared.world().journal.close(id, |request| {
+        let closed = shared.world().journal.close(id, |request| {
             request.status = status;
             request.error_code = error_code;
             request.fault = words;
         });
+        if let (Some(tell), Some(request)) = (&shared.settings.on_request, closed) {
+            tell(&request);
+        }
     };
     let Some((fault_id, fault)) = drawn.fault else {
         let response = response.unwrap_or_default();
@@ -270,7 +281,21 @@ fn run(
             .map(|peer| peer.address.ip().to_string())
             .unwrap_or_default(),
     };
-    shared.world().handle(&call)
+    let mut world = shared.world();
+    let before = world.last_message;
+    let outcome = world.handle(&call);
+    if let Some(tell) = &shared.settings.on_message {
+        let new: Vec<Message> = world
+            .outbox
+            .iter()
+            .rev()
+            .take_while(|message| message.id > before)
+            .cloned()
+            .collect();
+        drop(world);
+        new.iter().rev().for_each(|message| tell(message));
+    }
+    outcome
 }
 
 fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<String> {
@@ -292,7 +317,7 @@ fn refresh_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// A missing body counts as the empty object.
-fn object(bytes: &Bytes) -> Result<Map<String, Value>, ApiError> {
+pub(crate) fn object(bytes: &Bytes) -> Result<Map<String, Value>, ApiError> {
     if bytes.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
@@ -327,7 +352,7 @@ pub(crate) fn failure(refused: &ApiError) -> Response<Body> {
     response
 }
 
-fn json(status: StatusCode, body: &Value) -> Response<Body> {
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

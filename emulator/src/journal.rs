@@ -148,15 +148,19 @@ impl Record {
         self.last_id
     }
 
-    pub(crate) fn close(&mut self, id: u64, close: impl FnOnce(&mut RecordedRequest)) {
-        if let Some(request) = self
+    /// Completes an entry; none when it was dropped in the meantime.
+    pub(crate) fn close(
+        &mut self,
+        id: u64,
+        close: impl FnOnce(&mut RecordedRequest),
+    ) -> Option<RecordedRequest> {
+        let request = self
             .requests
             .iter_mut()
             .rev()
-            .find(|request| request.id == id)
-        {
-            close(request);
-        }
+            .find(|request| request.id == id)?;
+        close(request);
+        Some(request.clone())
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -15,9 +15,13 @@
 //! # }
 //! ```
 
+#![cfg_attr(doctest, doc = "", doc = include_str!("../README.md"))]
+
 mod address;
 mod builder;
 mod clock;
+#[cfg(feature = "program")]
+mod control;
 mod error;
 mod faults;
 mod handles;
@@ -25,6 +29,9 @@ mod http;
 mod journal;
 mod keys;
 mod outbox;
+#[cfg(feature = "program")]
+#[doc(hidden)]
+pub mod program;
 mod random;
 mod routes;
 #[cfg(feature = "schema")]

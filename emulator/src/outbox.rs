@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::{Millis, to_time};
 use crate::server::Shared;
-use std::sync::Arc;
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +59,17 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    #[cfg(feature = "program")]
+    pub(crate) const ALL: [Self; 7] = [
+        Self::SignUp,
+        Self::SignIn,
+        Self::SignUpOrIn,
+        Self::StepUp,
+        Self::Mfa,
+        Self::UpdateEmail,
+        Self::UpdatePhone,
+    ];
+
     /// The name in lower case with dashes, such as `sign-up`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -264,7 +275,7 @@ impl Filter {
         self
     }
 
-    fn matches(&self, message: &Message) -> bool {
+    pub(crate) fn matches(&self, message: &Message) -> bool {
         self.to
             .as_ref()
             .is_none_or(|to| message.to.eq_ignore_ascii_case(to))
@@ -459,7 +470,10 @@ impl Outbox {
 
     /// Forgets all messages; their links keep working.
     pub fn clear(&self) {
-        self.shared.world().outbox.clear();
+        let mut world = self.shared.world();
+        world.outbox.clear();
+        world.outbox_version = world.outbox_version.wrapping_add(1);
+        drop(world);
         self.shared.changed();
     }
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     world: Mutex<World>,
     changes: watch::Sender<u64>,
+    closing: watch::Sender<bool>,
+    initial: Snapshot,
 }
 
 impl fmt::Debug for Shared {
@@ -62,6 +65,44 @@ impl Shared {
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Becomes true when the emulator is to stop in good order.
+    #[cfg(feature = "program")]
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// Tells whoever shows the outbox to look again.
+    #[cfg(feature = "program")]
+    pub(crate) fn outbox_changed(&self) {
+        let mut world = self.world();
+        world.outbox_version = world.outbox_version.wrapping_add(1);
+        drop(world);
+        self.changed();
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            world: self.world().clone(),
+        }
+    }
+
+    pub(crate) fn restore(&self, snapshot: &Snapshot) {
+        let mut world = self.world();
+        // Whoever follows the outbox must see that it changed, also when the count went back.
+        let version = world
+            .outbox_version
+            .max(snapshot.world.outbox_version)
+            .wrapping_add(1);
+        *world = snapshot.world.clone();
+        world.outbox_version = version;
+        drop(world);
+        self.changed();
+    }
+
+    pub(crate) fn reset(&self) {
+        self.restore(&self.initial);
     }
 }
 
@@ -91,7 +132,6 @@ pub struct Emulator {
     shared: Arc<Shared>,
     address: SocketAddr,
     base_url: String,
-    initial: Snapshot,
     accepting: JoinHandle<()>,
 }
 
@@ -139,14 +179,15 @@ impl Emulator {
             settings,
             world: Mutex::new(world),
             changes: watch::Sender::new(0),
+            closing: watch::Sender::new(false),
+            initial,
         });
         let router = crate::http::router(&shared);
-        let accepting = tokio::spawn(accept(listener, router));
+        let accepting = tokio::spawn(accept(listener, router, shared.closing.subscribe()));
         Ok(Self {
             shared,
             address,
             base_url: format!("http://{address}"),
-            initial,
             accepting,
         })
     }
@@ -238,20 +279,28 @@ impl Emulator {
     /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            world: self.shared.world().clone(),
-        }
+        self.shared.snapshot()
     }
 
     /// Goes back to a snapshot, clock, keys and outbox included.
     pub fn restore(&self, snapshot: &Snapshot) {
-        *self.shared.world() = snapshot.world.clone();
-        self.shared.changed();
+        self.shared.restore(snapshot);
     }
 
     /// Goes back to the start: the seed, the first key, the real time.
     pub fn reset(&self) {
-        self.restore(&self.initial);
+        self.shared.reset();
+    }
+
+    /// Stops in good order: takes no new connections and lets requests finish, for at most `patience`.
+    pub async fn shutdown(mut self, patience: Duration) {
+        self.shared.closing.send_replace(true);
+        if tokio::time::timeout(patience, &mut self.accepting)
+            .await
+            .is_err()
+        {
+            self.stop().await;
+        }
     }
 
     /// Stops and waits until the port is free again. Dropping stops too, without waiting.
@@ -262,23 +311,31 @@ impl Emulator {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router) {
+/// Waits until the emulator is to stop; the borrow of the flag must not outlive this.
+pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+async fn accept(listener: TcpListener, router: Router, mut closing: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
-                    connections.spawn(serve(stream, Peer { address }, router.clone()));
+                    connections.spawn(serve(stream, Peer { address }, router.clone(), closing.clone()));
                 }
                 // Out of file descriptors, or a connection that is gone already: pause and go on.
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
+            () = closed(&mut closing) => break,
         }
     }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, peer: Peer, router: Router) {
+async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch::Receiver<bool>) {
     // Small answers must not wait for more; failing only makes them slower.
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
@@ -299,11 +356,18 @@ async fn serve(stream: TcpStream, peer: Peer, router: Router) {
             Ok(response)
         }
     });
-    // A connection that breaks is the client's doing.
-    let _ = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(io), service)
-        .await;
+        .serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    // A connection that breaks is the client's doing.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = closed(&mut closing) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
 }
 
 /// Marks an answer that must not be sent: the connection is reset instead.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::error::StartError;
+use crate::journal::RecordedRequest;
+use crate::outbox::Message;
 use crate::random;
 
 /// How tokens reach the client after a verify or a refresh.
@@ -387,6 +390,12 @@ impl Template {
     }
 }
 
+/// Told of each request when it is answered.
+pub(crate) type OnRequest = Arc<dyn Fn(&RecordedRequest) + Send + Sync>;
+
+/// Told of each message when it is sent.
+pub(crate) type OnMessage = Arc<dyn Fn(&Message) + Send + Sync>;
+
 /// Everything that is fixed when an emulator starts.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -415,6 +424,10 @@ pub(crate) struct Settings {
     pub(crate) short_update_phone: bool,
     #[cfg(feature = "schema")]
     pub(crate) check_requests: bool,
+    pub(crate) control: bool,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) on_request: Option<OnRequest>,
+    pub(crate) on_message: Option<OnMessage>,
     pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) limits: Limits,
     pub(crate) roles: BTreeMap<String, Vec<String>>,
@@ -460,6 +473,10 @@ impl Settings {
             short_update_phone: false,
             #[cfg(feature = "schema")]
             check_requests: true,
+            control: false,
+            allowed_hosts: Vec::new(),
+            on_request: None,
+            on_message: None,
             rate_limits: Vec::new(),
             limits: Limits::default(),
             roles: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! Sending magic links, verifying their tokens, and changing addresses by them.
 
 pub(crate) mod check;
+mod message;
 mod send;
 mod token;
 mod update;
@@ -93,7 +94,7 @@ impl MagicLink {
     ///
     /// A phone cannot be updated by email:
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0308
     /// # use descope_magiclink::{Client, DeliveryMethod, RefreshToken};
     /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
     /// # let refresh = RefreshToken::new("...");

@@ -1,10 +1,9 @@
 //! Sign-up, sign-in, and both in one.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::message::{Message, message_options};
 use super::{Sent, check};
 use crate::client::Client;
 use crate::delivery::DeliveryMethod;
@@ -12,14 +11,9 @@ use crate::error::Result;
 use crate::raw::types;
 use crate::secret::RefreshToken;
 
-/// What all three have in common.
+/// What all three put into the session that follows.
 #[derive(Debug, Clone, Default)]
 struct Options {
-    redirect_url: Option<String>,
-    provider_id: Option<String>,
-    template_id: Option<String>,
-    template_options: BTreeMap<String, String>,
-    locale: Option<String>,
     tenant_id: Option<String>,
     custom_claims: Map<String, Value>,
 }
@@ -34,45 +28,8 @@ struct SignInOptions {
 }
 
 macro_rules! options {
-    ($name:ident) => {
+    ($($name:ident),+) => {$(
         impl $name {
-            /// The page that the link opens, with the token in its query parameter `t`. Its domain
-            /// must be approved in the project; without it the project's setting is used.
-            pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
-                self.options.redirect_url = Some(url.into());
-                self
-            }
-
-            /// The connector that delivers the message, by its id.
-            pub fn provider_id(mut self, id: impl Into<String>) -> Self {
-                self.options.provider_id = Some(id.into());
-                self
-            }
-
-            /// The message's template, by its id.
-            pub fn template_id(mut self, id: impl Into<String>) -> Self {
-                self.options.template_id = Some(id.into());
-                self
-            }
-
-            /// A value for a placeholder of the message's template.
-            pub fn template_option(
-                mut self,
-                name: impl Into<String>,
-                value: impl Into<String>,
-            ) -> Self {
-                self.options
-                    .template_options
-                    .insert(name.into(), value.into());
-                self
-            }
-
-            /// The message's language, such as `en` or `pt-BR`.
-            pub fn locale(mut self, locale: impl Into<String>) -> Self {
-                self.options.locale = Some(locale.into());
-                self
-            }
-
             /// The tenant that the login is for; the session's current tenant.
             pub fn tenant_id(mut self, id: impl Into<String>) -> Self {
                 self.options.tenant_id = Some(id.into());
@@ -92,11 +49,11 @@ macro_rules! options {
                 self
             }
         }
-    };
+    )+};
 }
 
 macro_rules! sign_in_options {
-    ($name:ident) => {
+    ($($name:ident),+) => {$(
         impl $name {
             /// The SSO application that the login is for.
             pub fn sso_app_id(mut self, id: impl Into<String>) -> Self {
@@ -129,8 +86,12 @@ macro_rules! sign_in_options {
                 self
             }
         }
-    };
+    )+};
 }
+
+message_options!(SendSignUp, SendSignIn, SendSignUpOrIn);
+options!(SendSignUp, SendSignIn, SendSignUpOrIn);
+sign_in_options!(SendSignIn, SendSignUpOrIn);
 
 /// The profile of a user who signs up. All parts are optional.
 ///
@@ -198,10 +159,9 @@ pub struct SendSignUp {
     method: DeliveryMethod,
     login_id: String,
     user: SignUpUser,
+    message: Message,
     options: Options,
 }
-
-options!(SendSignUp);
 
 impl SendSignUp {
     pub(super) fn new(client: Client, method: DeliveryMethod, login_id: String) -> Self {
@@ -210,6 +170,7 @@ impl SendSignUp {
             method,
             login_id,
             user: SignUpUser::new(),
+            message: Message::default(),
             options: Options::default(),
         }
     }
@@ -230,14 +191,18 @@ impl SendSignUp {
     /// registered; else as the service decides.
     pub async fn send(self) -> Result<Sent> {
         check::login_id(&self.login_id)?;
-        check::redirect_url(self.options.redirect_url.as_deref())?;
+        check::redirect_url(self.message.redirect_url.as_deref())?;
         let Self {
             client,
             method,
             login_id,
             user: SignUpUser(mut user),
+            mut message,
             options,
         } = self;
+        let redirect_url = message.redirect_url.take();
+        let provider_id = message.provider_id.take();
+        let login_options = options.for_sign_up(message);
         let raw = client.raw();
         if method == DeliveryMethod::Email {
             let email = user.email.get_or_insert_with(|| login_id.clone());
@@ -246,10 +211,10 @@ impl SendSignUp {
                 email: user.email.clone(),
                 login_id: Some(login_id),
                 user: Some(user),
-                redirect_url: options.redirect_url.clone(),
-                provider_id: options.provider_id.clone(),
-                template_id: None,
-                login_options: options.for_sign_up(),
+                redirect_url,
+                provider_id,
+                login_options,
+                ..Default::default()
             };
             let answer = raw.sign_up_magic_link_email(&body).await?;
             return Ok(Sent::new(answer.into_inner().masked_email));
@@ -260,10 +225,10 @@ impl SendSignUp {
             phone: user.phone.clone(),
             login_id: Some(login_id),
             user: Some(user),
-            redirect_url: options.redirect_url.clone(),
-            provider_id: options.provider_id.clone(),
-            template_id: None,
-            login_options: options.for_sign_up(),
+            redirect_url,
+            provider_id,
+            login_options,
+            ..Default::default()
         };
         let answer = match method {
             DeliveryMethod::WhatsApp => raw.sign_up_magic_link_whats_app(&body).await?,
@@ -280,6 +245,7 @@ pub struct SendSignIn {
     client: Client,
     method: DeliveryMethod,
     login_id: String,
+    message: Message,
     options: Options,
     sign_in: SignInOptions,
     step_up: Option<bool>,
@@ -287,15 +253,13 @@ pub struct SendSignIn {
     refresh_token: Option<RefreshToken>,
 }
 
-options!(SendSignIn);
-sign_in_options!(SendSignIn);
-
 impl SendSignIn {
     pub(super) fn new(client: Client, method: DeliveryMethod, login_id: String) -> Self {
         Self {
             client,
             method,
             login_id,
+            message: Message::default(),
             options: Options::default(),
             sign_in: SignInOptions::default(),
             step_up: None,
@@ -307,7 +271,7 @@ impl SendSignIn {
     /// Asks a user who is signed in to prove it once more: the session that follows is a stepped-up
     /// one (10 minutes by default).
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0061
     /// # use descope_magiclink::{Client, DeliveryMethod};
     /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
     /// // There is no step-up without the user's refresh token.
@@ -336,9 +300,10 @@ impl SendSignIn {
     /// your users nothing about it); else as the service decides.
     pub async fn send(self) -> Result<Sent> {
         check::login_id(&self.login_id)?;
-        check::redirect_url(self.options.redirect_url.as_deref())?;
+        check::redirect_url(self.message.redirect_url.as_deref())?;
         let body = sign_in_body(
             self.login_id,
+            self.message,
             self.options,
             self.sign_in,
             self.step_up,
@@ -377,12 +342,10 @@ pub struct SendSignUpOrIn {
     client: Client,
     method: DeliveryMethod,
     login_id: String,
+    message: Message,
     options: Options,
     sign_in: SignInOptions,
 }
-
-options!(SendSignUpOrIn);
-sign_in_options!(SendSignUpOrIn);
 
 impl SendSignUpOrIn {
     pub(super) fn new(client: Client, method: DeliveryMethod, login_id: String) -> Self {
@@ -390,6 +353,7 @@ impl SendSignUpOrIn {
             client,
             method,
             login_id,
+            message: Message::default(),
             options: Options::default(),
             sign_in: SignInOptions::default(),
         }
@@ -403,8 +367,15 @@ impl SendSignUpOrIn {
     /// the service decides.
     pub async fn send(self) -> Result<Sent> {
         check::login_id(&self.login_id)?;
-        check::redirect_url(self.options.redirect_url.as_deref())?;
-        let body = sign_in_body(self.login_id, self.options, self.sign_in, None, None);
+        check::redirect_url(self.message.redirect_url.as_deref())?;
+        let body = sign_in_body(
+            self.login_id,
+            self.message,
+            self.options,
+            self.sign_in,
+            None,
+            None,
+        );
         let raw = self.client.raw();
         let masked = match self.method {
             DeliveryMethod::Email => {
@@ -432,45 +403,45 @@ impl SendSignUpOrIn {
 
 impl Options {
     /// The part of the options that has an object of its own; `None` when that would be empty.
-    fn for_sign_up(self) -> Option<types::SignupLoginOptions> {
-        let is_set = self.template_id.is_some()
-            || self.locale.is_some()
+    fn for_sign_up(self, message: Message) -> Option<types::SignupLoginOptions> {
+        let is_set = message.template_id.is_some()
+            || message.locale.is_some()
             || self.tenant_id.is_some()
-            || !self.template_options.is_empty()
+            || !message.template_options.is_empty()
             || !self.custom_claims.is_empty();
         is_set.then_some(types::SignupLoginOptions {
             custom_claims: self.custom_claims,
-            locale: self.locale,
-            pkce_challenge: None,
-            template_id: self.template_id,
-            template_options: self.template_options,
+            locale: message.locale,
+            template_id: message.template_id,
+            template_options: message.template_options,
             tenant_id: self.tenant_id,
+            ..Default::default()
         })
     }
 }
 
 fn sign_in_body(
     login_id: String,
+    mut message: Message,
     options: Options,
     sign_in: SignInOptions,
     step_up: Option<bool>,
     mfa: Option<bool>,
 ) -> types::MagicLinkSignInRequest {
-    let redirect_url = options.redirect_url.clone();
-    let provider_id = options.provider_id.clone();
+    let redirect_url = message.redirect_url.take();
+    let provider_id = message.provider_id.take();
     let use_recovery = sign_in.use_recovery;
     let is_set = step_up.is_some()
         || mfa.is_some()
         || sign_in.sso_app_id.is_some()
         || sign_in.revoke_other_sessions.is_some();
-    let shared = options.for_sign_up();
+    let shared = options.for_sign_up(message);
     let login_options = (is_set || shared.is_some()).then(|| {
         let shared = shared.unwrap_or_default();
         types::LoginOptions {
             custom_claims: shared.custom_claims,
             locale: shared.locale,
             mfa,
-            pkce_challenge: None,
             revoke_other_sessions: sign_in.revoke_other_sessions,
             revoke_other_sessions_types: sign_in.revoke_other_sessions_types,
             sso_app_id: sign_in.sso_app_id,
@@ -478,6 +449,7 @@ fn sign_in_body(
             template_id: shared.template_id,
             template_options: shared.template_options,
             tenant_id: shared.tenant_id,
+            ..Default::default()
         }
     });
     types::MagicLinkSignInRequest {
@@ -485,8 +457,7 @@ fn sign_in_body(
         login_options,
         provider_id,
         redirect_url,
-        sso_app_id: None,
-        template_id: None,
         use_recovery,
+        ..Default::default()
     }
 }

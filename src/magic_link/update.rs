@@ -1,7 +1,6 @@
 //! Changing a user's address.
 
-use std::collections::BTreeMap;
-
+use super::message::{Message, message_options};
 use super::{Sent, check};
 use crate::client::Client;
 use crate::delivery::PhoneDelivery;
@@ -9,59 +8,17 @@ use crate::error::Result;
 use crate::raw::types;
 use crate::secret::RefreshToken;
 
-/// What a change of email and a change of phone have in common.
+/// What happens when the new address belongs to somebody already, and whether it becomes a login id.
 #[derive(Debug, Clone, Default)]
 struct Options {
-    redirect_url: Option<String>,
-    provider_id: Option<String>,
-    template_id: Option<String>,
-    template_options: BTreeMap<String, String>,
-    locale: Option<String>,
     add_to_login_ids: Option<bool>,
     on_merge_use_existing: Option<bool>,
     fail_on_conflict: Option<bool>,
 }
 
 macro_rules! options {
-    ($name:ident) => {
+    ($($name:ident),+) => {$(
         impl $name {
-            /// The page that the link opens, with the token in its query parameter `t`. Its domain
-            /// must be approved in the project; without it the project's setting is used.
-            pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
-                self.options.redirect_url = Some(url.into());
-                self
-            }
-
-            /// The connector that delivers the message, by its id.
-            pub fn provider_id(mut self, id: impl Into<String>) -> Self {
-                self.options.provider_id = Some(id.into());
-                self
-            }
-
-            /// The message's template, by its id.
-            pub fn template_id(mut self, id: impl Into<String>) -> Self {
-                self.options.template_id = Some(id.into());
-                self
-            }
-
-            /// A value for a placeholder of the message's template.
-            pub fn template_option(
-                mut self,
-                name: impl Into<String>,
-                value: impl Into<String>,
-            ) -> Self {
-                self.options
-                    .template_options
-                    .insert(name.into(), value.into());
-                self
-            }
-
-            /// The message's language, such as `en` or `pt-BR`.
-            pub fn locale(mut self, locale: impl Into<String>) -> Self {
-                self.options.locale = Some(locale.into());
-                self
-            }
-
             /// Makes the new address a login id too, so that the user can sign in with it.
             pub fn add_to_login_ids(mut self) -> Self {
                 self.options.add_to_login_ids = Some(true);
@@ -88,22 +45,26 @@ macro_rules! options {
                 self
             }
         }
-    };
+    )+};
 }
+
+message_options!(UpdateEmail, UpdatePhone);
+options!(UpdateEmail, UpdatePhone);
 
 macro_rules! body {
     ($type:ident, $request:expr, $address:ident) => {
         types::$type {
             login_id: Some($request.login_id),
             $address: Some($request.$address),
-            redirect_url: $request.options.redirect_url,
-            provider_id: $request.options.provider_id,
-            template_id: $request.options.template_id,
-            template_options: $request.options.template_options,
-            locale: $request.options.locale,
+            redirect_url: $request.message.redirect_url,
+            provider_id: $request.message.provider_id,
+            template_id: $request.message.template_id,
+            template_options: $request.message.template_options,
+            locale: $request.message.locale,
             add_to_login_ids: $request.options.add_to_login_ids,
             on_merge_use_existing: $request.options.on_merge_use_existing,
             fail_on_conflict: $request.options.fail_on_conflict,
+            ..Default::default()
         }
     };
 }
@@ -117,10 +78,9 @@ pub struct UpdateEmail {
     refresh_token: RefreshToken,
     login_id: String,
     email: String,
+    message: Message,
     options: Options,
 }
-
-options!(UpdateEmail);
 
 impl UpdateEmail {
     pub(super) fn new(
@@ -134,6 +94,7 @@ impl UpdateEmail {
             refresh_token,
             login_id,
             email,
+            message: Message::default(),
             options: Options::default(),
         }
     }
@@ -147,7 +108,7 @@ impl UpdateEmail {
     pub async fn send(self) -> Result<Sent> {
         check::login_id(&self.login_id)?;
         check::email("email", &self.email)?;
-        check::redirect_url(self.options.redirect_url.as_deref())?;
+        check::redirect_url(self.message.redirect_url.as_deref())?;
         let body = body!(UpdateUserEmailMagicLinkRequest, self, email);
         let answer = self
             .client
@@ -168,10 +129,9 @@ pub struct UpdatePhone {
     method: PhoneDelivery,
     login_id: String,
     phone: String,
+    message: Message,
     options: Options,
 }
-
-options!(UpdatePhone);
 
 impl UpdatePhone {
     pub(super) fn new(
@@ -187,6 +147,7 @@ impl UpdatePhone {
             method,
             login_id,
             phone,
+            message: Message::default(),
             options: Options::default(),
         }
     }
@@ -200,7 +161,7 @@ impl UpdatePhone {
     pub async fn send(self) -> Result<Sent> {
         check::login_id(&self.login_id)?;
         check::phone("phone", &self.phone)?;
-        check::redirect_url(self.options.redirect_url.as_deref())?;
+        check::redirect_url(self.message.redirect_url.as_deref())?;
         let body = body!(UpdateUserPhoneMagicLinkRequest, self, phone);
         let (raw, refresh) = (self.client.raw(), &self.refresh_token);
         let answer = match self.method {

@@ -33,6 +33,7 @@ impl MagicLink {
         }
         let body = types::VerifyMagicLinkRequest {
             token: Some(token.clone()),
+            ..Default::default()
         };
         let answer = self.client.raw().verify_magic_link(&body).await?;
         let (body, status, headers) = answer.into_parts();

@@ -68,6 +68,7 @@ impl EmbeddedSignIn {
             login_id: Some(self.login_id),
             timeout: seconds(self.timeout)?,
             custom_claims: self.custom_claims,
+            ..Default::default()
         };
         let Management { client, key } = &self.management;
         token(client.raw().embedded_link_signin(key, &body).await?)
@@ -136,6 +137,7 @@ impl EmbeddedSignUp {
             user: self.user.map(SignUpUser::into_body),
             email_verified: self.email_verified,
             phone_verified: self.phone_verified,
+            ..Default::default()
         };
         let Management { client, key } = &self.management;
         token(client.raw().embedded_link_signup(key, &body).await?)

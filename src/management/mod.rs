@@ -144,7 +144,7 @@ impl Management {
         check::login_id(&login_id)?;
         let body = types::DeleteUserRequest {
             login_id: Some(login_id),
-            user_id: None,
+            ..Default::default()
         };
         self.client
             .raw()

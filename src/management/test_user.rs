@@ -72,6 +72,7 @@ impl TestUser {
         self.0.user_tenants.push(types::AssociatedTenant {
             tenant_id: Some(id.into()),
             role_names: roles.into_iter().map(Into::into).collect(),
+            ..Default::default()
         });
         self
     }
@@ -137,6 +138,7 @@ impl GenerateTestLink {
             delivery_method: Some(self.method.to_string()),
             redirect_url: self.redirect_url,
             login_options: super::embedded::login_options(self.custom_claims),
+            ..Default::default()
         };
         let Management { client, key } = &self.management;
         let answer = client

@@ -77,6 +77,16 @@ impl Links {
     pub(crate) fn len(&self) -> usize {
         self.by_token.len()
     }
+
+    /// What became of a token: `pending`, `used` or `expired`.
+    #[cfg(feature = "program")]
+    pub(crate) fn state(&self, token: &str, now: Millis) -> &'static str {
+        match self.by_token.get(token) {
+            Some(link) if link.used => "used",
+            Some(link) if now < link.expires_at => "pending",
+            _ => "expired",
+        }
+    }
 }
 
 impl Channel {
@@ -362,6 +372,7 @@ pub(crate) fn verify(world: &mut World, call: &Call) -> Outcome {
     }
     // A link works once, also when what follows is refused.
     link.used = true;
+    world.outbox_version = world.outbox_version.wrapping_add(1);
     let link = link.clone();
     let person = world
         .users
@@ -587,6 +598,7 @@ impl World {
             login_id,
         );
         self.last_message += 1;
+        self.outbox_version = self.outbox_version.wrapping_add(1);
         let message = Message {
             id: self.last_message,
             channel,

@@ -92,6 +92,8 @@ pub(crate) struct World {
     pub(crate) sessions: Sessions,
     pub(crate) outbox: VecDeque<Message>,
     pub(crate) last_message: u64,
+    /// Grows with each change of the outbox or of what became of its links.
+    pub(crate) outbox_version: u64,
     pub(crate) faults: FaultList,
     pub(crate) journal: Record,
     windows: HashMap<usize, (Millis, u32)>,
@@ -107,6 +109,7 @@ impl World {
             sessions: Sessions::default(),
             outbox: VecDeque::new(),
             last_message: 0,
+            outbox_version: 0,
             faults: FaultList::default(),
             journal: Record::default(),
             windows: HashMap::new(),

@@ -1,0 +1,177 @@
+"""A person at the inbox: a message arrives without a reload, its link is clicked, and the app is signed in.
+
+The app is a page of this script that verifies the token with Descope's Python SDK. Screenshots of the inbox at phone
+and desktop width are left in the directory that is the first argument.
+"""
+
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+from descope import DeliveryMethod, DescopeClient
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+BASE = os.environ["DESCOPE_BASE_URI"]
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+CHROMEDRIVER = os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver")
+
+descope = DescopeClient(project_id=os.environ["DESCOPE_PROJECT_ID"])
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        token = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query).get("t", [""])[0]
+        try:
+            text = f"Signed in as {descope.magiclink.verify(token)['user']['email']}"
+        except Exception as reason:
+            text = f"Not signed in: {reason}"
+        page = f"<!doctype html><title>App</title><h1>{text}</h1>".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_):
+        pass
+
+
+def browser(width, height, phone=False, dark=False):
+    options = Options()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--hide-scrollbars",
+        f"--window-size={width},{height + 143}",
+    ):
+        options.add_argument(argument)
+    if phone:
+        metrics = {"width": width, "height": height, "pixelRatio": 2}
+        options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(service=Service(CHROMEDRIVER), options=options)
+    if dark:
+        scheme = [{"name": "prefers-color-scheme", "value": "dark"}]
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    return driver
+
+
+def until(driver, what, condition, seconds=10):
+    return WebDriverWait(driver, seconds).until(condition, f"timed out: {what}")
+
+
+def rows(driver):
+    return driver.find_elements(By.CSS_SELECTOR, "#messages .row")
+
+
+def fits(driver):
+    wide = driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"the page is {wide} pixels too wide"
+
+
+def quiet(driver):
+    # An icon or policy problem would show here.
+    problems = [entry for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert not problems, problems
+
+
+def control(method, path):
+    request = urllib.request.Request(f"{BASE}/_emulator/v1/{path}", b"{}", {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def desktop(shots, app):
+    driver = browser(1280, 800)
+    try:
+        driver.get(f"{BASE}/")
+        until(driver, "the empty inbox", lambda d: d.find_element(By.ID, "empty").is_displayed())
+        assert "DESCOPE_BASE_URI=" in driver.find_element(By.ID, "env").text
+        driver.save_screenshot(f"{shots}/empty-1280.png")
+        loaded = driver.execute_script("return performance.timeOrigin")
+
+        descope.magiclink.sign_up(DeliveryMethod.EMAIL, "ann@example.com", app, {"name": "Ann"})
+        descope.magiclink.sign_up(DeliveryMethod.WHATSAPP, "+15555550123", app, {"phone": "+15555550123"})
+        until(driver, "two messages without a reload", lambda d: len(rows(d)) == 2)
+        assert driver.execute_script("return performance.timeOrigin") == loaded
+
+        # Keyboard: search, choose, leave the search.
+        body = driver.find_element(By.TAG_NAME, "body")
+        body.send_keys("/")
+        search = driver.find_element(By.ID, "search")
+        assert driver.switch_to.active_element == search
+        search.send_keys("ann")
+        until(driver, "one match", lambda d: len(rows(d)) == 1)
+        search.send_keys(Keys.ESCAPE)
+        until(driver, "both again", lambda d: len(rows(d)) == 2)
+        driver.switch_to.active_element.send_keys("j")
+        until(driver, "Ann's message", lambda d: "To ann@example.com" in d.find_element(By.ID, "detail").text)
+        fits(driver)
+        driver.save_screenshot(f"{shots}/inbox-1280.png")
+
+        inbox = driver.current_window_handle
+        driver.find_element(By.ID, "open").click()
+        until(driver, "the app in a new tab", lambda d: len(d.window_handles) == 2)
+        driver.switch_to.window(next(handle for handle in driver.window_handles if handle != inbox))
+        until(driver, "signed in", lambda d: d.find_element(By.TAG_NAME, "h1").text == "Signed in as ann@example.com")
+
+        driver.switch_to.window(inbox)
+        until(driver, "the link is used", lambda d: "Used" in d.find_element(By.CSS_SELECTOR, ".head .tag").text)
+        driver.find_element(By.ID, "clear").click()
+        until(driver, "the empty inbox again", lambda d: d.find_element(By.ID, "empty").is_displayed())
+        quiet(driver)
+    finally:
+        driver.quit()
+
+
+def phone(shots, app):
+    descope.magiclink.sign_up_or_in(DeliveryMethod.EMAIL, "joe.person@a-rather-long-company-name.example.com", app)
+    descope.magiclink.sign_up_or_in(DeliveryMethod.SMS, "+15555550124", app)
+    for dark in (False, True):
+        name = "-dark" if dark else ""
+        driver = browser(390, 844, phone=True, dark=dark)
+        try:
+            driver.get(f"{BASE}/_emulator/")
+            until(driver, "two messages", lambda d: len(rows(d)) == 2)
+            assert not driver.find_element(By.ID, "detail").is_displayed()
+            fits(driver)
+            driver.save_screenshot(f"{shots}/inbox-390{name}.png")
+            rows(driver)[1].click()
+            until(driver, "the message", lambda d: d.find_element(By.ID, "open").is_displayed())
+            fits(driver)
+            driver.save_screenshot(f"{shots}/message-390{name}.png")
+            driver.find_element(By.CSS_SELECTOR, ".back").click()
+            until(driver, "the list", lambda d: rows(d)[0].is_displayed())
+            quiet(driver)
+        finally:
+            driver.quit()
+
+
+def main():
+    shots = sys.argv[1]
+    os.makedirs(shots, exist_ok=True)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), App)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    app = f"http://127.0.0.1:{server.server_address[1]}/verify"
+    control("POST", "reset")
+    started = time.monotonic()
+    desktop(shots, app)
+    phone(shots, app)
+    print(f"inbox: ok in {time.monotonic() - started:.1f} s, screenshots in {shots}")
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
