@@ -9,12 +9,34 @@ use crate::client::CookieNames;
 use crate::error::{DecodeError, Error, Result};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
+use crate::session::{Session, SessionValidator};
 use crate::user::User;
 
-/// A user who has just signed in.
+/// A user who has just signed in, with tokens that were checked.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Authentication {
+    /// What the session token says: the user's id, roles, tenants and claims.
+    pub session: Session,
+    /// Proves who the user is, for minutes (10 by default).
+    pub session_token: SessionToken,
+    /// Gets new sessions, for weeks (4 by default).
+    pub refresh_token: RefreshToken,
+    /// When the refresh token ends: the life time of its cookie.
+    pub refresh_expires_at: SystemTime,
+    /// The user; absent only if the service left them out.
+    pub user: Option<User>,
+    /// Whether this is the user's first sign-in; absent if the service did not say.
+    pub first_seen: Option<bool>,
+    /// What the service says about the cookies that should hold the tokens.
+    pub cookies: CookieFacts,
+}
+
+/// A user who has just signed in, with tokens that nobody has looked at: from
+/// [`verify_unchecked`](crate::MagicLink::verify_unchecked).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UncheckedAuthentication {
     /// Proves who the user is, for minutes (10 by default).
     pub session_token: SessionToken,
     /// Gets new sessions, for weeks (4 by default).
@@ -98,7 +120,7 @@ fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty())
 }
 
-impl Authentication {
+impl UncheckedAuthentication {
     /// Reads an answer to a sign-in.
     pub(crate) fn from_response(
         mut body: types::JwtResponse,
@@ -119,6 +141,23 @@ impl Authentication {
             session_expires_at: epoch(body.session_expiration),
             first_seen: body.first_seen,
             user: body.user.map(User::new),
+        })
+    }
+
+    /// Checks both tokens.
+    pub(crate) async fn check(self, validator: &SessionValidator) -> Result<Authentication> {
+        let session = validator.validate_issued(&self.session_token).await?;
+        let refresh = validator
+            .validate_issued_refresh(&self.refresh_token)
+            .await?;
+        Ok(Authentication {
+            session,
+            session_token: self.session_token,
+            refresh_token: self.refresh_token,
+            refresh_expires_at: refresh.expires_at(),
+            user: self.user,
+            first_seen: self.first_seen,
+            cookies: self.cookies,
         })
     }
 }

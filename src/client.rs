@@ -14,6 +14,7 @@ use crate::magic_link::MagicLink;
 use crate::raw;
 use crate::retry::RetryPolicy;
 use crate::secret::ManagementKey;
+use crate::session::{Refreshes, SessionValidator, SessionValidatorBuilder, Sessions};
 
 /// How long a call may take, unless set otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,6 +39,8 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     raw: raw::Client,
     names: CookieNames,
+    validator: SessionValidator,
+    refreshes: Refreshes,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -75,6 +78,7 @@ impl Client {
                 session: "DS".to_owned(),
                 refresh: "DSR".to_owned(),
             },
+            validation: SessionValidator::builder(project_id),
         }
     }
 
@@ -91,6 +95,12 @@ impl Client {
     #[must_use]
     pub fn magic_link(&self) -> MagicLink {
         MagicLink::new(self.clone())
+    }
+
+    /// Sessions: validating, refreshing and ending them, and what their users may read.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.clone())
     }
 
     /// The low-level client, with this client's authentication, headers, deadline and pool.
@@ -113,6 +123,14 @@ impl Client {
 
     pub(crate) fn cookie_names(&self) -> &CookieNames {
         &self.0.names
+    }
+
+    pub(crate) fn validator(&self) -> &SessionValidator {
+        &self.0.validator
+    }
+
+    pub(crate) fn refreshes(&self) -> &Refreshes {
+        &self.0.refreshes
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -154,6 +172,7 @@ pub struct ClientBuilder {
     http_client: Option<reqwest::Client>,
     clock: Arc<dyn Clock>,
     names: CookieNames,
+    validation: SessionValidatorBuilder,
 }
 
 impl ClientBuilder {
@@ -164,6 +183,7 @@ impl ClientBuilder {
     /// | `DESCOPE_PROJECT_ID` | the project id; needed |
     /// | `DESCOPE_BASE_URI`, else `DESCOPE_BASE_URL` | [`base_url`](Self::base_url) |
     /// | `DESCOPE_AUTH_MANAGEMENT_KEY` | [`auth_management_key`](Self::auth_management_key) |
+    /// | `DESCOPE_PUBLIC_KEY` | a public key or key set as JSON: [`key_set`](SessionValidatorBuilder::key_set) |
     ///
     /// A variable that is empty counts as not set.
     ///
@@ -179,6 +199,9 @@ impl ClientBuilder {
         };
         builder.auth_management_key =
             read_env("DESCOPE_AUTH_MANAGEMENT_KEY")?.map(ManagementKey::new);
+        if let Some(keys) = read_env("DESCOPE_PUBLIC_KEY")? {
+            builder = builder.session_validation(|validation| validation.key_set(keys));
+        }
         Ok(builder)
     }
 
@@ -246,6 +269,31 @@ impl ClientBuilder {
         self
     }
 
+    /// Changes how session tokens are validated: audience, issuers, leeway, keys.
+    ///
+    /// Project, base URL, clock, HTTP client, retries and cookie names are those of the client.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use descope_magiclink::Client;
+    /// let client = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+    ///     .session_validation(|validation| {
+    ///         validation
+    ///             .audience("https://api.example.com")
+    ///             .max_key_age(Duration::from_secs(15 * 60))
+    ///     })
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<(), descope_magiclink::Error>(())
+    /// ```
+    pub fn session_validation(
+        mut self,
+        change: impl FnOnce(SessionValidatorBuilder) -> SessionValidatorBuilder,
+    ) -> Self {
+        self.validation = change(self.validation);
+        self
+    }
+
     /// Builds the client.
     ///
     /// # Errors
@@ -293,6 +341,11 @@ impl ClientBuilder {
             Some(client) => client,
             None => http_client(self.connect_timeout)?,
         };
+        let validator = self
+            .validation
+            .of_client(base_url.clone(), http.clone(), self.retry, &self.clock)
+            .names_of(&self.names)
+            .build()?;
         let settings = Settings {
             project_id,
             auth_management_key: self.auth_management_key,
@@ -305,6 +358,8 @@ impl ClientBuilder {
         Ok(Client(Arc::new(Shared {
             raw: raw::Client::from_parts(&base_url, http, Inner(Arc::new(settings))),
             names: self.names,
+            validator,
+            refreshes: Refreshes::default(),
         })))
     }
 }

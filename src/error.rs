@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::code::ErrorCode;
+use crate::session::SessionError;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,7 +43,7 @@ const SECRET_LENGTH_WITHOUT_DIGIT: usize = 40;
 ///     }
 /// }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The client was set up wrongly; nothing was sent.
@@ -62,6 +64,9 @@ pub enum Error {
     /// The service answered with success, but not with what was expected.
     #[error("{0}")]
     Decode(DecodeError),
+    /// A session or refresh token was found bad, or could not be checked.
+    #[error(transparent)]
+    Session(SessionError),
 }
 
 impl Error {
@@ -106,13 +111,19 @@ impl Error {
         }
     }
 
-    /// Whether the service refused the credential or the token (401 or 403): sign in again.
+    /// Whether the credential or the token was refused, by the service (401 or 403) or by the check
+    /// of the token itself: sign in again.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        matches!(
-            self.status(),
-            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-        )
+        match self {
+            Self::Session(error) => {
+                matches!(error, SessionError::Missing | SessionError::Token(_))
+            }
+            _ => matches!(
+                self.status(),
+                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            ),
+        }
     }
 
     /// Whether the call's own time limit ended it.
@@ -147,6 +158,7 @@ impl Error {
                         408 | 502 | 503 | 504 | 520..=522 | 524 | 530
                     )
             }
+            Self::Session(error) => error.is_unavailable(),
             _ => false,
         }
     }
@@ -225,6 +237,7 @@ impl StdError for InvalidArgument {}
 /// An answer of the service with a status other than success.
 ///
 /// Made from whatever arrived: a body that is empty, HTML or cut off still gives the status.
+#[derive(Clone)]
 pub struct ApiError {
     status: StatusCode,
     headers: HeaderMap,
@@ -408,10 +421,10 @@ fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
 }
 
 /// The network failed before a complete answer had arrived.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TransportError {
     kind: TransportKind,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -564,8 +577,14 @@ pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
     };
     Error::Transport(TransportError {
         kind,
-        source: Some(Box::new(error.without_url())),
+        source: Some(Arc::new(error.without_url())),
     })
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
 }
 
 impl From<InvalidArgument> for Error {

@@ -20,7 +20,7 @@ mod user;
 #[cfg(feature = "tower")]
 pub mod web;
 
-pub use authentication::{Authentication, CookieFacts};
+pub use authentication::{Authentication, CookieFacts, UncheckedAuthentication};
 pub use client::{Client, ClientBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use code::ErrorCode;
@@ -31,4 +31,7 @@ pub use error::{
 pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
 pub use retry::RetryPolicy;
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
+pub use session::{
+    Refreshed, Session, SessionError, SessionValidator, Sessions, TenantAccess, TokenProblem,
+};
 pub use user::{User, UserTenant};

@@ -7,16 +7,18 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use descope_magiclink::raw::types;
-use descope_magiclink::{DeliveryMethod, Error, MagicLinkToken, RefreshToken};
+use descope_magiclink::{
+    DeliveryMethod, Error, MagicLinkToken, RefreshToken, UncheckedAuthentication,
+};
 use serde_json::json;
 use support::{Reply, Socket};
 
-async fn verify(reply: Reply) -> descope_magiclink::Result<descope_magiclink::Authentication> {
+async fn verify(reply: Reply) -> descope_magiclink::Result<UncheckedAuthentication> {
     let socket = Socket::start(vec![reply]).await;
     socket
         .client()
         .magic_link()
-        .verify(&MagicLinkToken::new("t"))
+        .verify_unchecked(&MagicLinkToken::new("t"))
         .await
 }
 

@@ -1,11 +1,11 @@
 //! The facade against the emulator: whole logins, as an application would make them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::management::TestUser;
 use descope_magiclink::{
-    Authentication, Client, DeliveryMethod, Error, ErrorCode, MagicLinkToken, PhoneDelivery,
-    SignUpUser,
+    Authentication, Client, Clock, DeliveryMethod, Error, ErrorCode, MagicLinkToken, PhoneDelivery,
+    SignUpUser, SystemClock,
 };
 use descope_magiclink_emulator::{Channel, Emulator, Message, Purpose, TokenDelivery, User};
 
@@ -13,9 +13,24 @@ const JOE: &str = "joe@example.com";
 const PHONE: &str = "+15555555555";
 const PAGE: &str = "https://app.example.com/verify?lang=en";
 
+/// The emulator's clock as a client reads it: tokens are judged by the time they are issued at.
+#[derive(Debug)]
+struct Wall(descope_magiclink_emulator::Clock);
+
+impl Clock for Wall {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    fn instant(&self) -> Instant {
+        SystemClock.instant()
+    }
+}
+
 fn client(emulator: &Emulator) -> Client {
     Client::builder(emulator.project_id())
         .base_url(emulator.base_url())
+        .clock(Wall(emulator.clock()))
         .build()
         .unwrap()
 }

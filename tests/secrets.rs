@@ -9,8 +9,8 @@ use std::fmt::{Debug, Write as _};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::raw::types;
 use descope_magiclink::{
-    AccessKey, Authentication, Client, DeliveryMethod, Error, MagicLinkToken, ManagementKey,
-    PhoneDelivery, RefreshToken, Secret, SessionToken,
+    AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManagementKey, PhoneDelivery,
+    RefreshToken, Secret, SessionToken, UncheckedAuthentication,
 };
 use support::{PROJECT, Reply, Socket};
 
@@ -115,9 +115,9 @@ async fn a_successful_sign_in_prints_redacted() {
     let reply = Reply::with_headers(200, &[("set-cookie", &cookie)], &body);
     let socket = Socket::start(vec![reply]).await;
     let client = socket.client();
-    let auth: Authentication = client
+    let auth: UncheckedAuthentication = client
         .magic_link()
-        .verify(&MagicLinkToken::new(CANARY))
+        .verify_unchecked(&MagicLinkToken::new(CANARY))
         .await
         .unwrap();
     let mut log = Log::default();
@@ -164,7 +164,7 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
             .unwrap();
         let error = client
             .magic_link()
-            .verify(&MagicLinkToken::new(CANARY))
+            .verify_unchecked(&MagicLinkToken::new(CANARY))
             .await
             .unwrap_err();
         let mut log = Log::default();
@@ -178,7 +178,13 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
     let client = Client::builder(PROJECT).base_url(url).build().unwrap();
     let mut log = Log::default();
     let token = MagicLinkToken::new(CANARY);
-    log.error(&client.magic_link().verify(&token).await.unwrap_err());
+    log.error(
+        &client
+            .magic_link()
+            .verify_unchecked(&token)
+            .await
+            .unwrap_err(),
+    );
     log.error(
         &client
             .raw()

@@ -30,14 +30,18 @@
 //! ```
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use cookie::Cookie;
 use cookie::time::OffsetDateTime;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
+use super::sessions::Refreshed;
+use crate::authentication::Authentication;
 use crate::client::is_cookie_name;
+use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::secret::{RefreshToken, SessionToken};
 
@@ -104,6 +108,32 @@ pub enum TokenSource {
     Cookie,
 }
 
+/// Both tokens, with the time each of them ends: made from an
+/// [`Authentication`] or a [`Refreshed`].
+#[derive(Clone, Copy, Debug)]
+pub struct TokenPair<'t> {
+    session: (&'t SessionToken, SystemTime),
+    refresh: (&'t RefreshToken, SystemTime),
+}
+
+impl<'t> From<&'t Authentication> for TokenPair<'t> {
+    fn from(auth: &'t Authentication) -> Self {
+        Self {
+            session: (&auth.session_token, auth.session.expires_at()),
+            refresh: (&auth.refresh_token, auth.refresh_expires_at),
+        }
+    }
+}
+
+impl<'t> From<&'t Refreshed> for TokenPair<'t> {
+    fn from(refreshed: &'t Refreshed) -> Self {
+        Self {
+            session: (&refreshed.session_token, refreshed.session.expires_at()),
+            refresh: (&refreshed.refresh_token, refreshed.refresh_expires_at),
+        }
+    }
+}
+
 /// Why a cookie cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -135,6 +165,7 @@ pub struct SessionCookies {
     refresh: Jar,
     domain: Option<String>,
     secure: bool,
+    clock: Arc<dyn Clock>,
 }
 
 /// One of the two cookies.
@@ -239,6 +270,43 @@ impl SessionCookies {
         removals
             .filter_map(|cookie| HeaderValue::from_str(&cookie.to_string()).ok())
             .collect()
+    }
+
+    /// Stores both tokens of a sign-in or a refresh in a response, each for as long as it lives, and
+    /// keeps the response out of shared caches (`Cache-Control: no-store`), which would hand the
+    /// cookies to others.
+    ///
+    /// ```no_run
+    /// # use descope_magiclink::{Client, MagicLinkToken};
+    /// # use descope_magiclink::session::cookies::SessionCookies;
+    /// # async fn f(client: Client, cookies: SessionCookies, token: MagicLinkToken)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// let auth = client.magic_link().verify(&token).await?;
+    /// let mut response = http::HeaderMap::new();
+    /// cookies.set(&mut response, &auth)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`session_cookie`](Self::session_cookie); the response is then left as it was.
+    pub fn set<'t>(
+        &self,
+        response: &mut HeaderMap,
+        tokens: impl Into<TokenPair<'t>>,
+    ) -> Result<(), CookieError> {
+        let tokens = tokens.into();
+        let now = self.clock.now();
+        let left = |end: SystemTime| end.duration_since(now).unwrap_or_default();
+        let (session, session_end) = tokens.session;
+        let (refresh, refresh_end) = tokens.refresh;
+        let cookies = [
+            self.session_cookie(session, left(session_end))?,
+            self.refresh_cookie(refresh, left(refresh_end))?,
+        ];
+        append(response, cookies);
+        Ok(())
     }
 
     /// Stores a session token in a response, and keeps the response out of shared caches
@@ -359,6 +427,7 @@ pub struct SessionCookiesBuilder {
     domain: Option<String>,
     host_prefix: bool,
     secure: bool,
+    clock: Arc<dyn Clock>,
 }
 
 impl SessionCookiesBuilder {
@@ -374,6 +443,7 @@ impl SessionCookiesBuilder {
             domain: None,
             host_prefix: false,
             secure: true,
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -453,6 +523,12 @@ impl SessionCookiesBuilder {
         self
     }
 
+    /// Where the time is read, for the life times of cookies. [`SystemClock`] by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     /// Makes the cookies.
     ///
     /// # Errors
@@ -483,6 +559,7 @@ impl SessionCookiesBuilder {
             refresh: self.refresh,
             domain: self.domain,
             secure: self.secure,
+            clock: self.clock,
         }
     }
 }

@@ -161,7 +161,7 @@ impl fmt::Display for TokenProblem {
             Self::KeyId => "the token does not name a key properly; sign in again",
             Self::UnknownKey => "the token names a key that the project does not have; sign in again",
             Self::Signature => "the token's signature does not fit; sign in again",
-            Self::WrongKind => "the token is of another kind; give session tokens as sessions and refresh tokens as refresh tokens",
+            Self::WrongKind => "the token is of another kind; give session tokens as sessions and refresh tokens as refresh tokens, and configure the project's own cookie names",
             Self::Issuer => "the token was issued for another project or by another service; check the project id and the accepted issuers",
             Self::Audience => "the token is meant for another audience; check the accepted audiences",
             Self::SenderConstrained => "the token is bound to a key of its holder and cannot be used without a proof",
@@ -262,6 +262,8 @@ pub enum KeyProblem {
     NoUsableKey,
     /// The keys are not at hand, and the caller asked not to wait for them.
     NotFetched,
+    /// The token names a key not known, and the key endpoint was asked too recently to ask again.
+    AskedRecently,
     /// There is no Tokio runtime to fetch the keys on, or it went away meanwhile.
     NoRuntime,
 }
@@ -279,6 +281,7 @@ impl fmt::Display for KeyProblem {
             Self::Unreadable => "the key endpoint's answer is not a key set",
             Self::NoUsableKey => "the key endpoint's answer holds no usable key",
             Self::NotFetched => "the keys are not at hand",
+            Self::AskedRecently => "its key is not known and was asked for a moment ago",
             Self::NoRuntime => "there is no Tokio runtime to fetch the keys on",
         })
     }
@@ -317,6 +320,7 @@ mod tests {
             KeyProblem::Unreadable,
             KeyProblem::NoUsableKey,
             KeyProblem::NotFetched,
+            KeyProblem::AskedRecently,
             KeyProblem::NoRuntime,
         ];
         let texts = problems

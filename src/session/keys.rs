@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::error::{KeyProblem, KeysUnavailable, SessionError, TokenProblem};
+use super::error::{KeyProblem, KeysUnavailable};
 use super::fetch::Endpoint;
 use super::key::{KeySet, VerifyingKey};
 use crate::clock::Clock;
@@ -43,12 +43,45 @@ pub(super) enum AtHand {
     Wait,
 }
 
+/// Why there is no key.
+#[derive(Debug)]
+pub(super) enum NoKey {
+    /// The set at hand lacks it. `asked`: the endpoint was asked for the sake of it.
+    Unknown {
+        asked: bool,
+    },
+    Unavailable(KeysUnavailable),
+}
+
+impl From<KeysUnavailable> for NoKey {
+    fn from(why: KeysUnavailable) -> Self {
+        Self::Unavailable(why)
+    }
+}
+
+/// Where the token came from that names a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From anyone: made-up names must not cause fetches at will.
+    Request,
+    /// From the service itself, in an answer to us.
+    Service,
+}
+
 impl Keys {
     /// The key of this name, waiting for a fetch if there has to be one.
-    pub(super) async fn find(&self, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+    pub(super) async fn find(&self, id: &str, origin: Origin) -> Result<Arc<VerifyingKey>, NoKey> {
         match self {
-            Self::Provided(set) => set.get(id).cloned().ok_or(TokenProblem::UnknownKey.into()),
-            Self::Fetched(cache) => cache.find(id).await,
+            Self::Provided(set) => set.get(id).cloned().ok_or(NoKey::Unknown { asked: true }),
+            Self::Fetched(cache) => cache.find(id, origin).await,
+        }
+    }
+
+    /// Waits until there are keys that serve.
+    pub(super) async fn prepare(&self) -> Result<(), KeysUnavailable> {
+        match self {
+            Self::Provided(_) => Ok(()),
+            Self::Fetched(cache) => cache.prepare().await,
         }
     }
 
@@ -150,40 +183,60 @@ impl KeyCache {
         }
     }
 
-    async fn find(self: &Arc<Self>, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+    async fn find(self: &Arc<Self>, id: &str, origin: Origin) -> Result<Arc<VerifyingKey>, NoKey> {
         let flight = {
             let seen = self.state.load();
-            let want = match self.look(&seen, id) {
-                Look::Key { key, refresh } => {
+            let want = match (self.look(&seen, id), origin) {
+                (Look::Key { key, refresh }, _) => {
                     if refresh {
                         self.refresh_in_background();
                     }
                     return Ok(key);
                 }
-                Look::Unknown => Want::UnknownKey,
-                Look::NoSet => Want::Set,
+                (Look::Unknown, Origin::Request) => Want::UnknownKey,
+                (Look::Unknown, Origin::Service) | (Look::NoSet, _) => Want::Set,
             };
             self.join_or_start(&seen, want)?
         };
-        if let Some(mut flight) = flight {
-            // An error means that the fetch died with its runtime; `settle` finds that out.
-            let _ = flight.wait_for(|over| *over).await;
-        }
-        self.settle(id)
+        let asked = flight.is_some();
+        wait(flight).await;
+        self.settle(id, asked)
     }
 
-    fn look(&self, state: &State, id: &str) -> Look {
-        let Some(fetched) = &state.fetched else {
-            return Look::NoSet;
+    async fn prepare(self: &Arc<Self>) -> Result<(), KeysUnavailable> {
+        let flight = {
+            let seen = self.state.load();
+            if self.is_usable(&seen).is_some() {
+                return Ok(());
+            }
+            self.join_or_start(&seen, Want::Set)?
         };
+        wait(flight).await;
+        let state = self.state.load();
+        match (self.is_usable(&state), &state.failure) {
+            (Some(_), _) => Ok(()),
+            (None, Some(failure)) => Err(failure.why.clone()),
+            (None, None) => Err(KeysUnavailable::new(KeyProblem::NoRuntime)),
+        }
+    }
+
+    /// The set, if its keys serve without asking first, with its age.
+    fn is_usable<'s>(&self, state: &'s State) -> Option<(&'s Fetched, Duration)> {
+        let fetched = state.fetched.as_deref()?;
         let now = self.clock.instant();
         let age = now.saturating_duration_since(fetched.at);
         let down = state.failure.as_ref().is_some_and(|failure| {
             now.saturating_duration_since(failure.at) < self.ages.time_to_live
         });
         let usable = age < self.ages.time_to_live || (down && age < self.ages.maximum);
+        usable.then_some((fetched, age))
+    }
+
+    fn look(&self, state: &State, id: &str) -> Look {
+        let Some((fetched, age)) = self.is_usable(state) else {
+            return Look::NoSet;
+        };
         match fetched.keys.get(id) {
-            _ if !usable => Look::NoSet,
             Some(key) => Look::Key {
                 key: Arc::clone(key),
                 refresh: age >= fetched.refresh_after,
@@ -193,13 +246,13 @@ impl KeyCache {
     }
 
     /// The verdict once a fetch is over, or may not be made.
-    fn settle(&self, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+    fn settle(&self, id: &str, asked: bool) -> Result<Arc<VerifyingKey>, NoKey> {
         let state = self.state.load();
         match (self.look(&state, id), &state.failure) {
             (Look::Key { key, .. }, _) => Ok(key),
             // The key may be a new one that the endpoint could not tell us of.
             (_, Some(failure)) => Err(failure.why.clone().into()),
-            (Look::Unknown, None) => Err(TokenProblem::UnknownKey.into()),
+            (Look::Unknown, None) => Err(NoKey::Unknown { asked }),
             (Look::NoSet, None) => Err(KeysUnavailable::new(KeyProblem::NoRuntime).into()),
         }
     }
@@ -263,6 +316,13 @@ impl KeyCache {
         };
         runtime.spawn(fetch.run());
         Ok(Some(flight))
+    }
+}
+
+async fn wait(flight: Option<watch::Receiver<bool>>) {
+    if let Some(mut flight) = flight {
+        // An error means that the fetch died with its runtime; whoever waits finds that out.
+        let _ = flight.wait_for(|over| *over).await;
     }
 }
 

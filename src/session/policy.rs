@@ -117,7 +117,7 @@ impl Policy {
         if !issuer.is_some_and(|issuer| self.issuer_fits(issuer)) {
             return Err(TokenProblem::Issuer);
         }
-        if !self.audience_fits(found.aud) {
+        if !self.audience_fits(found.aud, kind) {
             return Err(TokenProblem::Audience);
         }
         if found.cnf.is_some_and(is_bound) {
@@ -177,19 +177,18 @@ impl Policy {
         host_fits && project_fits && plain
     }
 
-    /// With configured audiences, the token must name one of them. Without, a token for nobody in
-    /// particular will do, and so will one that names the project.
-    fn audience_fits(&self, aud: Option<Item<'_>>) -> bool {
+    /// With configured audiences, a session token must name one of them. Without, a token for nobody
+    /// in particular will do, and so will one that names the project. Refresh tokens are for Descope
+    /// itself and seldom name anyone, so both will do for them.
+    fn audience_fits(&self, aud: Option<Item<'_>>, kind: Kind) -> bool {
+        let general = self.audiences.is_empty() || kind == Kind::Refresh;
         let Some(aud) = aud else {
-            return self.audiences.is_empty();
+            return general;
         };
         let accepted = |audience: Item<'_>| {
             audience.as_str().is_some_and(|audience| {
-                if self.audiences.is_empty() {
-                    audience == self.project_id
-                } else {
-                    self.audiences.iter().any(|known| known == audience)
-                }
+                (general && audience == self.project_id)
+                    || self.audiences.iter().any(|known| known == audience)
             })
         };
         match aud.as_array() {

@@ -12,9 +12,10 @@ use super::error::{KeyProblem, KeysUnavailable, SessionError, TokenProblem};
 use super::fetch::Endpoint;
 use super::jws::{Compact, Header};
 use super::key::{Algorithm, KeySet, VerifyingKey};
-use super::keys::{Ages, AtHand, KeyCache, Keys};
+use super::keys::{Ages, AtHand, KeyCache, Keys, NoKey, Origin};
 use super::policy::{Kind, Policy};
 use super::verified::{self, TokenHash, Verified, VerifiedTokens};
+use crate::client::CookieNames;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::error::ConfigError;
@@ -113,7 +114,7 @@ impl SessionValidator {
             return Ok(Session::new(claims));
         }
         let (compact, header) = self.open(token)?;
-        let key = self.inner.keys.find(&header.key_id).await?;
+        let key = self.find(&header, Kind::Session, Origin::Request).await?;
         self.finish_session(compact, header, key, hash)
     }
 
@@ -162,10 +163,66 @@ impl SessionValidator {
         &self,
         token: &RefreshToken,
     ) -> Result<RefreshClaims, SessionError> {
-        let (compact, header) = self.open(token.expose_secret())?;
-        let key = self.inner.keys.find(&header.key_id).await?;
-        let claims = self.finish(compact, &header, &key, Kind::Refresh)?;
+        let claims = self
+            .check(token.expose_secret(), Kind::Refresh, Origin::Request)
+            .await?;
         Ok(RefreshClaims::new(Arc::new(claims)))
+    }
+
+    /// Validates a session token that the service has just issued to us.
+    pub(crate) async fn validate_issued(
+        &self,
+        token: &SessionToken,
+    ) -> Result<Session, SessionError> {
+        let claims = self
+            .check(token.expose_secret(), Kind::Session, Origin::Service)
+            .await?;
+        Ok(Session::new(Arc::new(claims)))
+    }
+
+    /// Validates a refresh token that the service has just issued to us.
+    pub(crate) async fn validate_issued_refresh(
+        &self,
+        token: &RefreshToken,
+    ) -> Result<RefreshClaims, SessionError> {
+        let claims = self
+            .check(token.expose_secret(), Kind::Refresh, Origin::Service)
+            .await?;
+        Ok(RefreshClaims::new(Arc::new(claims)))
+    }
+
+    /// Fetches the keys unless they are at hand, so that the first request need not wait for them,
+    /// and a server can tell before it takes any whether sessions can be validated at all.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Unavailable`] when there are no keys to be had.
+    pub async fn prepare(&self) -> Result<(), SessionError> {
+        Ok(self.inner.keys.prepare().await?)
+    }
+
+    async fn check(&self, token: &str, kind: Kind, origin: Origin) -> Result<Claims, SessionError> {
+        let (compact, header) = self.open(token)?;
+        let key = self.find(&header, kind, origin).await?;
+        Ok(self.finish(compact, &header, &key, kind)?)
+    }
+
+    async fn find(
+        &self,
+        header: &Header,
+        kind: Kind,
+        origin: Origin,
+    ) -> Result<Arc<VerifyingKey>, SessionError> {
+        match self.inner.keys.find(&header.key_id, origin).await {
+            Ok(key) => Ok(key),
+            Err(NoKey::Unavailable(why)) => Err(why.into()),
+            // A user whose session token is refused gets a new one by the refresh token. There is
+            // nothing behind the refresh token, so that is not refused for a key nobody asked for.
+            Err(NoKey::Unknown { asked: false }) if kind == Kind::Refresh => {
+                Err(KeysUnavailable::new(KeyProblem::AskedRecently).into())
+            }
+            Err(NoKey::Unknown { .. }) => Err(TokenProblem::UnknownKey.into()),
+        }
     }
 
     /// The project whose sessions this validates.
@@ -283,6 +340,7 @@ impl SessionValidator {
 /// # let _ = validator;
 /// # Ok::<(), descope_magiclink::ConfigError>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "does nothing until `build`"]
 pub struct SessionValidatorBuilder {
     project_id: String,
@@ -456,10 +514,31 @@ impl SessionValidatorBuilder {
         self
     }
 
-    /// Fetches keys with this client, which must not follow redirects.
-    #[expect(dead_code, reason = "the service client passes its connection pool on")]
-    pub(crate) fn http(mut self, client: reqwest::Client) -> Self {
-        self.http = Some(client);
+    /// Takes over what a client for the same project was given.
+    pub(crate) fn of_client(
+        mut self,
+        base_url: String,
+        http: reqwest::Client,
+        retry: RetryPolicy,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        self.base_url = Some(base_url);
+        self.http = Some(http);
+        self.retry = retry;
+        self.clock = Arc::clone(clock);
+        self
+    }
+
+    /// Takes over the names of the client's cookies, which mark the tokens too.
+    pub(crate) fn names_of(mut self, names: &CookieNames) -> Self {
+        for (known, name) in [
+            (&mut self.session_names, &names.session),
+            (&mut self.refresh_names, &names.refresh),
+        ] {
+            if !known.contains(name) {
+                known.push(name.clone());
+            }
+        }
         self
     }
 

@@ -103,11 +103,18 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 Err(_) => return,
             }
         }
-        shared
-            .heads
-            .lock()
-            .unwrap()
-            .push(String::from_utf8(head).unwrap());
+        let head = String::from_utf8(head).unwrap();
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse()
+                .ok()
+        });
+        let mut body = vec![0; length.unwrap_or(0)];
+        if stream.read_exact(&mut body).await.is_err() {
+            return;
+        }
+        shared.heads.lock().unwrap().push(head);
         shared.requests.fetch_add(1, Ordering::SeqCst);
         let answer = shared.answer.lock().unwrap().clone();
         let text = match answer {

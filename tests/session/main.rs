@@ -10,8 +10,10 @@
 )]
 
 mod access;
+mod client;
 mod key_server;
 mod keys;
 mod kit;
 mod properties;
 mod tokens;
+mod world;
