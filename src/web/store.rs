@@ -4,62 +4,45 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-use crate::authentication::{Authentication, CookieFacts};
 use crate::secret::{RefreshToken, SessionToken};
+use crate::session::Session;
 use crate::session::cookies::{CookieError, SessionCookies};
 
-/// What a project's sessions live for, unless it says otherwise.
-const SESSION: Duration = Duration::from_secs(10 * 60);
-const REFRESH: Duration = Duration::from_secs(28 * 24 * 60 * 60);
-
-/// How long the cookies are kept. A cookie that outlives its token does no harm: the token tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lifetimes {
-    pub(super) session: Duration,
-    pub(super) refresh: Duration,
+/// A token with the time when it ends.
+pub(super) struct Lasting<'t, T> {
+    pub(super) token: &'t T,
+    pub(super) end: SystemTime,
 }
 
-impl Lifetimes {
-    pub(super) fn of_sign_in(auth: &Authentication, now: SystemTime) -> Self {
+impl<'t> Lasting<'t, SessionToken> {
+    pub(super) fn session(token: &'t SessionToken, session: &Session) -> Self {
         Self {
-            session: until(auth.session_expires_at, now).unwrap_or(SESSION),
-            refresh: refresh_lifetime(&auth.cookies, now),
+            token,
+            end: session.expires_at(),
         }
     }
 }
 
-pub(super) fn refresh_lifetime(facts: &CookieFacts, now: SystemTime) -> Duration {
-    facts
-        .max_age
-        .or_else(|| until(facts.expires_at, now))
-        .unwrap_or(REFRESH)
-}
-
-/// What is left until a time, if that is a second at least.
-pub(super) fn until(end: Option<SystemTime>, now: SystemTime) -> Option<Duration> {
-    end?.duration_since(now)
-        .ok()
-        .filter(|left| left.as_secs() > 0)
-}
-
-/// Sets both cookies, or none of them.
+/// Sets the cookies, or none of them.
 pub(super) fn store(
     cookies: &SessionCookies,
     headers: &mut HeaderMap,
-    (session, refresh): (&SessionToken, Option<&RefreshToken>),
-    lifetimes: Lifetimes,
+    now: SystemTime,
+    session: &Lasting<'_, SessionToken>,
+    refresh: Option<&Lasting<'_, RefreshToken>>,
 ) -> Result<(), CookieError> {
     let mut stored = HeaderMap::new();
-    cookies.set_session(&mut stored, session, lifetimes.session)?;
+    cookies.set_session(&mut stored, session.token, left(session.end, now))?;
     if let Some(refresh) = refresh {
-        cookies.set_refresh(&mut stored, refresh, lifetimes.refresh)?;
+        cookies.set_refresh(&mut stored, refresh.token, left(refresh.end, now))?;
     }
-    for cookie in stored.get_all(http::header::SET_COOKIE) {
-        headers.append(http::header::SET_COOKIE, cookie.clone());
-    }
-    headers.insert(
-        http::header::CACHE_CONTROL,
-        http::HeaderValue::from_static("no-store"),
-    );
+    headers.extend(stored);
     Ok(())
+}
+
+/// How long a cookie is kept. A token within the leeway of its end is stored all the same.
+fn left(end: SystemTime, now: SystemTime) -> Duration {
+    end.duration_since(now)
+        .unwrap_or_default()
+        .max(Duration::from_secs(1))
 }

@@ -6,6 +6,8 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod extractors;
 mod kit;
 mod landing;
+mod matrix;
 mod redirects;

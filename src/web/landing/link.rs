@@ -9,9 +9,10 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use url::Url;
 
 use super::binding::Binding;
-use super::{LandingPage, field, note, plain};
+use super::{LandingPage, field, plain};
 use crate::error::{Error, InvalidArgument};
 use crate::magic_link::Sent;
+use crate::web::note;
 
 impl LandingPage {
     /// Prepares a link that leads to this page. `request` are the headers of the request that asks
@@ -154,7 +155,7 @@ impl SendProblem {
         }
     }
 
-    /// A plain answer, for applications without a page for it.
+    /// A plain answer. For a page of your own, look for the problem in the response's extensions.
     #[must_use]
     pub fn response(&self) -> Response<String> {
         let mut response = plain(self.status());
@@ -168,6 +169,7 @@ impl SendProblem {
             let wait = retry_after.unwrap_or(Duration::from_secs(60));
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
+        response.extensions_mut().insert(self.clone());
         response
     }
 
@@ -186,7 +188,7 @@ impl SendProblem {
                 Ok(HiddenSendError(Arc::new(error)))
             }
             error => {
-                note(&error);
+                note("a link was not sent", &error);
                 Err(Self::Unreachable)
             }
         }

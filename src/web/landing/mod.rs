@@ -11,8 +11,6 @@ mod view;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -32,7 +30,8 @@ use self::texts::choose;
 use self::view::Form;
 use super::origin::is_foreign;
 use super::redirect::{RedirectTarget, RedirectTargets};
-use super::store::{Lifetimes, store};
+use super::store::{Lasting, store};
+use super::{BoxFuture, note};
 use crate::authentication::Authentication;
 use crate::client::Client;
 use crate::secret::MagicLinkToken;
@@ -65,7 +64,6 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 type Template = Arc<dyn Fn(&LandingView<'_>) -> String + Send + Sync>;
 type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<Option<String>> + Send + Sync>;
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The page that a magic link opens: shows a button, and signs the user in when it is pressed.
 ///
@@ -351,16 +349,20 @@ impl LandingPage {
             Err(error) => {
                 let problem = LandingProblem::of(&error);
                 if problem == LandingProblem::Failed {
-                    note(&error);
+                    note("a sign-in by magic link failed", &error);
                 }
                 return Err(problem);
             }
         };
-        let lifetimes = Lifetimes::of_sign_in(&auth, inner.client.settings().clock.now());
+        let now = inner.client.settings().clock.now();
+        let session = Lasting::session(&auth.session_token, &auth.session);
+        let refresh = Lasting {
+            token: &auth.refresh_token,
+            end: auth.refresh_expires_at,
+        };
         let mut headers = HeaderMap::new();
-        let tokens = (&auth.session_token, Some(&auth.refresh_token));
-        if let Err(error) = store(&inner.cookies, &mut headers, tokens, lifetimes) {
-            note(&error);
+        if let Err(error) = store(&inner.cookies, &mut headers, now, &session, Some(&refresh)) {
+            note("a sign-in by magic link failed", &error);
             return Err(LandingProblem::Failed);
         }
         let session = hash(auth.session_token.expose_secret());
@@ -490,14 +492,6 @@ fn plain(status: StatusCode) -> Response<String> {
     }
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
     response
-}
-
-/// Tells the log what a page cannot tell its reader.
-fn note(error: &dyn std::error::Error) {
-    #[cfg(feature = "tracing")]
-    tracing::error!(error = %error, "a sign-in by magic link failed");
-    #[cfg(not(feature = "tracing"))]
-    let _ = error;
 }
 
 impl<B> tower_service::Service<Request<B>> for LandingPage
