@@ -217,6 +217,40 @@ async fn another_site_can_sign_nobody_in() {
 }
 
 #[tokio::test]
+async fn nothing_prints_a_token() {
+    let emulator = emulator().await;
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let printed = std::sync::Arc::clone(&seen);
+    let landing = landing(&emulator)
+        .same_browser()
+        .template(move |view| {
+            *printed.lock().unwrap() += &format!("{view:?}");
+            view.form().unwrap_or_default()
+        })
+        .build()
+        .unwrap();
+    let mut browser = Browser::default();
+    let link = landing.link(&browser.headers());
+    *seen.lock().unwrap() += &format!("{landing:?} {link:?}");
+    let path = link_with(&emulator, &landing, &mut browser, "/orders").await;
+    let page = browser.get(&landing, &path).await;
+    // Cookies are marked as secrets, so that they print redacted.
+    *seen.lock().unwrap() += &format!("{:?}", page.headers());
+    let answer = browser.press(&landing, &page).await;
+    *seen.lock().unwrap() += &format!("{:?}", answer.headers());
+
+    let printed = seen.lock().unwrap().clone();
+    assert!(printed.contains("Form {") && printed.contains("LandingLink"));
+    let token = emulator.outbox().last_for(EMAIL).unwrap();
+    let (_, proof) = fields(&page).pop().unwrap();
+    let secrets = browser.cookies.values().map(String::as_str);
+    for secret in secrets.chain([token.token(), &proof]) {
+        assert!(secret.len() > 20);
+        assert!(!printed.contains(secret), "{printed}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_bound_to_its_browser_works_there_only() {
     let emulator = emulator().await;
     let landing = landing(&emulator).same_browser().build().unwrap();

@@ -2,6 +2,7 @@
 
 use descope_magiclink::web::{RedirectTargets, TargetProblem};
 use http::StatusCode;
+use proptest::prelude::*;
 use url::Url;
 
 use crate::kit::{Browser, ORIGIN, VERIFY, emulator, fields, landing, link, location};
@@ -210,6 +211,53 @@ const PAYLOADS: [(&str, &[&str]); 12] = [
     ),
 ];
 
+const PIECES: &[&str] = &[
+    "/",
+    "//",
+    "\\",
+    ".",
+    "..",
+    ":",
+    "@",
+    "?",
+    "#",
+    ";",
+    "&",
+    "=",
+    "[",
+    "]",
+    "*",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\0",
+    "%",
+    "%2f",
+    "%5c",
+    "%2e",
+    "%09",
+    "%0a",
+    "%40",
+    "%25",
+    "http:",
+    "https:",
+    "https://",
+    "HTTPS",
+    "javascript:",
+    "data:",
+    "app.example.com",
+    "evil.example",
+    "443",
+    "a",
+    "\u{a0}",
+    "\u{feff}",
+    "／",
+    "。",
+    "⁄",
+    "а",
+];
+
 fn payloads() -> impl Iterator<Item = (&'static str, &'static str)> {
     PAYLOADS
         .iter()
@@ -336,6 +384,23 @@ async fn a_target_put_into_the_form_later_is_refused() {
     let answer = browser.send(landing.clone(), request).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     assert_eq!(emulator.journal().count("VerifyMagicLink"), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    /// Whatever is put together from the pieces of such payloads.
+    #[test]
+    fn no_mixture_of_pieces_leaves_the_origin(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES.to_vec()), 0..8),
+    ) {
+        let targets = RedirectTargets::new(VERIFY).unwrap();
+        let text = pieces.concat();
+        if let Ok(target) = targets.check(&text) {
+            prop_assert!(lands_at_home(target.as_str()), "{text:?} leads to {target}");
+            prop_assert_eq!(targets.check(target.as_str()), Ok(target));
+        }
+    }
 }
 
 #[test]

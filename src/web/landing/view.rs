@@ -1,6 +1,6 @@
 //! The page itself.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::LandingProblem;
 use super::texts::LandingTexts;
@@ -20,10 +20,18 @@ pub struct LandingView<'a> {
 }
 
 /// The hidden fields of the form.
-#[derive(Debug)]
 pub(super) struct Form<'a> {
     pub(super) action: &'a str,
     pub(super) fields: Vec<(&'static str, &'a str)>,
+}
+
+/// Without the fields, for the token is one of them.
+impl fmt::Debug for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Form")
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LandingView<'_> {
