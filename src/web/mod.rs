@@ -1,0 +1,54 @@
+//! Web applications: sessions for every request, and a landing page that mail scanners cannot use up.
+//!
+//! - [`SessionLayer`] finds out who makes a request, and renews sessions that have ended.
+//! - [`require_roles`], [`require_permissions`] and [`require_session`] refuse the others.
+//! - [`LandingPage`] is the page that links open; its button signs in.
+//! - [`RedirectTargets`] decides where a sign-in may lead.
+//!
+//! All of them are tower services or plain functions on the types of the `http` crate (feature `tower`).
+//! The feature `axum` adds extractors: [`Session`](crate::session::Session), `Option<Session>`,
+//! [`MaybeSession`] and [`RequestTokens`](crate::session::cookies::RequestTokens).
+//!
+//! Start with the guide, *Protect an axum app in ten minutes* (module `guide`, with the feature `axum`),
+//! or with [what the layer does, request by request](requests).
+
+use std::future::Future;
+use std::pin::Pin;
+
+#[cfg(feature = "axum")]
+mod extract;
+mod landing;
+mod layer;
+mod origin;
+mod redirect;
+mod rejection;
+mod require;
+mod store;
+
+pub use landing::{
+    HiddenSendError, LandingLink, LandingPage, LandingPageBuilder, LandingProblem, LandingTexts,
+    LandingView, SendProblem, escape_html,
+};
+pub use layer::{MaybeSession, SessionLayer, SessionService};
+pub use redirect::{RedirectTarget, RedirectTargets, TargetProblem};
+pub use rejection::Rejection;
+pub use require::{
+    RequireLayer, RequireService, require_permissions, require_roles, require_session,
+};
+
+#[cfg(feature = "axum")]
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
+#[doc = include_str!("requests.md")]
+pub mod requests {}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Tells the log what the answer to a request cannot tell.
+fn note(what: &'static str, error: &dyn std::error::Error) {
+    #[cfg(feature = "tracing")]
+    tracing::error!(error = %error, "{what}");
+    #[cfg(not(feature = "tracing"))]
+    let _ = (what, error);
+}

@@ -1,0 +1,167 @@
+//! Why a request is refused, and the answer to it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::error::Error;
+use crate::session::{KeysUnavailable, SessionError, TokenProblem};
+
+/// Why a request has no session, or its session does not suffice.
+///
+/// The answer that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
+/// detail of the token. For a page of your own, look for it in the response's extensions: every answer
+/// made from a rejection carries it there.
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use axum::response::{IntoResponse, Redirect, Response};
+/// use descope_magiclink::web::Rejection;
+///
+/// /// For `axum::middleware::map_response`: sends browsers to the sign-in page.
+/// async fn sign_in_page(response: Response) -> Response {
+///     match response.extensions().get::<Rejection>() {
+///         Some(rejection) if rejection.status() == 401 => Redirect::to("/sign-in").into_response(),
+///         _ => response,
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// There is no session token (401).
+    NoToken,
+    /// The session token is bad (401).
+    BadToken(TokenProblem),
+    /// The service refused the refresh token, so that a session that has ended stays so (401).
+    RefreshRefused,
+    /// The token could not be checked (503). Says nothing about the user.
+    KeysUnavailable(KeysUnavailable),
+    /// The service could not be asked: to renew a session that has ended, or for something on the
+    /// user's behalf (503).
+    ServiceUnavailable(Arc<Error>),
+    /// The user does not belong to the tenant that was asked for, or none was asked for (403).
+    NotInTenant,
+    /// The user lacks a role (403).
+    MissingRole,
+    /// The user lacks a permission (403).
+    MissingPermission,
+    /// There is no [`SessionLayer`](super::SessionLayer) around the route (500).
+    NoLayer,
+}
+
+impl Rejection {
+    /// The answer's status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NoToken | Self::BadToken(_) | Self::RefreshRefused => StatusCode::UNAUTHORIZED,
+            Self::KeysUnavailable(_) | Self::ServiceUnavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NoLayer => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Whether it is unknown who the user is because something could not be reached. The user may
+    /// well be signed in.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The answer, with a body of any type that can be made from text.
+    #[must_use]
+    pub fn response<R: From<&'static str>>(&self) -> Response<R> {
+        let mut response = Response::new(R::from(self.text()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+
+    /// RFC 6750 section 3.1: no error code for a request without a token.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::NoToken => Some("Bearer realm=\"session\""),
+            Self::BadToken(_) | Self::RefreshRefused => {
+                Some("Bearer realm=\"session\", error=\"invalid_token\"")
+            }
+            Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
+                Some("Bearer realm=\"session\", error=\"insufficient_scope\"")
+            }
+            Self::KeysUnavailable(_) | Self::ServiceUnavailable(_) | Self::NoLayer => None,
+        }
+    }
+
+    fn text(&self) -> &'static str {
+        match self {
+            Self::NoToken => "sign in first",
+            Self::BadToken(_) | Self::RefreshRefused => "the session is over; sign in again",
+            Self::KeysUnavailable(_) | Self::ServiceUnavailable(_) => {
+                "the session cannot be checked right now; try again in a moment"
+            }
+            Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
+                "your account is not allowed to do this"
+            }
+            Self::NoLayer => {
+                "this route has no SessionLayer around it; add one to the router with `.layer(..)`, \
+                 after the layers and routes that need the session"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl StdError for Rejection {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::BadToken(problem) => Some(problem),
+            Self::KeysUnavailable(unavailable) => Some(unavailable),
+            Self::ServiceUnavailable(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SessionError> for Rejection {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Missing => Self::NoToken,
+            SessionError::Token(problem) => Self::BadToken(problem),
+            SessionError::Unavailable(unavailable) => Self::KeysUnavailable(unavailable),
+            SessionError::NotInTenant => Self::NotInTenant,
+        }
+    }
+}
+
+/// What a call on the user's behalf came to, such as [`Sessions::me`](crate::session::Sessions::me).
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Session(error) => error.into(),
+            error if error.is_unauthorized() => Self::RefreshRefused,
+            error => Self::ServiceUnavailable(Arc::new(error)),
+        }
+    }
+}
