@@ -299,7 +299,6 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 bytes
             }),
             Expected {
-                retryable: true,
                 text: "the answer is larger than the 1048576 bytes that are accepted",
                 ..none()
             },
