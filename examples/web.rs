@@ -8,12 +8,12 @@
 use std::error::Error;
 use std::time::{Instant, SystemTime};
 
-use axum::extract::{Form, Query, State};
+use axum::Router;
+use axum::extract::{Form, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Router, extract::Request};
 use descope_magiclink::session::cookies::{RequestTokens, SessionCookies};
 use descope_magiclink::web::{
     LandingPage, LandingView, MaybeSession, Rejection, SendProblem, SessionLayer, escape_html,

@@ -6,6 +6,7 @@
     reason = "helpers of tests may fail the test"
 )]
 
+#[cfg(feature = "axum")]
 mod extractors;
 mod kit;
 mod landing;

@@ -406,28 +406,26 @@ impl LandingPage {
         };
         let mut response = plain(problem.map_or(StatusCode::OK, LandingProblem::status));
         let headers = response.headers_mut();
-        let binding = inner.form_cookie.read(request).or_else(Binding::random);
         let can_try = problem.is_none_or(LandingProblem::can_try_again);
-        let mut proof = String::new();
-        let form = match (fields.token(), &binding) {
-            (Ok(token), Some(binding)) if can_try => {
-                if let Some(cookie) = inner.form_cookie.store(binding) {
-                    headers.append(SET_COOKIE, cookie);
-                }
-                proof = binding.sign(&[&id, token, fields.next(), fields.browser()]);
-                Some(Form {
-                    action: inner.url.path(),
-                    fields: vec![
-                        (field::TOKEN, token),
-                        (field::NEXT, fields.next()),
-                        (field::BROWSER, fields.browser()),
-                        (field::ID, &id),
-                        (field::PROOF, &proof),
-                    ],
-                })
+        let token = fields.token().ok().filter(|_| can_try);
+        let binding = inner.form_cookie.read(request).or_else(Binding::random);
+        let signed = token.zip(binding.as_ref()).map(|(token, binding)| {
+            let proof = binding.sign(&[&id, token, fields.next(), fields.browser()]);
+            if let Some(cookie) = inner.form_cookie.store(binding) {
+                headers.append(SET_COOKIE, cookie);
             }
-            _ => None,
-        };
+            (token, proof)
+        });
+        let form = signed.as_ref().map(|(token, proof)| Form {
+            action: inner.url.path(),
+            fields: [
+                (field::TOKEN, *token),
+                (field::NEXT, fields.next()),
+                (field::BROWSER, fields.browser()),
+                (field::ID, &id),
+                (field::PROOF, proof),
+            ],
+        });
         if matches!(
             problem,
             Some(LandingProblem::Unreachable | LandingProblem::Busy)
@@ -452,9 +450,8 @@ impl LandingPage {
             sign_in_page: inner.sign_in_page.as_ref().map(RedirectTarget::as_str),
             style_nonce: &style_nonce,
         };
-        *response.body_mut() = (inner.template)(&view);
-        drop(view);
-        drop(proof);
+        let html = (inner.template)(&view);
+        *response.body_mut() = html;
         response
     }
 

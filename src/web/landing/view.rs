@@ -22,7 +22,7 @@ pub struct LandingView<'a> {
 /// The hidden fields of the form.
 pub(super) struct Form<'a> {
     pub(super) action: &'a str,
-    pub(super) fields: Vec<(&'static str, &'a str)>,
+    pub(super) fields: [(&'static str, &'a str); 5],
 }
 
 /// Without the fields, for the token is one of them.
