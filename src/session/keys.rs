@@ -341,6 +341,7 @@ impl Fetch {
 
     fn finish(&mut self, outcome: Result<KeySet, KeysUnavailable>) {
         let cache = &self.cache;
+        record(&outcome);
         let now = cache.clock.instant();
         let mut gate = cache.gate();
         let state = match outcome {
@@ -375,6 +376,18 @@ impl Fetch {
         self.over.send_replace(true);
     }
 }
+
+/// Tells what came of a fetch: while old keys serve, nobody else hears of a failure.
+#[cfg(feature = "tracing")]
+fn record(outcome: &Result<KeySet, KeysUnavailable>) {
+    match outcome {
+        Ok(_) => tracing::debug!("public keys fetched"),
+        Err(why) => tracing::warn!(problem = %why.problem(), "public keys not fetched"),
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn record(_: &Result<KeySet, KeysUnavailable>) {}
 
 impl Drop for Fetch {
     fn drop(&mut self) {
