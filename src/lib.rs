@@ -14,6 +14,8 @@ pub mod management;
 pub mod raw;
 mod retry;
 mod runtime;
+#[cfg(feature = "schemars")]
+mod schema;
 mod secret;
 pub mod session;
 mod user;

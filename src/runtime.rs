@@ -240,7 +240,6 @@ where
 /// ```
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Extra(Map<String, Value>);
 
 impl Deref for Extra {

@@ -18,7 +18,6 @@ use crate::raw::types;
 /// `schemars` describes it).
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct User(types::ResponseUser);
 
 macro_rules! texts {

@@ -1,6 +1,14 @@
 //! What the service may answer, and the crate must read: missing, null, unknown, and both ways where
 //! the facts leave it open.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 
@@ -79,7 +87,13 @@ async fn tokens_come_from_the_body_or_from_cookies() {
         all.extend_from_slice(headers);
         Reply::with_headers(200, &all, body)
     };
-    let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        &'static str,
+    );
+    let cases: &[Case] = &[
         (r#"{"sessionJwt":"s","refreshJwt":"r"}"#, &[], "s", "r"),
         (
             r#"{"sessionJwt":"","refreshJwt":""}"#,

@@ -1,5 +1,13 @@
 //! What a caller learns when a call fails, over real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 

@@ -4,6 +4,14 @@
 //!
 //! Only test users are created, and they are deleted again. Nothing is delivered to anybody.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::{Client, DeliveryMethod, ErrorCode};
 

@@ -1,5 +1,13 @@
 //! A canary in every secret: it must be in no text that could reach a log.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 

@@ -4,12 +4,17 @@
 //! [`bindings`] runs them all. Nothing here reads a clock, the network or, but for [`project`],
 //! a file, so that the same description always gives the same bytes.
 
+pub mod compare;
+pub mod divergences;
 pub mod generate;
 pub mod lint;
 pub mod load;
 pub mod passes;
 pub mod prepare;
 pub mod project;
+pub mod semver;
+pub mod snapshots;
+pub mod upstream;
 
 use std::fmt;
 
@@ -41,6 +46,8 @@ pub enum Error {
     Yaml(String),
     /// The description breaks rules that keep the generated code correct.
     Lint(Vec<lint::Finding>),
+    /// `spec/divergences.yaml` has entries that are not as its head asks for.
+    Divergences(Vec<lint::Finding>),
     /// The description is not OpenAPI 3.0 as the generator reads it.
     Document(String),
     /// The generator gave up.
@@ -57,13 +64,16 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Yaml(message) => write!(f, "spec/openapi.yaml cannot be read: {message}"),
+            Self::Yaml(message) => write!(f, "the YAML cannot be read: {message}"),
             Self::Lint(findings) => {
                 write!(f, "spec/openapi.yaml breaks {} rule(s):", findings.len())?;
-                for finding in findings {
-                    write!(f, "\n  {finding}")?;
-                }
-                Ok(())
+                list(f, findings)
+            }
+            Self::Divergences(findings) => {
+                f.write_str(
+                    "spec/divergences.yaml has entries that are not as its head asks for:",
+                )?;
+                list(f, findings)
             }
             Self::Document(message) => write!(f, "spec/openapi.yaml is not OpenAPI 3.0: {message}"),
             Self::Generator {
@@ -87,6 +97,13 @@ impl fmt::Display for Error {
             ),
         }
     }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, findings: &[lint::Finding]) -> fmt::Result {
+    for finding in findings {
+        write!(f, "\n  {finding}")?;
+    }
+    Ok(())
 }
 
 impl std::error::Error for Error {}

@@ -33,7 +33,7 @@ impl fmt::Display for Finding {
 /// String formats that the generator turns into redacting types.
 const SECRET_FORMATS: [&str; 4] = ["session-jwt", "refresh-jwt", "magic-link-token", "password"];
 /// All formats that may stand in the description.
-const FORMATS: [&str; 6] = [
+pub(crate) const FORMATS: [&str; 6] = [
     "int32",
     "uint32",
     "session-jwt",
@@ -868,7 +868,7 @@ fn is_secret(members: &Map<String, Value>) -> bool {
     format.is_some_and(|format| SECRET_FORMATS.contains(&format))
 }
 
-fn looks_secret(name: &str) -> bool {
+pub(crate) fn looks_secret(name: &str) -> bool {
     let lower = name.to_lowercase();
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }

@@ -55,6 +55,16 @@ pub fn load(text: &str) -> Result<Source, Error> {
     Ok(Source { value, lines })
 }
 
+/// Reads YAML or JSON without its lines, which is much faster for a large file.
+///
+/// # Errors
+///
+/// [`Error::Yaml`], with the line.
+pub fn value(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text)
+        .or_else(|_| serde_saphyr::from_str(text).map_err(|error| Error::Yaml(error.to_string())))
+}
+
 /// One part of a pointer: `~` and `/` escaped as RFC 6901 3 has it.
 #[must_use]
 pub fn escape(key: &str) -> String {

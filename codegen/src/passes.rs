@@ -28,10 +28,12 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Bindings, Error> {
     Fields.visit_file_mut(&mut file);
     Docs.visit_file_mut(&mut file);
     let mut types = lift_types(&mut file)?;
+    drop_unused_error(&mut types);
     hide_unknown_members(&mut types);
     derive_default(&mut types);
     seal(&mut types);
     rename_fields(&mut types)?;
+    list_schemas(source, &mut types)?;
     check(&calls, &file, &types)?;
     check_secrets(source, &types)?;
     Ok(Bindings {
@@ -273,6 +275,18 @@ fn is_option(node: &Type) -> bool {
         .contains("option :: Option <")
 }
 
+/// The error of conversions goes where no type can fail to convert.
+fn drop_unused_error(types: &mut File) {
+    let is_error = |item: &Item| matches!(item, Item::Mod(module) if module.ident == "error");
+    let is_used = types
+        .items
+        .iter()
+        .any(|item| !is_error(item) && spelt(item).contains("error::ConversionError"));
+    if !is_used {
+        types.items.retain(|item| !is_error(item));
+    }
+}
+
 /// Members that the description does not know may hold anything, secrets among them: they are kept,
 /// and printing shows their names alone.
 fn hide_unknown_members(types: &mut File) {
@@ -406,6 +420,39 @@ fn rename_fields(types: &mut File) -> Result<(), Error> {
             }
         }
     }
+    Ok(())
+}
+
+/// A function that gives the JSON schema of each component by its name in the description.
+fn list_schemas(source: &Source, types: &mut File) -> Result<(), Error> {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
+    let schemas = source.value.pointer("/components/schemas");
+    let schemas = schemas.and_then(serde_json::Value::as_object);
+    let mut entries: Vec<Expr> = Vec::new();
+    for name in schemas.into_iter().flat_map(|schemas| schemas.keys()) {
+        let ident = types.items.iter().find_map(|item| {
+            match item {
+                Item::Struct(item) => Some(&item.ident),
+                Item::Enum(item) => Some(&item.ident),
+                _ => None,
+            }
+            .filter(|ident| plain(&ident.to_string()) == plain(name))
+        });
+        let ident = ident.ok_or_else(|| Error::Pass(format!("schema `{name}` has no type")))?;
+        entries.push(parse_quote!((#name, generator.subschema_for::<#ident>())));
+    }
+    types.items.push(parse_quote! {
+        /// The JSON schema of every type here, by the name that the description has for it.
+        ///
+        /// The schemas refer to each other as the generator is set up to; take the definitions from it
+        /// afterwards.
+        #[cfg(feature = "schemars")]
+        pub fn json_schemas(
+            generator: &mut ::schemars::SchemaGenerator,
+        ) -> ::std::vec::Vec<(&'static str, ::schemars::Schema)> {
+            vec![#(#entries),*]
+        }
+    });
     Ok(())
 }
 

@@ -36,17 +36,22 @@ pub fn diff(bindings: &Bindings) -> io::Result<String> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error),
         };
-        if found != wanted {
-            let diff = TextDiff::from_lines(found.as_str(), wanted);
-            let diff = diff
-                .unified_diff()
-                .context_radius(3)
-                .header(path, "generated")
-                .to_string();
-            diffs.push_str(&diff);
-        }
+        diffs.push_str(&unified_diff(&found, wanted, path, "generated"));
     }
     Ok(diffs)
+}
+
+/// A unified diff of two texts; empty when they agree.
+#[must_use]
+pub fn unified_diff(old: &str, new: &str, old_name: &str, new_name: &str) -> String {
+    if old == new {
+        return String::new();
+    }
+    TextDiff::from_lines(old, new)
+        .unified_diff()
+        .context_radius(3)
+        .header(old_name, new_name)
+        .to_string()
 }
 
 /// Writes the files that differ and returns their paths below the root.

@@ -1,8 +1,10 @@
-"""Makes generated requests reach the code behind authentication and look-ups."""
+"""Makes generated requests reach the code behind authentication and look-ups, and notes which operations succeeded."""
 
+import atexit
 import json
 import os
 import random
+import urllib.error
 import urllib.request
 
 import schemathesis
@@ -10,12 +12,16 @@ import schemathesis
 BASE = os.environ["DESCOPE_BASE_URI"]
 PROJECT = os.environ["DESCOPE_PROJECT_ID"]
 KEY = os.environ["DESCOPE_MANAGEMENT_KEY"]
-MEMBER = "member@example.com"
-# Ends the session of the token that it gets, or of every token of the user.
-ENDING = ("/logout", "/logoutall", "/user/delete", "/delete/all", "/magiclink/verify")
+SUCCEEDED = os.environ["SUCCEEDED_FILE"]
+MEMBER = {
+    "loginId": "member@example.com",
+    "phone": "+15555550177",
+    "tenants": {"acme": ["admin"], "globex": []},
+}
+TEST_USER = {"loginId": "test@example.com", "phone": "+15555550178", "test": True}
 
 chance = random.Random(1)
-minted = {}
+succeeded = set()
 
 
 def post(path, body, *parts):
@@ -25,18 +31,18 @@ def post(path, body, *parts):
         return json.load(answer)
 
 
-def tokens(path):
-    """Tokens of a session that lives; made anew after a call that may have ended it."""
-    if not minted:
-        try:
-            minted.update(post("/_emulator/v1/sessions", {"loginId": MEMBER}))
-        except urllib.error.HTTPError:
-            post("/_emulator/v1/users", {"loginId": MEMBER, "tenants": {"acme": ["admin"], "globex": []}})
-            minted.update(post("/_emulator/v1/sessions", {"loginId": MEMBER}))
-    found = dict(minted)
-    if path.endswith(ENDING):
-        minted.clear()
-    return found
+def ensure(user):
+    """Generated calls delete and rename users."""
+    try:
+        post("/_emulator/v1/users", user)
+    except urllib.error.HTTPError as refused:
+        if refused.code != 400:
+            raise
+
+
+def tokens():
+    ensure(MEMBER)
+    return post("/_emulator/v1/sessions", {"loginId": MEMBER["loginId"]})
 
 
 def bearer(operation):
@@ -47,10 +53,21 @@ def bearer(operation):
     elif "accessKey" in schemes:
         parts.append("conformance-access-key")
     elif "session" in schemes:
-        parts.append(tokens(operation.path)["sessionJwt"])
+        parts.append(tokens()["sessionJwt"])
     elif "refresh" in schemes:
-        parts.append(tokens(operation.path)["refreshJwt"])
+        parts.append(tokens()["refreshJwt"])
     return "Bearer " + ":".join(parts)
+
+
+def known_user(case):
+    """A user who can do what the operation needs, or a new one where one is wanted."""
+    path = case.operation.path
+    if "/signup" in path and chance.random() < 0.5:
+        number = chance.randrange(10**7)
+        return f"fresh{number}@example.com" if path.endswith("email") else f"+1555{number:07}"
+    user = TEST_USER if path.startswith("/v1/mgmt/") else MEMBER
+    ensure(user)
+    return user["loginId"]
 
 
 @schemathesis.hook
@@ -60,15 +77,43 @@ def before_call(context, case, kwargs):
         case.headers = {**(case.headers or {}), "Authorization": bearer(case.operation)}
     if case.path_parameters and chance.random() < 0.5:
         case.path_parameters["projectId"] = PROJECT
+    if case.query and "loginId" in case.query and chance.random() < 0.5:
+        case.query = {"loginId": known_user(case)}
     body = case.body
     if not isinstance(body, dict) or chance.random() < 0.3:
         return
-    if "token" in body and chance.random() < 0.7:
-        body["token"] = post("/v1/mgmt/user/signup/embeddedlink", {"loginId": MEMBER}, KEY)["token"]
-    if "loginId" in body and chance.random() < 0.7:
-        body["loginId"] = chance.choice([MEMBER, "test@example.com", "fresh%d@example.com" % chance.randrange(10**6), "+15555550123"])
-    for name, value in (("email", "changed@example.com"), ("phone", "+15555550199"), ("redirectUrl", "https://app.example.com/in?x=1")):
-        if name in body and chance.random() < 0.7:
+    if "token" in body:
+        ensure(MEMBER)
+        body["token"] = post("/v1/mgmt/user/signin/embeddedlink", {"loginId": MEMBER["loginId"]}, KEY)["token"]
+    if "loginId" in body:
+        body["loginId"] = known_user(case)
+        body.pop("userId", None)
+    known = {
+        "email": "changed@example.com",
+        "phone": "+15555550199",
+        "redirectUrl": "https://app.example.com/in?x=1",
+        "tenant": "acme",
+        "deliveryMethod": "sms",
+        "useRecovery": False,
+        "timeout": 60,
+        "status": "enabled",
+    }
+    for name, value in known.items():
+        if name in body and chance.random() < 0.8:
             body[name] = value
-    if "tenant" in body and chance.random() < 0.7:
-        body["tenant"] = "acme"
+    options = body.get("loginOptions")
+    if isinstance(options, dict) and chance.random() < 0.8:
+        for name in ("tenantId", "selectedTenant", "customClaims"):
+            options.pop(name, None)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if response.status_code == 200:
+        succeeded.add(case.operation.definition.raw["operationId"])
+
+
+@atexit.register
+def report():
+    with open(SUCCEEDED, "w") as file:
+        json.dump(sorted(succeeded), file)

@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::faults::Effect;
 use crate::journal::RecordedRequest;
 use crate::outbox::Message;
-use crate::routes::{OPERATIONS, Operation, SHORT_UPDATE_PHONE, Verb};
+use crate::routes::{OPERATIONS, Operation, SHORT_UPDATE_PHONE, Verb, by_id};
 use crate::server::{Abort, Peer, Shared};
 use crate::world::{Call, Reply, fields};
 
@@ -43,7 +43,8 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
             Verb::Delete => MethodFilter::DELETE,
         };
         let shared = Arc::clone(shared);
-        let handler = move |request: Request<Body>| answer(shared, Some(operation), request);
+        let handler =
+            move |request: Request<Body>| answer(shared, Target::Operation(operation), request);
         match paths.iter_mut().find(|(path, _)| *path == operation.path) {
             Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
             None => paths.push((operation.path, on(filter, handler))),
@@ -64,17 +65,26 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     };
     router
         .method_not_allowed_fallback(move |request: Request<Body>| {
-            answer(wrong_method, None, request)
+            answer(wrong_method, Target::WrongMethod, request)
         })
-        .fallback(move |request: Request<Body>| answer(elsewhere, None, request))
+        .fallback(move |request: Request<Body>| answer(elsewhere, Target::Elsewhere, request))
+}
+
+/// What a request is for.
+#[derive(Clone, Copy)]
+enum Target {
+    Operation(&'static Operation),
+    /// A path of an operation, by a method that it does not take.
+    WrongMethod,
+    Elsewhere,
 }
 
 /// Journal, faults, and in the middle the operation itself.
-async fn answer(
-    shared: Arc<Shared>,
-    operation: Option<&'static Operation>,
-    request: Request<Body>,
-) -> Response<Body> {
+async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> Response<Body> {
+    let operation = match target {
+        Target::Operation(operation) => Some(operation),
+        Target::WrongMethod | Target::Elsewhere => None,
+    };
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_LIMIT).await;
     let (id, drawn) = {
@@ -90,10 +100,14 @@ async fn answer(
     let fault = drawn.fault.as_ref().map(|(_, fault)| fault);
     let handled = fault
         .is_none_or(|fault| fault.after_handling || matches!(fault.effect, Effect::CutBody(_)));
-    let outcome = handled.then(|| match (operation, &body) {
+    let outcome = handled.then(|| match (target, &body) {
         (_, Err(_)) => Err(ApiError::too_large(BODY_LIMIT)),
-        (Some(operation), Ok(body)) => run(&shared, operation, &parts, body),
-        (None, Ok(_)) => Err(elsewhere(parts.method.as_str(), parts.uri.path())),
+        (Target::Operation(operation), Ok(body)) => run(&shared, operation, &parts, body),
+        (Target::WrongMethod, Ok(_)) => Err(ApiError::wrong_method(
+            parts.method.as_str(),
+            parts.uri.path(),
+        )),
+        (Target::Elsewhere, Ok(_)) => Err(elsewhere(parts.method.as_str(), parts.uri.path())),
     });
     let error_code = outcome
         .as_ref()
@@ -102,7 +116,9 @@ async fn answer(
     let response = outcome.map(|outcome| outcome.map_or_else(|refused| failure(&refused), success));
     shared.changed();
 
-    let words = fault.map(|fault| fault.effect.to_string());
+    let words = fault
+        .map(|fault| fault.effect.to_string())
+        .or_else(|| (!drawn.delay.is_zero()).then(|| Effect::Delay(drawn.delay).to_string()));
     let close = |status: Option<u16>| {
         let closed = shared.world().journal.close(id, |request| {
             request.status = status;
@@ -239,18 +255,12 @@ impl http_body::Body for CutBody {
     }
 }
 
-/// Why a request that no operation takes is refused.
+/// Why a path that no operation has is refused.
 fn elsewhere(method: &str, path: &str) -> ApiError {
-    let short = OPERATIONS
-        .iter()
-        .any(|operation| operation.id == SHORT_UPDATE_PHONE && operation.path == path);
-    if !short && OPERATIONS.iter().any(|operation| operation.path == path) {
-        return ApiError::wrong_method(method, path);
-    }
-    let known = ["/v1/auth/", "/v2/auth/", "/v1/mgmt/", "/v2/mgmt/"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix));
-    if known && !short {
+    let ours = ["/v1/auth/", "/v2/auth/", "/v1/mgmt/", "/v2/mgmt/"];
+    // No API description has the short path, so it counts as not there rather than as not emulated.
+    let short = by_id(SHORT_UPDATE_PHONE).is_some_and(|operation| operation.path == path);
+    if !short && ours.iter().any(|prefix| path.starts_with(prefix)) {
         ApiError::unsupported(method, path)
     } else {
         ApiError::no_such_path(method, path)

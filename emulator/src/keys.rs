@@ -36,7 +36,10 @@ fn pooled(index: usize) -> Slot {
         let slot = Slot::default();
         let made = Arc::clone(&slot);
         pool.push(slot);
-        std::thread::spawn(move || made.get_or_init(generate).is_some());
+        // Without a thread the first user makes the pair, so a failure here costs only time.
+        let _ = std::thread::Builder::new()
+            .name("emulator-key".to_owned())
+            .spawn(move || made.get_or_init(generate).is_some());
     }
     pool.get(index).map(Arc::clone).unwrap_or_default()
 }

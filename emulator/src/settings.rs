@@ -424,7 +424,9 @@ pub(crate) struct Settings {
     pub(crate) short_update_phone: bool,
     #[cfg(feature = "schema")]
     pub(crate) check_requests: bool,
+    #[cfg(feature = "program")]
     pub(crate) control: bool,
+    #[cfg(feature = "program")]
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) on_request: Option<OnRequest>,
     pub(crate) on_message: Option<OnMessage>,
@@ -473,7 +475,9 @@ impl Settings {
             short_update_phone: false,
             #[cfg(feature = "schema")]
             check_requests: true,
+            #[cfg(feature = "program")]
             control: false,
+            #[cfg(feature = "program")]
             allowed_hosts: Vec::new(),
             on_request: None,
             on_message: None,

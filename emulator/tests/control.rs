@@ -132,6 +132,11 @@ async fn the_same_powers_as_in_process() {
         emulator.project_id()
     );
 
+    control
+        .post("status", json!({}))
+        .await
+        .refused(405, "EMU405");
+
     let set = control
         .post("clock", json!({ "set": "2030-01-01T00:00:00Z" }))
         .await

@@ -110,6 +110,10 @@ async fn rate_limits_and_delays() {
     let answer = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
     assert!(started.elapsed() >= Duration::from_millis(60));
     assert_eq!(answer.headers["retry-after"], "30");
+    assert_eq!(
+        emulator.journal().last().unwrap().fault(),
+        Some("answer 429")
+    );
     answer.refused(429, "E130429");
     faults.clear();
     faults

@@ -292,6 +292,38 @@ async fn a_configuration_file_sets_everything_up() {
     );
 }
 
+#[tokio::test]
+async fn tokens_survive_a_restart_with_a_key_of_ones_own() {
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    use base64::Engine as _;
+    let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let document: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let text = base64::engine::general_purpose::STANDARD.encode(document.as_ref());
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let scratch = Scratch::new("key");
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        lines.join("\n")
+    );
+    let file = scratch.file("key.pem", &pem);
+    let mut published = Vec::new();
+    for _ in 0..2 {
+        let program = Running::start(&scratch, |command| {
+            command.arg("--signing-key").arg(&file);
+        });
+        let url = format!("{}/v2/keys/{}", program.base, program.project);
+        let keys: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        published.push(keys);
+        program.stop();
+    }
+    assert_eq!(published[0]["keys"].as_array().unwrap().len(), 1);
+    assert_eq!(published[0], published[1]);
+}
+
 #[test]
 fn mistakes_are_explained() {
     let scratch = Scratch::new("mistakes");

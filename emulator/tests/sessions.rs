@@ -618,6 +618,7 @@ async fn disabled_and_deleted_users_are_out() {
     assert!(emulator.users().remove(JOE).is_err());
 }
 
+#[cfg(feature = "schema")]
 #[tokio::test]
 async fn requests_are_checked_against_the_description() {
     let emulator = with_joe().start().await.unwrap();

@@ -106,7 +106,6 @@ sign_in_options!(SendSignIn, SendSignUpOrIn);
 /// (feature `schemars` describes it there).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[must_use]
 pub struct SignUpUser(types::SignUpUser);
 

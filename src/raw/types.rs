@@ -1798,38 +1798,6 @@ pub struct VerifyMagicLinkRequest {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub token: ::std::option::Option<crate::secret::MagicLinkToken>,
 }
-/// Error types.
-pub mod error {
-    /// Error from a `TryFrom` or `FromStr` implementation.
-    pub struct ConversionError(::std::borrow::Cow<'static, str>);
-    impl ::std::error::Error for ConversionError {}
-    impl ::std::fmt::Display for ConversionError {
-        fn fmt(
-            &self,
-            f: &mut ::std::fmt::Formatter<'_>,
-        ) -> Result<(), ::std::fmt::Error> {
-            ::std::fmt::Display::fmt(&self.0, f)
-        }
-    }
-    impl ::std::fmt::Debug for ConversionError {
-        fn fmt(
-            &self,
-            f: &mut ::std::fmt::Formatter<'_>,
-        ) -> Result<(), ::std::fmt::Error> {
-            ::std::fmt::Debug::fmt(&self.0, f)
-        }
-    }
-    impl From<&'static str> for ConversionError {
-        fn from(value: &'static str) -> Self {
-            Self(value.into())
-        }
-    }
-    impl From<String> for ConversionError {
-        fn from(value: String) -> Self {
-            Self(value.into())
-        }
-    }
-}
 impl ::std::fmt::Debug for DeleteAllTestUsersResponse {
     fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
         crate::runtime::debug_names("DeleteAllTestUsersResponse", &self.0, f)
@@ -1844,4 +1812,71 @@ impl ::std::fmt::Debug for ValidateSessionResponse {
     fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
         crate::runtime::debug_names("ValidateSessionResponse", &self.0, f)
     }
+}
+/// The JSON schema of every type here, by the name that the description has for it.
+///
+/// The schemas refer to each other as the generator is set up to; take the definitions from it
+/// afterwards.
+#[cfg(feature = "schemars")]
+pub fn json_schemas(
+    generator: &mut ::schemars::SchemaGenerator,
+) -> ::std::vec::Vec<(&'static str, ::schemars::Schema)> {
+    vec![
+        ("AccessKeyLoginOptions", generator.subschema_for:: < AccessKeyLoginOptions >
+        ()), ("AssociatedTenant", generator.subschema_for:: < AssociatedTenant > ()),
+        ("CreateUserRequest", generator.subschema_for:: < CreateUserRequest > ()),
+        ("DeleteAllTestUsersResponse", generator.subschema_for:: <
+        DeleteAllTestUsersResponse > ()), ("DeleteUserRequest", generator.subschema_for::
+        < DeleteUserRequest > ()), ("EmailMagicLinkResponse", generator.subschema_for:: <
+        EmailMagicLinkResponse > ()), ("EmbeddedLinkSignInRequest", generator
+        .subschema_for:: < EmbeddedLinkSignInRequest > ()),
+        ("EmbeddedLinkSignInResponse", generator.subschema_for:: <
+        EmbeddedLinkSignInResponse > ()), ("EmbeddedLinkSignUpOrInRequest", generator
+        .subschema_for:: < EmbeddedLinkSignUpOrInRequest > ()), ("EmptyResponse",
+        generator.subschema_for:: < EmptyResponse > ()), ("ErrorResponse", generator
+        .subschema_for:: < ErrorResponse > ()), ("ExchangeAccessKeyRequest", generator
+        .subschema_for:: < ExchangeAccessKeyRequest > ()), ("ExchangeAccessKeyResponse",
+        generator.subschema_for:: < ExchangeAccessKeyResponse > ()),
+        ("ExportedAuthHistory", generator.subschema_for:: < ExportedAuthHistory > ()),
+        ("IDPResponse", generator.subschema_for:: < IdpResponse > ()), ("JWK", generator
+        .subschema_for:: < Jwk > ()), ("JWKSet", generator.subschema_for:: < JwkSet >
+        ()), ("JWTResponse", generator.subschema_for:: < JwtResponse > ()),
+        ("LoginOptions", generator.subschema_for:: < LoginOptions > ()),
+        ("LogoutRequest", generator.subschema_for:: < LogoutRequest > ()),
+        ("MagicLinkSignInRequest", generator.subschema_for:: < MagicLinkSignInRequest >
+        ()), ("MagicLinkSignUpEmailRequest", generator.subschema_for:: <
+        MagicLinkSignUpEmailRequest > ()), ("MagicLinkSignUpPhoneRequest", generator
+        .subschema_for:: < MagicLinkSignUpPhoneRequest > ()), ("MeAuthHistoryResponse",
+        generator.subschema_for:: < MeAuthHistoryResponse > ()), ("MyTenant", generator
+        .subschema_for:: < MyTenant > ()), ("MyTenantsRequest", generator.subschema_for::
+        < MyTenantsRequest > ()), ("MyTenantsResponse", generator.subschema_for:: <
+        MyTenantsResponse > ()), ("OptionalJWTResponse", generator.subschema_for:: <
+        OptionalJwtResponse > ()), ("PasswordImport", generator.subschema_for:: <
+        PasswordImport > ()), ("PasswordImportArgon2", generator.subschema_for:: <
+        PasswordImportArgon2 > ()), ("PasswordImportBach", generator.subschema_for:: <
+        PasswordImportBach > ()), ("PasswordImportFirebase", generator.subschema_for:: <
+        PasswordImportFirebase > ()), ("PasswordImportHash", generator.subschema_for:: <
+        PasswordImportHash > ()), ("PasswordImportPbkdf2", generator.subschema_for:: <
+        PasswordImportPbkdf2 > ()), ("PasswordImportPhpass", generator.subschema_for:: <
+        PasswordImportPhpass > ()), ("PasswordImportSha", generator.subschema_for:: <
+        PasswordImportSha > ()), ("PhoneMagicLinkResponse", generator.subschema_for:: <
+        PhoneMagicLinkResponse > ()), ("RefreshSessionRequest", generator.subschema_for::
+        < RefreshSessionRequest > ()), ("ResponseUser", generator.subschema_for:: <
+        ResponseUser > ()), ("SelectTenantRequest", generator.subschema_for:: <
+        SelectTenantRequest > ()), ("SignUpUser", generator.subschema_for:: < SignUpUser
+        > ()), ("SignupLoginOptions", generator.subschema_for:: < SignupLoginOptions >
+        ()), ("TestUserGenerateMagicLinkRequest", generator.subschema_for:: <
+        TestUserGenerateMagicLinkRequest > ()), ("TestUserGenerateMagicLinkResponse",
+        generator.subschema_for:: < TestUserGenerateMagicLinkResponse > ()),
+        ("UpdateUserEmailMagicLinkRequest", generator.subschema_for:: <
+        UpdateUserEmailMagicLinkRequest > ()), ("UpdateUserPhoneMagicLinkRequest",
+        generator.subschema_for:: < UpdateUserPhoneMagicLinkRequest > ()),
+        ("UserLogoutRequest", generator.subschema_for:: < UserLogoutRequest > ()),
+        ("UserResponse", generator.subschema_for:: < UserResponse > ()), ("UserTenant",
+        generator.subschema_for:: < UserTenant > ()), ("ValidateSessionRequest",
+        generator.subschema_for:: < ValidateSessionRequest > ()),
+        ("ValidateSessionResponse", generator.subschema_for:: < ValidateSessionResponse >
+        ()), ("VerifyMagicLinkRequest", generator.subschema_for:: <
+        VerifyMagicLinkRequest > ())
+    ]
 }

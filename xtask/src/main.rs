@@ -2,10 +2,15 @@
 
 mod codegen;
 mod deps;
+mod public_api;
 mod run;
+mod semver;
+mod snapshots;
 mod tidy;
+mod upstream;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +33,34 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Compare spec/openapi.yaml with the description that Descope publishes
+    Upstream {
+        /// The published file, downloaded before; YAML or JSON
+        file: PathBuf,
+        /// For whom the report is
+        #[arg(long, value_enum, default_value = "text")]
+        format: upstream::Format,
+    },
+    /// Say what release the changes since a git revision make, why, and draft the change log
+    Semver {
+        /// The revision, such as the tag of the last release
+        revision: String,
+        /// Compare the description alone, which takes no build
+        #[arg(long)]
+        spec_only: bool,
+    },
+    /// Run the request tests and show which snapshots changed since a git revision
+    Snapshots {
+        /// The revision
+        #[arg(default_value = "HEAD")]
+        revision: String,
+    },
+    /// Write the listing of the public API to tests/public-api.txt
+    PublicApi {
+        /// Write nothing; fail with a diff when the file is not what the crate exports
+        #[arg(long)]
+        check: bool,
+    },
     /// Count the crates that a user of the default features builds, against the budget
     Deps,
     /// Check the tree for what no other tool checks: leftovers, keys, README against manifest
@@ -35,8 +68,18 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = public_api::as_rustdoc() {
+        return code;
+    }
     let outcome = match Cli::parse().chore {
         Chore::Codegen { check } => codegen::codegen(check),
+        Chore::Upstream { file, format } => upstream::upstream(&file, format),
+        Chore::Semver {
+            revision,
+            spec_only,
+        } => semver::semver(&revision, spec_only),
+        Chore::Snapshots { revision } => snapshots::snapshots(&revision),
+        Chore::PublicApi { check } => public_api::public_api(check),
         Chore::Deps => deps::deps(),
         Chore::Tidy => tidy::tidy(),
     };

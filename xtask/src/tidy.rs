@@ -77,27 +77,41 @@ fn leftovers(path: &str, text: &str, findings: &mut Vec<String>) {
                 "{at}: an example that nobody compiles; use no_run, compile_fail or text"
             ));
         }
-        if holds_private_key(line) {
-            findings.push(format!("{at}: a private key; make it when the test runs"));
-        }
+    }
+    for at in private_keys(text) {
+        let line = text.get(..at).map_or(0, |before| before.lines().count());
+        findings.push(format!(
+            "{path}:{line}: a private key; make it when the test runs"
+        ));
     }
 }
 
-/// A PEM header, or the private exponent of a JWK.
-fn holds_private_key(line: &str) -> bool {
+/// Where a private key begins: behind a PEM header, or as the private exponent of a JWK.
+fn private_keys(text: &str) -> Vec<usize> {
     let pem = concat!("PRIVATE", " KEY-----");
-    if line.contains("-----BEGIN") && line.contains(pem) {
-        return true;
-    }
-    let compact: String = line.split_whitespace().collect();
-    compact.split("\"d\":\"").skip(1).any(|rest| {
-        rest.split('"').next().is_some_and(|value| {
-            value.len() >= 40
-                && value
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        })
-    })
+    let headers = text.match_indices(pem).filter(|(at, _)| {
+        let rest = text.get(at + pem.len()..).unwrap_or_default();
+        begins_with_key(&rest.replace("\\n", "").replace(['"', '\\', '+'], ""))
+    });
+    let members = text.match_indices("\"d\"").filter(|(at, member)| {
+        let rest = text.get(at + member.len()..).unwrap_or_default();
+        let value = rest
+            .trim_start()
+            .strip_prefix(':')
+            .unwrap_or_default()
+            .trim_start();
+        value.strip_prefix('"').is_some_and(begins_with_key)
+    });
+    headers.chain(members).map(|(at, _)| at).collect()
+}
+
+/// Whether a text begins with as many letters of base64 as only a key has.
+fn begins_with_key(text: &str) -> bool {
+    let letters = text.trim_start().chars().take(40);
+    letters
+        .filter(|letter| letter.is_ascii_alphanumeric() || "-_/".contains(*letter))
+        .count()
+        == 40
 }
 
 /// The entries of each dependency table in alphabetical order, up to an empty line or a comment.
@@ -135,7 +149,7 @@ fn readme(readme: &str, manifest: &str, findings: &mut Vec<String>) {
         .find_map(|line| line.strip_prefix("rust-version = "))
         .unwrap_or("")
         .trim_matches('"');
-    let says = format!("Rust {version}");
+    let says = format!("Rust version is {version}");
     if version.is_empty() || !readme.contains(&says) {
         findings.push(format!(
             "README.md: does not say `{says}`, as the manifest does"
@@ -172,16 +186,24 @@ mod tests {
 
     #[test]
     fn private_keys_are_found_and_public_ones_are_not() {
-        assert!(holds_private_key(&format!(
-            "-----BEGIN {}{}",
-            "PRIVATE", " KEY-----"
-        )));
-        assert!(holds_private_key(&format!(
-            "{{\"d\" : \"{}\"}}",
-            "A".repeat(43)
-        )));
-        assert!(!holds_private_key("-----BEGIN PUBLIC KEY-----"));
-        assert!(!holds_private_key("{\"d\": \"short\"}"));
+        let found = |text: &str| private_keys(text).len();
+        let header = format!("-----BEGIN {}{}", "PRIVATE", " KEY-----");
+        let base64 = "MIIE".repeat(16);
+        assert_eq!(found(&format!("{header}\n{base64}\n")), 1);
+        assert_eq!(found(&format!("\"{header}\\n{base64}\"")), 1);
+        assert_eq!(found(&format!("{{\"d\" : \"{base64}\"}}")), 1);
+        // Code that reads keys, public keys, and other members.
+        assert_eq!(
+            found(&format!(
+                ".split_once(\"{header}\").and_then(|(_, rest)| rest)"
+            )),
+            0
+        );
+        assert_eq!(found(&format!("-----BEGIN PUBLIC KEY-----\n{base64}")), 0);
+        assert_eq!(
+            found(&format!("{{\"id\": \"{base64}\", \"d\": \"short\"}}")),
+            0
+        );
     }
 
     #[test]
@@ -196,7 +218,7 @@ mod tests {
     #[test]
     fn a_readme_that_contradicts_the_manifest_is_found() {
         let mut findings = Vec::new();
-        let text = "cargo run --example a\ncargo test\nRust 1.88";
+        let text = "cargo run --example a\ncargo test\nRust version is 1.88";
         readme(text, "rust-version = \"1.88\"", &mut findings);
         assert!(findings.is_empty());
         readme(text, "rust-version = \"1.90\"", &mut findings);

@@ -1,0 +1,417 @@
+//! What a change means for the version number: of the description, and of the crate's public API.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::compare::{Api, Difference, Kind};
+use crate::load::Source;
+pub use crate::upstream::Release;
+
+/// One change, and the least release that may carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The release.
+    pub release: Release,
+    /// The section of the change log: `Added`, `Changed` or `Removed`.
+    pub section: &'static str,
+    /// The change in words.
+    pub text: String,
+}
+
+fn change(release: Release, section: &'static str, text: String) -> Change {
+    Change {
+        release,
+        section,
+        text,
+    }
+}
+
+/// What changed between two states of our description, as a user of the generated bindings meets it.
+#[must_use]
+pub fn description(old: &Source, new: &Source) -> Vec<Change> {
+    let (before, after) = (Api::exact(&old.value), Api::exact(&new.value));
+    // Every operation of ours concerns us, so "theirs", which is the past here, is seen whole.
+    let mut changes: Vec<Change> = after
+        .differences(&before, |_| true)
+        .iter()
+        .filter_map(of_difference)
+        .collect();
+    for operation in after.operations() {
+        let earlier = before.operations().find(|o| o.place() == operation.place());
+        if let Some(earlier) = earlier.filter(|earlier| earlier.id != operation.id) {
+            changes.push(change(
+                Release::Major,
+                "Changed",
+                format!("operation `{}` is now `{}`", earlier.id, operation.id),
+            ));
+        }
+    }
+    let (earlier, later) = (schemas(&old.value), schemas(&new.value));
+    for name in earlier.difference(&later) {
+        let text = format!("schema `{name}`");
+        changes.push(change(Release::Major, "Removed", text));
+    }
+    for name in later.difference(&earlier) {
+        let text = format!("schema `{name}`");
+        changes.push(change(Release::Minor, "Added", text));
+    }
+    if changes.is_empty() && old.value != new.value {
+        let text = "the description's prose, which is the documentation of the bindings".to_owned();
+        changes.push(change(Release::Patch, "Changed", text));
+    }
+    // One schema serves many operations; its change is one change.
+    let mut seen = BTreeSet::new();
+    changes.retain(|change| seen.insert(change.text.clone()));
+    changes
+}
+
+fn schemas(document: &Value) -> BTreeSet<String> {
+    document
+        .pointer("/components/schemas")
+        .and_then(Value::as_object)
+        .map(|schemas| schemas.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+fn of_difference(difference: &Difference) -> Option<Change> {
+    let Difference {
+        method,
+        path,
+        operation,
+        location,
+        kind,
+        ours,
+        theirs,
+        pointer,
+        moved,
+        ..
+    } = difference;
+    let location = location.as_deref().unwrap_or_default();
+    let now = ours.as_deref().unwrap_or_default();
+    let before = theirs.as_deref().unwrap_or_default();
+    let name = location.rsplit('.').next().unwrap_or(location);
+    let parts: Vec<&str> = pointer.split('/').collect();
+    // Where the field is, as far as one schema serves many operations.
+    let place = match parts.as_slice() {
+        ["", "components", "schemas", schema, ..] => format!("`{name}` of `{schema}`"),
+        _ => format!("`{location}` of `{operation}`"),
+    };
+    let is_parameter = !location.starts_with("request") && !location.starts_with("response");
+    let is_body = matches!(location, "request" | "response");
+    Some(match kind {
+        Kind::OperationAdded => match moved {
+            Some(from) => change(
+                Release::Patch,
+                "Changed",
+                format!("`{operation}` is sent to {method} {path} instead of {from}"),
+            ),
+            None => change(
+                Release::Minor,
+                "Added",
+                format!("operation `{operation}` ({method} {path})"),
+            ),
+        },
+        // Told at the other end of the move.
+        Kind::OperationOmitted if moved.is_some() => return None,
+        Kind::OperationOmitted => change(
+            Release::Major,
+            "Removed",
+            format!("operation `{operation}` ({method} {path})"),
+        ),
+        Kind::FieldAdded if is_body || is_parameter => {
+            change(Release::Major, "Changed", format!("{place} is new ({now})"))
+        }
+        Kind::FieldAdded => change(Release::Minor, "Added", format!("{place} ({now})")),
+        Kind::FieldOmitted => change(Release::Major, "Removed", format!("{place} ({before})")),
+        Kind::Type | Kind::Format | Kind::Required => change(
+            Release::Major,
+            "Changed",
+            format!("{place} is {now} instead of {before}"),
+        ),
+        Kind::Enum => {
+            let list = |text: &str| text.split(", ").map(str::to_owned).collect::<BTreeSet<_>>();
+            let grows = before != "any" && list(before).is_subset(&list(now));
+            let release = if grows {
+                Release::Minor
+            } else {
+                Release::Major
+            };
+            change(
+                release,
+                "Changed",
+                format!("{place} allows {now} instead of {before}"),
+            )
+        }
+        Kind::Security => change(
+            Release::Major,
+            "Changed",
+            format!("`{operation}` authenticates by {now} instead of {before}"),
+        ),
+    })
+}
+
+/// What changed between two listings of the public API, one item per line.
+#[must_use]
+pub fn public_api(old: &str, new: &str) -> Vec<Change> {
+    let (before, after): (BTreeSet<&str>, BTreeSet<&str>) =
+        (old.lines().collect(), new.lines().collect());
+    let mut removed: Vec<&str> = before.difference(&after).copied().collect();
+    let mut changes = Vec::new();
+    for line in after.difference(&before) {
+        let same = removed
+            .iter()
+            .position(|old| name(old).is_some() && name(old) == name(line));
+        if let Some(position) = same {
+            let old = removed.remove(position);
+            let text = format!("`{line}`, which was `{old}`");
+            changes.push(change(Release::Major, "Changed", text));
+        } else {
+            let release = if breaks_when_added(line, &before) {
+                Release::Major
+            } else {
+                Release::Minor
+            };
+            changes.push(change(release, "Added", format!("`{line}`")));
+        }
+    }
+    for line in removed {
+        // Losing `!Send` is a gain.
+        changes.push(if line.starts_with("impl !") {
+            change(Release::Minor, "Changed", format!("no more `{line}`"))
+        } else {
+            change(Release::Major, "Removed", format!("`{line}`"))
+        });
+    }
+    changes
+}
+
+/// The path of the item on a line: what stays the same when its signature or type changes.
+fn name(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
+    let rest = line.strip_prefix("pub ")?;
+    // Before the path stand only keywords: `async fn`, `struct`, `mod`.
+    let path = rest.split(' ').find(|word| word.contains("::"))?;
+    path.split(['(', '<'])
+        .next()
+        .map(|path| path.trim_end_matches(':'))
+}
+
+/// Whether a new item breaks callers: a negative impl, a variant or field of a type that is not
+/// `#[non_exhaustive]`, and a method of a public trait, which implementors may lack.
+fn breaks_when_added(line: &str, before: &BTreeSet<&str>) -> bool {
+    if line.starts_with("impl !") {
+        return true;
+    }
+    let Some(rest) = line.strip_prefix("pub ") else {
+        return false;
+    };
+    let (path, is_function) = match rest.split_once("fn ") {
+        Some((modifiers, path)) if !modifiers.contains("::") => (path, true),
+        _ => (rest, false),
+    };
+    let path = name(line).unwrap_or(path);
+    let Some((parent, _)) = path.rsplit_once("::") else {
+        return false;
+    };
+    let declared = |keyword: &str| {
+        let whole = format!("pub {keyword} {parent}");
+        before.iter().any(|line| {
+            line.strip_prefix(&whole)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['<', '(', ':', ' ']))
+        })
+    };
+    if is_function {
+        declared("trait")
+    } else {
+        // With the attribute the line does not begin so.
+        declared("enum") || declared("struct")
+    }
+}
+
+/// The verdict on a set of changes.
+#[must_use]
+pub fn verdict(changes: &[Change]) -> Option<Release> {
+    changes.iter().map(|change| change.release).max()
+}
+
+/// The version after `version`; before 1.0 a breaking release moves the second number and any other
+/// the third, as Cargo reads them. `None` when `version` is not three numbers.
+#[must_use]
+pub fn next_version(version: &str, release: Release) -> Option<String> {
+    let numbers: Vec<u64> = version
+        .split('.')
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let [major, minor, patch] = *numbers else {
+        return None;
+    };
+    let next = match (major, release) {
+        (0, Release::Major) => (0, minor + 1, 0),
+        (0, _) | (_, Release::Patch) => (major, minor, patch + 1),
+        (_, Release::Major) => (major + 1, 0, 0),
+        (_, Release::Minor) => (major, minor + 1, 0),
+    };
+    Some(format!("{}.{}.{}", next.0, next.1, next.2))
+}
+
+/// The verdict with its reasons, and a draft for the change log. `api` is `None` when the public API
+/// was not looked at.
+#[must_use]
+pub fn report(
+    since: &str,
+    version: &str,
+    description: &[Change],
+    api: Option<&[Change]>,
+) -> String {
+    let mut out = String::new();
+    let mut part = |title: &str, changes: &[Change]| {
+        let _ = writeln!(out, "{title} since {since}");
+        if changes.is_empty() {
+            let _ = writeln!(out, "  no change");
+        }
+        for change in changes {
+            let _ = writeln!(
+                out,
+                "  {} {}: {}",
+                change.release,
+                change.section.to_lowercase(),
+                change.text
+            );
+        }
+        out.push('\n');
+    };
+    part("The description", description);
+    match api {
+        Some(api) => part("The public API", api),
+        None => {
+            out.push_str("The public API was not compared; leave out --spec-only for that.\n\n")
+        }
+    }
+    let all: Vec<Change> = description
+        .iter()
+        .chain(api.unwrap_or_default())
+        .cloned()
+        .collect();
+    let Some(release) = verdict(&all) else {
+        out.push_str(
+            "Verdict: nothing that callers see changed; a fix inside is a patch release.\n",
+        );
+        return out;
+    };
+    let next = next_version(version, release).unwrap_or_else(|| "next".to_owned());
+    let _ = writeln!(out, "Verdict: {release}, {version} -> {next}");
+    out.push_str("\nFor CHANGELOG.md, to be put into words:\n\n");
+    let _ = writeln!(out, "## [{next}]");
+    let mut write = |title: &str, lines: &[&Change]| {
+        if lines.is_empty() {
+            return;
+        }
+        let _ = writeln!(out, "\n### {title}\n");
+        for line in lines {
+            let breaking = if line.release == Release::Major {
+                "**Breaking:** "
+            } else {
+                ""
+            };
+            let _ = writeln!(out, "- {breaking}{}", line.text);
+        }
+    };
+    for section in ["Added", "Changed", "Removed"] {
+        // What the description changed is not told again as items of the bindings, and an impl more is
+        // hardly news.
+        let lines: Vec<&Change> = api
+            .unwrap_or_default()
+            .iter()
+            .filter(|change| change.section == section)
+            .filter(|change| description.is_empty() || !change.text.contains("::raw::"))
+            .filter(|change| change.release == Release::Major || !change.text.starts_with("`impl"))
+            .collect();
+        write(section, &lines);
+    }
+    let lines: Vec<Change> = description
+        .iter()
+        .map(|c| change(c.release, c.section, format!("{}: {}", c.section, c.text)))
+        .collect();
+    write("API description", &lines.iter().collect::<Vec<_>>());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(old: &[&str], new: &[&str]) -> Option<Release> {
+        verdict(&public_api(&old.join("\n"), &new.join("\n")))
+    }
+
+    #[test]
+    fn what_is_gone_breaks_and_what_is_new_does_not() {
+        assert_eq!(api(&["pub fn a::b()"], &["pub fn a::b()"]), None);
+        assert_eq!(api(&["pub fn a::b()"], &[]), Some(Release::Major));
+        assert_eq!(api(&[], &["pub fn a::b()"]), Some(Release::Minor));
+        let changed = api(&["pub fn a::b()"], &["pub fn a::b(x: u8)"]);
+        assert_eq!(changed, Some(Release::Major));
+    }
+
+    #[test]
+    fn items_of_one_kind_are_not_taken_for_one_another() {
+        let changes = public_api(
+            "pub mod a::b\npub struct a::C",
+            "pub mod a::d\npub struct a::E",
+        );
+        assert_eq!(changes.len(), 4, "two are gone and two are new");
+    }
+
+    #[test]
+    fn a_new_signature_is_one_change() {
+        let changes = public_api(
+            "pub fn a::b()\npub a::C::d: u8",
+            "pub fn a::b(u8)\npub a::C::d: u16",
+        );
+        let text: Vec<&str> = changes.iter().map(|change| change.text.as_str()).collect();
+        assert_eq!(
+            text,
+            [
+                "`pub a::C::d: u16`, which was `pub a::C::d: u8`",
+                "`pub fn a::b(u8)`, which was `pub fn a::b()`",
+            ]
+        );
+        assert_eq!(verdict(&changes), Some(Release::Major));
+    }
+
+    #[test]
+    fn additions_that_break_are_known() {
+        let major = Some(Release::Major);
+        let minor = Some(Release::Minor);
+        let open = "#[non_exhaustive] pub enum a::E";
+        assert_eq!(api(&[open], &[open, "pub a::E::B"]), minor);
+        assert_eq!(
+            api(&["pub enum a::E"], &["pub enum a::E", "pub a::E::B"]),
+            major
+        );
+        let point = "pub struct a::P";
+        assert_eq!(api(&[point], &[point, "pub a::P::x: u8"]), major);
+        assert_eq!(
+            api(&[point], &[point, "pub fn a::P::x(&self) -> u8"]),
+            minor
+        );
+        let clock = "pub trait a::Clock: core::fmt::Debug";
+        assert_eq!(api(&[clock], &[clock, "pub fn a::Clock::b(&self)"]), major);
+        assert_eq!(api(&[], &["impl !core::marker::Send for a::P"]), major);
+        assert_eq!(api(&["impl !core::marker::Send for a::P"], &[]), minor);
+    }
+
+    #[test]
+    fn versions_before_the_first_move_as_cargo_reads_them() {
+        let next = |version, release| next_version(version, release).unwrap_or_default();
+        assert_eq!(next("0.1.4", Release::Major), "0.2.0");
+        assert_eq!(next("0.1.4", Release::Minor), "0.1.5");
+        assert_eq!(next("1.2.3", Release::Major), "2.0.0");
+        assert_eq!(next("1.2.3", Release::Minor), "1.3.0");
+        assert_eq!(next("1.2.3", Release::Patch), "1.2.4");
+        assert_eq!(next_version("1.2", Release::Patch), None);
+    }
+}

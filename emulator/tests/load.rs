@@ -1,0 +1,131 @@
+//! Many at once, and many over time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing test should stop where it fails"
+)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use descope_magiclink_emulator::Emulator;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Connections at one time: both ends are in this process, and 1,024 open files are a usual limit.
+const CONNECTIONS: usize = 400;
+
+#[derive(Clone)]
+struct Client {
+    emulator: Arc<Emulator>,
+    http: reqwest::Client,
+    permits: Arc<Semaphore>,
+}
+
+impl Client {
+    fn new(emulator: Emulator) -> Self {
+        let http = reqwest::Client::builder().build().unwrap();
+        Self {
+            emulator: Arc::new(emulator),
+            http,
+            permits: Arc::new(Semaphore::new(CONNECTIONS)),
+        }
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let _permit = self.permits.acquire().await.unwrap();
+        let url = format!("{}/v1/auth/magiclink/{path}", self.emulator.base_url());
+        let answer = self
+            .http
+            .post(url)
+            .bearer_auth(self.emulator.project_id())
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+
+    async fn signs_in(&self, address: &str) {
+        self.post("signup-in/email", json!({ "loginId": address }))
+            .await;
+        let message = self.emulator.outbox().last_for(address).unwrap();
+        let auth = self
+            .post("verify", json!({ "token": message.token() }))
+            .await;
+        assert_eq!(auth["user"]["email"], address);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_sign_ins_at_once() {
+    let client = Client::new(Emulator::start().await.unwrap());
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for n in 0..1000 {
+        let client = client.clone();
+        tasks.spawn(async move { client.signs_in(&format!("user{n}@example.com")).await });
+    }
+    let done = tasks.join_all().await.len();
+    println!("{done} sign-ins in {:?}", started.elapsed());
+    assert_eq!(
+        (
+            client.emulator.users().count(),
+            client.emulator.stored().sessions
+        ),
+        (1000, 1000)
+    );
+}
+
+/// The memory of this process in MiB, where the system tells it.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1024)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn a_hundred_thousand_sign_ins_stay_within_bounds() {
+    const TASKS: usize = 20;
+    let emulator = Emulator::builder()
+        .limits(|limits| limits.sessions = 1_000)
+        .start()
+        .await
+        .unwrap();
+    let client = Client::new(emulator);
+    let round = async |sign_ins: usize| {
+        let mut tasks = JoinSet::new();
+        for task in 0..TASKS {
+            let client = client.clone();
+            tasks.spawn(async move {
+                for n in 0..sign_ins / TASKS {
+                    client
+                        .signs_in(&format!("user{task}-{}@example.com", n % 25))
+                        .await;
+                }
+            });
+        }
+        tasks.join_all().await;
+    };
+    round(20_000).await;
+    let before = resident().unwrap_or_default();
+    round(80_000).await;
+    let after = resident().unwrap_or_default();
+    let stored = client.emulator.stored();
+    assert_eq!(
+        (
+            stored.messages,
+            stored.links,
+            stored.sessions,
+            stored.journal
+        ),
+        (10_000, 10_000, 1_000, 1_000)
+    );
+    println!("resident: {before} MiB after 20,000 sign-ins, {after} MiB after 100,000");
+    assert!(after <= before + 32, "{before} MiB grew to {after} MiB");
+}
