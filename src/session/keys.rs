@@ -275,24 +275,28 @@ impl KeyCache {
         if !Arc::ptr_eq(seen, &self.state.load()) {
             return Ok(None);
         }
-        self.start(&mut gate, want)
+        let claimed = self.claim(&mut gate, want)?;
+        drop(gate);
+        Ok(claimed.map(Claimed::start))
     }
 
     fn refresh_in_background(self: &Arc<Self>) {
         // When the gate is taken, someone else is seeing to it.
-        if let Ok(mut gate) = self.gate.try_lock()
-            && gate.flight.is_none()
-        {
-            let _ = self.start(&mut gate, Want::Set);
+        let claimed = match self.gate.try_lock() {
+            Ok(mut gate) if gate.flight.is_none() => self.claim(&mut gate, Want::Set),
+            _ => return,
+        };
+        if let Ok(Some(claimed)) = claimed {
+            claimed.start();
         }
     }
 
-    /// Starts a fetch in a task of its own, so that it lives on when the caller is cancelled.
-    fn start(
+    /// Claims the next fetch, if one may be made now.
+    fn claim(
         self: &Arc<Self>,
         gate: &mut Gate,
         want: Want,
-    ) -> Result<Option<watch::Receiver<bool>>, KeysUnavailable> {
+    ) -> Result<Option<Claimed>, KeysUnavailable> {
         let now = self.clock.instant();
         let cooling = want == Want::UnknownKey
             && gate
@@ -309,13 +313,31 @@ impl KeyCache {
         }
         let (over, flight) = watch::channel(false);
         gate.flight = Some(flight.clone());
-        let fetch = Fetch {
-            cache: Arc::clone(self),
-            over,
-            finished: false,
-        };
-        runtime.spawn(fetch.run());
-        Ok(Some(flight))
+        Ok(Some(Claimed {
+            runtime,
+            flight,
+            fetch: Fetch {
+                cache: Arc::clone(self),
+                over,
+                finished: false,
+            },
+        }))
+    }
+}
+
+/// A fetch that may start. To be started with the gate open: a runtime that is shutting down drops
+/// its tasks at once, and a fetch that is dropped passes through the gate.
+struct Claimed {
+    runtime: Handle,
+    flight: watch::Receiver<bool>,
+    fetch: Fetch,
+}
+
+impl Claimed {
+    /// In a task of its own, so that the fetch lives on when the caller is cancelled.
+    fn start(self) -> watch::Receiver<bool> {
+        self.runtime.spawn(self.fetch.run());
+        self.flight
     }
 }
 

@@ -269,6 +269,17 @@ fn a_refresh_that_dies_with_its_runtime_can_be_made_again() {
     dying.shutdown_timeout(SECOND);
     let error = serving.block_on(joined).unwrap().unwrap_err();
     assert_eq!(key_problem(&error), Some(KeyProblem::NoRuntime));
+    {
+        // A runtime that has shut down drops its tasks at once.
+        let dead = runtime().handle().clone();
+        let _in_dead_runtime = dead.enter();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let found = std::pin::pin!(refreshing()).as_mut().poll(&mut context);
+        let std::task::Poll::Ready(Err(error)) = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(key_problem(&error), Some(KeyProblem::NoRuntime));
+    }
     world.emulator.faults().clear();
     serving.block_on(refreshing()).unwrap();
 }
