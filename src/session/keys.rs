@@ -275,24 +275,28 @@ impl KeyCache {
         if !Arc::ptr_eq(seen, &self.state.load()) {
             return Ok(None);
         }
-        self.start(&mut gate, want)
+        let claimed = self.claim(&mut gate, want)?;
+        drop(gate);
+        Ok(claimed.map(Claimed::start))
     }
 
     fn refresh_in_background(self: &Arc<Self>) {
         // When the gate is taken, someone else is seeing to it.
-        if let Ok(mut gate) = self.gate.try_lock()
-            && gate.flight.is_none()
-        {
-            let _ = self.start(&mut gate, Want::Set);
+        let claimed = match self.gate.try_lock() {
+            Ok(mut gate) if gate.flight.is_none() => self.claim(&mut gate, Want::Set),
+            _ => return,
+        };
+        if let Ok(Some(claimed)) = claimed {
+            claimed.start();
         }
     }
 
-    /// Starts a fetch in a task of its own, so that it lives on when the caller is cancelled.
-    fn start(
+    /// Claims the next fetch, if one may be made now.
+    fn claim(
         self: &Arc<Self>,
         gate: &mut Gate,
         want: Want,
-    ) -> Result<Option<watch::Receiver<bool>>, KeysUnavailable> {
+    ) -> Result<Option<Claimed>, KeysUnavailable> {
         let now = self.clock.instant();
         let cooling = want == Want::UnknownKey
             && gate
@@ -309,13 +313,31 @@ impl KeyCache {
         }
         let (over, flight) = watch::channel(false);
         gate.flight = Some(flight.clone());
-        let fetch = Fetch {
-            cache: Arc::clone(self),
-            over,
-            finished: false,
-        };
-        runtime.spawn(fetch.run());
-        Ok(Some(flight))
+        Ok(Some(Claimed {
+            runtime,
+            flight,
+            fetch: Fetch {
+                cache: Arc::clone(self),
+                over,
+                finished: false,
+            },
+        }))
+    }
+}
+
+/// A fetch that may start. To be started with the gate open: a runtime that is shutting down drops
+/// its tasks at once, and a fetch that is dropped passes through the gate.
+struct Claimed {
+    runtime: Handle,
+    flight: watch::Receiver<bool>,
+    fetch: Fetch,
+}
+
+impl Claimed {
+    /// In a task of its own, so that the fetch lives on when the caller is cancelled.
+    fn start(self) -> watch::Receiver<bool> {
+        self.runtime.spawn(self.fetch.run());
+        self.flight
     }
 }
 
@@ -341,6 +363,7 @@ impl Fetch {
 
     fn finish(&mut self, outcome: Result<KeySet, KeysUnavailable>) {
         let cache = &self.cache;
+        record(&outcome);
         let now = cache.clock.instant();
         let mut gate = cache.gate();
         let state = match outcome {
@@ -375,6 +398,18 @@ impl Fetch {
         self.over.send_replace(true);
     }
 }
+
+/// Tells what came of a fetch: while old keys serve, nobody else hears of a failure.
+#[cfg(feature = "tracing")]
+fn record(outcome: &Result<KeySet, KeysUnavailable>) {
+    match outcome {
+        Ok(_) => tracing::debug!("public keys fetched"),
+        Err(why) => tracing::warn!(problem = %why.problem(), "public keys not fetched"),
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+fn record(_: &Result<KeySet, KeysUnavailable>) {}
 
 impl Drop for Fetch {
     fn drop(&mut self) {

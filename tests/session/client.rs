@@ -265,10 +265,21 @@ fn a_refresh_that_dies_with_its_runtime_can_be_made_again() {
         }
     });
     let joined = serving.spawn(refreshing());
-    serving.block_on(tokio::time::sleep(Duration::from_millis(50)));
+    serving.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await });
     dying.shutdown_timeout(SECOND);
     let error = serving.block_on(joined).unwrap().unwrap_err();
     assert_eq!(key_problem(&error), Some(KeyProblem::NoRuntime));
+    {
+        // A runtime that has shut down drops its tasks at once.
+        let dead = runtime().handle().clone();
+        let _in_dead_runtime = dead.enter();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let found = std::pin::pin!(refreshing()).as_mut().poll(&mut context);
+        let std::task::Poll::Ready(Err(error)) = found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(key_problem(&error), Some(KeyProblem::NoRuntime));
+    }
     world.emulator.faults().clear();
     serving.block_on(refreshing()).unwrap();
 }
@@ -1117,4 +1128,110 @@ async fn removed_keys_end_sessions() {
         .validate_and_refresh(Some(&session), Some(&refresh))
         .await;
     assert!(found.is_err());
+}
+
+#[tokio::test]
+async fn nothing_printed_holds_a_token() {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let sessions = world.client.sessions();
+    let (session, refresh) = world.tokens();
+    let refreshed = sessions.refresh(&refresh).await.unwrap();
+    let signed_in = sessions
+        .validate_and_refresh(None, Some(&refreshed.refresh_token))
+        .await
+        .unwrap();
+    let key_session = sessions
+        .exchange_access_key(&AccessKey::new("access-key-secret"))
+        .send()
+        .await
+        .unwrap();
+    let refresh_claims = sessions
+        .validator()
+        .validate_refresh(&refreshed.refresh_token)
+        .await;
+    let error = sessions.refresh(&refresh).await.err();
+    let printed = format!(
+        "{refreshed:?} {signed_in:?} {key_session:?} {refresh_claims:?} {sessions:?} {:?} {error:?} {:?}",
+        sessions.validator(),
+        world.client,
+    );
+    let newest = signed_in.refreshed.unwrap();
+    for token in [
+        session.expose_secret(),
+        text(&refresh),
+        text(&refreshed.refresh_token),
+        refreshed.session_token.expose_secret(),
+        text(&newest.refresh_token),
+        newest.session_token.expose_secret(),
+        key_session.session_token.expose_secret(),
+    ] {
+        for part in token.split('.') {
+            assert!(!printed.contains(part), "{printed}");
+        }
+    }
+}
+
+#[cfg(feature = "cookies")]
+#[tokio::test]
+async fn cookies_live_as_long_as_their_tokens() {
+    use descope_magiclink::session::cookies::SessionCookies;
+
+    let world = World::new().await;
+    let magic_link = world.client.magic_link();
+    magic_link
+        .sign_in(DeliveryMethod::Email, JOE)
+        .send()
+        .await
+        .unwrap();
+    let message = world.emulator.outbox().next_for(JOE).await.unwrap();
+    let token = MagicLinkToken::from_url(message.link()).unwrap();
+    let auth = magic_link.verify(&token).await.unwrap();
+    let clock = Arc::new(ManualClock::at(world.emulator.clock().now()));
+    let cookies = SessionCookies::builder()
+        .clock(Arc::clone(&clock))
+        .build()
+        .unwrap();
+    let ages = |response: &http::HeaderMap| {
+        let values = response.get_all(http::header::SET_COOKIE).iter();
+        values
+            .map(|value| {
+                let text = value.to_str().unwrap();
+                let age = text.split_once("Max-Age=").unwrap().1;
+                (
+                    text.split('=').next().unwrap().to_owned(),
+                    age.parse().unwrap(),
+                )
+            })
+            .collect::<Vec<(String, u64)>>()
+    };
+    let mut response = http::HeaderMap::new();
+    cookies.set(&mut response, &auth).unwrap();
+    let ages_of = |session, refresh| vec![("DS".to_owned(), session), ("DSR".to_owned(), refresh)];
+    // The clock stands between two seconds, and fractions are dropped.
+    let found = ages(&response);
+    assert!(
+        found == ages_of(600, 2_419_200) || found == ages_of(599, 2_419_199),
+        "{found:?}"
+    );
+    assert_eq!(response["cache-control"], "no-store");
+
+    let refreshed = world
+        .client
+        .sessions()
+        .refresh(&auth.refresh_token)
+        .await
+        .unwrap();
+    clock.advance(MINUTE);
+    let mut response = http::HeaderMap::new();
+    cookies.set(&mut response, &refreshed).unwrap();
+    let found = ages(&response);
+    assert!(
+        found == ages_of(540, 2_419_140) || found == ages_of(539, 2_419_139),
+        "{found:?}"
+    );
+    // A token that is over is not stored, and neither is its twin.
+    clock.advance(SESSION_LIFE);
+    let mut response = http::HeaderMap::new();
+    assert!(cookies.set(&mut response, &refreshed).is_err());
+    assert!(response.is_empty());
 }

@@ -639,13 +639,6 @@ async fn a_cancelled_caller_does_not_cancel_the_fetch() {
 
 #[test]
 fn a_fetch_that_dies_with_its_runtime_can_be_made_again() {
-    let runtime = || {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap()
-    };
     let serving = runtime();
     let world = serving.block_on(async {
         let world = World::new().await;
@@ -677,23 +670,55 @@ fn a_fetch_that_dies_with_its_runtime_can_be_made_again() {
     serving.block_on(validator.validate(&token)).unwrap();
 }
 
-#[test]
-fn without_a_runtime_there_is_an_error_and_no_panic() {
-    let serving = tokio::runtime::Builder::new_multi_thread()
+/// Polls once, by hand: what needs no waiting is ready then.
+fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).as_mut().poll(&mut context) {
+        std::task::Poll::Ready(found) => Some(found),
+        std::task::Poll::Pending => None,
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let serving = runtime();
     let world = serving.block_on(World::new());
-    let validator = world.validator();
-    let token = world.token();
-    // A hand-made executor: one poll is enough, since there is nothing to wait for.
-    let mut future = std::pin::pin!(validator.validate(&token));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(found) => assert_eq!(key_problem(found), KeyProblem::NoRuntime),
-        std::task::Poll::Pending => panic!("waits for nothing"),
+    let (validator, token) = (world.validator(), world.token());
+    let found = poll_once(validator.validate(&token)).expect("nothing to wait for");
+    assert_eq!(key_problem(found), KeyProblem::NoRuntime);
+    let found = poll_once(validator.prepare()).expect("nothing to wait for");
+    assert!(found.unwrap_err().is_unavailable());
+}
+
+#[test]
+fn in_a_runtime_that_has_shut_down_there_is_an_error_and_no_deadlock() {
+    let serving = runtime();
+    let world = serving.block_on(World::new());
+    let (validator, token) = (world.validator(), world.token());
+    let handle = runtime().handle().clone();
+    {
+        let _in_dead_runtime = handle.enter();
+        for _ in 0..2 {
+            let found = poll_once(validator.validate(&token)).expect("nothing to wait for");
+            assert_eq!(key_problem(found), KeyProblem::NoRuntime);
+        }
     }
+    serving.block_on(validator.validate(&token)).unwrap();
+    // The same for a fetch in the background.
+    world.clock.advance(TTL - SECOND);
+    {
+        let _in_dead_runtime = handle.enter();
+        validator.validate_now(&token).unwrap();
+    }
+    serving.block_on(validator.validate(&token)).unwrap();
 }
 
 #[tokio::test]
@@ -770,11 +795,7 @@ fn times(validator: &SessionValidator, token: &SessionToken, count: usize) -> Ve
 
 #[test]
 fn neither_a_flood_nor_an_outage_slows_known_keys_down() {
-    let serving = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let serving = runtime();
     let world = serving.block_on(World::new());
     let validator = world
         .builder()
