@@ -12,7 +12,7 @@ use crate::raw::types;
 /// A user, as the answer to a sign-in describes them.
 ///
 /// The service may leave out any part, so that most accessors return an option or an empty list.
-/// For decisions on what a user may do, use the validated [`Session`](crate::raw): it
+/// For decisions on what a user may do, use the validated [`Session`](crate::session::Session): it
 /// is signed.
 ///
 /// In JSON it has the form that the service sends, for an application that hands it on (feature
@@ -56,13 +56,10 @@ impl User {
         Self(user)
     }
 
-    /// The user's id, `U...`; empty should the service leave it out.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        self.0.user_id.as_deref().unwrap_or_default()
-    }
-
     texts! {
+        /// The user's id, `U...`. The one to go by is the [session](crate::session::Session::user_id)'s,
+        /// which is signed.
+        user_id;
         /// The full name.
         name;
         /// The given name.

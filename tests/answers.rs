@@ -47,8 +47,8 @@ async fn fields_may_be_missing_null_or_unknown() {
         .unwrap();
     let user = auth.user.unwrap();
     assert_eq!(
-        (user.id(), user.name(), user.login_ids().len()),
-        ("", None, 0)
+        (user.user_id(), user.name(), user.login_ids().len()),
+        (None, None, 0)
     );
     assert_eq!(auth.first_seen, None);
 

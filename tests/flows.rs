@@ -89,7 +89,7 @@ async fn sign_up_by_every_method_then_sign_in_by_every_method() {
         let auth = open(&client, &mail).await;
         assert_eq!(auth.first_seen, Some(true));
         let user = auth.user.as_ref().unwrap();
-        assert!(user.id().starts_with('U'));
+        assert!(user.user_id().unwrap().starts_with('U'));
         assert_eq!(user.name(), Some("Joe Person"));
         assert_eq!((user.email(), user.phone()), (Some(JOE), Some(PHONE)));
         assert_eq!(user.has_verified_email(), method == DeliveryMethod::Email);
@@ -105,7 +105,7 @@ async fn sign_up_by_every_method_then_sign_in_by_every_method() {
             };
             let auth = open(&client, &message(&emulator, address).await).await;
             assert_eq!(auth.first_seen, Some(false));
-            assert_eq!(auth.user.unwrap().id(), user.id());
+            assert_eq!(auth.user.unwrap().user_id(), user.user_id());
         }
         let again = magic_link
             .sign_up(method, "joe")
@@ -130,7 +130,7 @@ async fn sign_up_or_in_creates_and_then_recognises() {
             .unwrap();
         let auth = open(&client, &message(&emulator, PHONE).await).await;
         assert_eq!(auth.first_seen, Some(first));
-        ids.push(auth.user.unwrap().id().to_owned());
+        ids.push(auth.user.unwrap().user_id().map(str::to_owned));
     }
     assert_eq!(ids[0], ids[1]);
 }
@@ -299,9 +299,16 @@ async fn test_users_and_embedded_links() {
         .additional_login_id("joseph");
     let created = management.create_test_user(user).await.unwrap();
     assert!(created.is_test());
-    assert_eq!(management.user("joseph").await.unwrap().id(), created.id());
     assert_eq!(
-        management.user_by_id(created.id()).await.unwrap().name(),
+        management.user("joseph").await.unwrap().user_id(),
+        created.user_id()
+    );
+    assert_eq!(
+        management
+            .user_by_id(created.user_id().unwrap())
+            .await
+            .unwrap()
+            .name(),
         Some("Joe Person")
     );
 

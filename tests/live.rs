@@ -52,7 +52,7 @@ async fn a_test_user_signs_in_by_every_method_and_a_link_works_once() {
             .unwrap();
         let token = link.token().unwrap();
         let auth = client.magic_link().verify(&token).await.unwrap();
-        assert_eq!(auth.user.unwrap().id(), created.id());
+        assert_eq!(auth.user.unwrap().user_id(), created.user_id());
         let error = client.magic_link().verify(&token).await.unwrap_err();
         assert!(
             error

@@ -21,6 +21,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use std::time::Duration;
+
+use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::raw::types;
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, MagicLink, MagicLinkToken, ManagementKey, PhoneDelivery,
@@ -32,8 +35,7 @@ use support::{PROJECT, Reply, Request, Socket};
 const JOE: &str = "joe@example.com";
 const PHONE: &str = "+15555555555";
 /// An answer that satisfies every operation.
-const ANSWER: &str =
-    r#"{"maskedEmail":"j***","maskedPhone":"+1***","sessionJwt":"s","refreshJwt":"r"}"#;
+const ANSWER: &str = r#"{"maskedEmail":"j***","maskedPhone":"+1***","sessionJwt":"s","refreshJwt":"r","token":"t","link":"https://x/?t=1","user":{}}"#;
 
 static SPEC: LazyLock<Value> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/openapi.yaml");
@@ -156,6 +158,10 @@ macro_rules! snapshots {
     };
 }
 
+fn management(client: &Client) -> Management {
+    client.management("canary-management-1")
+}
+
 fn magic(client: &Client) -> MagicLink {
     client.magic_link()
 }
@@ -235,11 +241,7 @@ snapshots! {
     sign_up_or_in__whatsapp__minimal(c) magic(&c).sign_up_or_in(WhatsApp, PHONE).send().await;
     sign_up_or_in__whatsapp__full(c) sign_in_options!(magic(&c).sign_up_or_in(WhatsApp, PHONE)).send().await;
 
-    verify(c) {
-        let mut body = types::VerifyMagicLinkRequest::default();
-        body.token = Some(MagicLinkToken::new("canary-link-1"));
-        c.raw().verify_magic_link(&body).await
-    };
+    verify(c) magic(&c).verify_unchecked(&MagicLinkToken::new("canary-link-1")).await;
 
     update_email__minimal(c) magic(&c).update_email(&refresh(), JOE, "new@example.com").send().await;
     update_email__full(c) update_options!(magic(&c).update_email(&refresh(), JOE, "new@example.com")).send().await;
@@ -297,45 +299,39 @@ snapshots! {
         c.raw().exchange_access_key(&access_key(), &body).await
     };
 
-    management__create_test_user(c) {
-        let mut body = types::CreateUserRequest::default();
-        body.login_id = Some(JOE.to_owned());
-        body.email = Some(JOE.to_owned());
-        body.name = Some("Joe Person".to_owned());
-        body.role_names = vec!["admin".to_owned()];
-        c.raw().create_test_user(&management_key(), &body).await
+    management__create_test_user__minimal(c) management(&c).create_test_user(TestUser::new(JOE)).await;
+    management__create_test_user__full(c) {
+        let user = TestUser::new(JOE)
+            .email(JOE)
+            .phone(PHONE)
+            .name("Joe Person")
+            .additional_login_id("joe")
+            .role("admin")
+            .tenant("tenant-1", ["editor"])
+            .custom_attribute("plan", "pro");
+        management(&c).create_test_user(user).await
     };
-    management__test_magic_link(c) {
-        let mut body = types::TestUserGenerateMagicLinkRequest::default();
-        body.login_id = Some(JOE.to_owned());
-        body.delivery_method = Some("email".to_owned());
-        body.redirect_url = Some("https://app.example.com/verify".to_owned());
-        c.raw().generate_magic_link_for_test_user(&management_key(), &body).await
+    management__test_magic_link__minimal(c) management(&c).test_magic_link(Email, JOE).generate().await;
+    management__test_magic_link__full(c) {
+        let link = management(&c).test_magic_link(WhatsApp, JOE).redirect_url("https://app.example.com/verify");
+        link.custom_claim("seats", 3).generate().await
     };
-    management__delete_all_test_users(c) c.raw().delete_all_test_users(&management_key()).await;
-    management__embedded_link_sign_in(c) {
-        let mut body = types::EmbeddedLinkSignInRequest::default();
-        body.login_id = Some(JOE.to_owned());
-        body.timeout = Some(120);
-        c.raw().embedded_link_signin(&management_key(), &body).await
+    management__delete_all_test_users(c) management(&c).delete_all_test_users().await;
+    management__embedded_sign_in__minimal(c) management(&c).embedded_sign_in(JOE).generate().await;
+    management__embedded_sign_in__full(c) {
+        let minutes = Duration::from_secs(120);
+        management(&c).embedded_sign_in(JOE).timeout(minutes).custom_claim("seats", 3).generate().await
     };
-    management__embedded_link_sign_up(c) {
-        let mut body = types::EmbeddedLinkSignUpOrInRequest::default();
-        body.login_id = Some(JOE.to_owned());
-        body.email_verified = Some(true);
-        c.raw().embedded_link_signup(&management_key(), &body).await
+    management__embedded_sign_up__minimal(c) management(&c).embedded_sign_up(JOE).generate().await;
+    management__embedded_sign_up__full(c) {
+        let sign_up = management(&c).embedded_sign_up(JOE).timeout(Duration::from_secs(120));
+        let sign_up = sign_up.custom_claim("seats", 3).user(profile());
+        sign_up.email_verified().phone_verified().generate().await
     };
-    management__load_user(c) c.raw().load_user(Some("joe+tag@example.com"), None, &management_key()).await;
-    management__delete_user(c) {
-        let mut body = types::DeleteUserRequest::default();
-        body.login_id = Some(JOE.to_owned());
-        c.raw().delete_user(&management_key(), &body).await
-    };
-    management__logout_user(c) {
-        let mut body = types::UserLogoutRequest::default();
-        body.login_id = Some(JOE.to_owned());
-        c.raw().logout_all_user_devices(&management_key(), &body).await
-    };
+    management__user_by_login_id(c) management(&c).user("joe+tag@example.com").await;
+    management__user_by_id(c) management(&c).user_by_id("U1").await;
+    management__delete_user(c) management(&c).delete_user(JOE).await;
+    management__logout_user(c) management(&c).logout_user(JOE).await;
 }
 
 #[tokio::test]
@@ -436,8 +432,4 @@ fn nothing_is_left_out() {
 
 fn access_key() -> AccessKey {
     AccessKey::new("canary-access-1")
-}
-
-fn management_key() -> ManagementKey {
-    ManagementKey::new("canary-management-1")
 }

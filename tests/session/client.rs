@@ -82,7 +82,7 @@ async fn a_session_from_the_link_to_the_logout() {
     );
 
     let user = sessions.me(&auth.refresh_token).await.unwrap();
-    assert_eq!(user.id(), session.user_id());
+    assert_eq!(user.user_id(), Some(session.user_id()));
     let history = sessions.history(&auth.refresh_token).await.unwrap();
     assert!(history.iter().any(|sign_in| sign_in.at.is_some()));
 
@@ -128,7 +128,7 @@ async fn a_refresh_gives_a_new_session_and_keeps_the_token() {
         .await
         .unwrap();
     assert_eq!(session.expires_at(), refreshed.session.expires_at());
-    assert_eq!(refreshed.user.unwrap().id(), session.user_id());
+    assert_eq!(refreshed.user.unwrap().user_id(), Some(session.user_id()));
     let printed = format!("{:?} {:?}", refreshed.session_token, refreshed.cookies);
     assert!(!printed.contains(refreshed.session_token.expose_secret()));
 }
