@@ -10,15 +10,18 @@
 )]
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use descope_magiclink::management::{Management, TestUser};
+use descope_magiclink::session::Session;
 use descope_magiclink::{
     Authentication, Client, DeliveryMethod, Error, MagicLink, MagicLinkToken, PhoneDelivery,
     SignUpUser,
 };
-use descope_magiclink_emulator::Emulator;
+use descope_magiclink_emulator::{Emulator, User};
 
 const EMAIL: &str = "joe@example.com";
+const ADMIN: &str = "ann@example.com";
 const PHONE: &str = "+15555555555";
 const NEW_EMAIL: &str = "joe@new.example.com";
 const NEW_PHONE: &str = "+12223334455";
@@ -44,7 +47,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run_on_emulator() -> Outcome {
-    let emulator = Emulator::start().await?;
+    let admin = User::new(ADMIN).name("Ann Admin").role("admin");
+    let emulator = Emulator::builder()
+        .role("admin", ["invoice:read", "invoice:write"])
+        .user(admin)
+        .start()
+        .await?;
     let client = Client::builder(emulator.project_id())
         .base_url(emulator.base_url())
         .build()?;
@@ -56,20 +64,20 @@ async fn run_on_emulator() -> Outcome {
 }
 
 async fn run_live() -> Outcome {
-    let key = std::env::var("DESCOPE_MANAGEMENT_KEY")
-        .ok()
-        .filter(|key| !key.is_empty());
-    let (client, key) = match (Client::from_env(), key) {
-        (Ok(client), Some(key)) => (client, key),
-        (Err(error), _) => return Err(error.into()),
-        (Ok(_), None) => {
-            return Err(
-                "there is no management key; create one in the console under Company, \
-                        and set DESCOPE_MANAGEMENT_KEY"
-                    .into(),
-            );
-        }
-    };
+    let is_set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let missing: Vec<&str> = ["DESCOPE_PROJECT_ID", "DESCOPE_MANAGEMENT_KEY"]
+        .into_iter()
+        .filter(|name| !is_set(name))
+        .collect();
+    if !missing.is_empty() {
+        let missing = missing.join(" and ");
+        return Err(format!(
+            "--live needs {missing}; the console shows both under Project and Company"
+        )
+        .into());
+    }
+    let client = Client::from_env()?;
+    let key = std::env::var("DESCOPE_MANAGEMENT_KEY")?;
     println!(
         "Project {} at {}, with a test user.\n",
         client.project_id(),
@@ -89,16 +97,14 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
 
     step("Sign up by email");
     mailbox.sign_up(&magic_link).await?;
-    let used = mailbox
-        .token(&magic_link, DeliveryMethod::Email, EMAIL)
-        .await?;
+    let used = mailbox.token(DeliveryMethod::Email, EMAIL).await?;
     let auth = magic_link.verify(&used).await?;
     show(&auth);
 
     step("Sign in by SMS, then by WhatsApp");
     for method in [DeliveryMethod::Sms, DeliveryMethod::WhatsApp] {
         mailbox.sign_in(&magic_link, method).await?;
-        let token = mailbox.token(&magic_link, method, PHONE).await?;
+        let token = mailbox.token(method, PHONE).await?;
         show(&magic_link.verify(&token).await?);
     }
 
@@ -128,7 +134,32 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         show(&magic_link.verify(&token).await?);
     }
 
-    step("Two calls that must fail");
+    step("Validate the session, without a call to the service");
+    let sessions = client.sessions();
+    describe(&sessions.validate(&auth.session_token).await?);
+    if let Mailbox::Outbox(_) = mailbox {
+        magic_link
+            .sign_in(DeliveryMethod::Email, ADMIN)
+            .send()
+            .await?;
+        let token = mailbox.token(DeliveryMethod::Email, ADMIN).await?;
+        describe(&magic_link.verify(&token).await?.session);
+    }
+
+    step("Refresh the session, and log out");
+    let fresh = sessions.refresh(&auth.refresh_token).await?;
+    println!(
+        "  A new session token, good for {}.",
+        lifetime(&fresh.session)
+    );
+    sessions.logout(&fresh.refresh_token).await?;
+    println!("  Logged out.");
+
+    step("Three calls that must fail");
+    explain(
+        "refreshing after the logout",
+        sessions.refresh(&fresh.refresh_token).await,
+    );
     explain(
         "opening the first link again",
         magic_link.verify(&used).await,
@@ -189,12 +220,7 @@ impl Mailbox<'_> {
     }
 
     /// The token of the link that went to `address`.
-    async fn token(
-        &self,
-        _: &MagicLink,
-        method: DeliveryMethod,
-        address: &str,
-    ) -> Outcome<MagicLinkToken> {
+    async fn token(&self, method: DeliveryMethod, address: &str) -> Outcome<MagicLinkToken> {
         match self {
             Self::Outbox(_) => self
                 .newest(address)
@@ -239,6 +265,27 @@ fn show(auth: &Authentication) {
             ""
         },
     );
+}
+
+fn describe(session: &Session) {
+    println!(
+        "  {} has a session for {}; may write invoices: {}.",
+        session.user_id(),
+        lifetime(session),
+        if session.has_roles(["admin"]) && session.has_permissions(["invoice:write"]) {
+            "yes"
+        } else {
+            "no"
+        },
+    );
+}
+
+fn lifetime(session: &Session) -> String {
+    let left = session
+        .expires_at()
+        .duration_since(SystemTime::now())
+        .unwrap_or_default();
+    format!("{} minutes", (left.as_secs() + 30) / 60)
 }
 
 fn explain<T>(what: &str, result: Result<T, Error>) {

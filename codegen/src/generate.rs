@@ -1,6 +1,8 @@
 //! Runs progenitor.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use openapiv3::OpenAPI;
 use proc_macro2::TokenStream;
@@ -36,11 +38,37 @@ pub fn generate(document: &OpenAPI) -> Result<TokenStream, Error> {
     })
 }
 
+thread_local! {
+    static IN_GENERATOR: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics of the generator off the terminal: they are reported as errors, with the operation.
+/// All other panics are printed as before.
+fn silence_generator() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !IN_GENERATOR.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
 fn run(document: &OpenAPI) -> Result<TokenStream, String> {
     let settings = settings();
+    silence_generator();
+    IN_GENERATOR.set(true);
+    let outcome = caught(&settings, document);
+    IN_GENERATOR.set(false);
+    outcome
+}
+
+fn caught(settings: &GenerationSettings, document: &OpenAPI) -> Result<TokenStream, String> {
     // The generator is made anew for each run, so that nothing broken is seen after a panic.
     catch_unwind(AssertUnwindSafe(|| {
-        Generator::new(&settings)
+        Generator::new(settings)
             .generate_tokens(document)
             .map_err(|error| error.to_string())
     }))

@@ -50,6 +50,8 @@ pub enum Error {
     Divergences(Vec<lint::Finding>),
     /// The description is not OpenAPI 3.0 as the generator reads it.
     Document(String),
+    /// The file to compare with is not a published description.
+    Published(String),
     /// The generator gave up.
     Generator {
         /// The operation it gave up on, where that could be found out.
@@ -76,6 +78,7 @@ impl fmt::Display for Error {
                 list(f, findings)
             }
             Self::Document(message) => write!(f, "spec/openapi.yaml is not OpenAPI 3.0: {message}"),
+            Self::Published(message) => write!(f, "the published file {message}"),
             Self::Generator {
                 operation: Some(operation),
                 message,

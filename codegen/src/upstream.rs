@@ -107,13 +107,13 @@ pub struct Operations {
 ///
 /// # Errors
 ///
-/// [`Error::Document`] when `theirs` has no operations at all: it is most likely another file.
+/// [`Error::Published`] when `theirs` has no operations at all: it is most likely another file.
 pub fn compare(ours: &Source, theirs: &Value, divergences: &[Divergence]) -> Result<Report, Error> {
     let (our_api, their_api) = (Api::new(&ours.value), Api::new(theirs));
     let count = |api: &Api| api.operations().count();
     if count(&their_api) == 0 {
-        return Err(Error::Document(
-            "the published file describes no operations; is it the right one?".to_owned(),
+        return Err(Error::Published(
+            "describes no operations; is it the right one?".to_owned(),
         ));
     }
     let our_paths: BTreeSet<&str> = our_api.operations().map(|o| o.path.as_str()).collect();

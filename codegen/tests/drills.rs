@@ -131,7 +131,7 @@ fn nothing(_: &mut Value) {}
 #[test]
 fn field_added_to_a_request() -> Outcome {
     drill("field_added_to_a_request", NONE, nothing, |document| {
-        properties(document, "MagicLinkSignInRequest")["channel"] =
+        properties(document, "MagicLinkSignInRequest")["madeUpChannel"] =
             json!({ "type": "string", "description": "The channel of the message." });
     })
 }
@@ -139,7 +139,7 @@ fn field_added_to_a_request() -> Outcome {
 #[test]
 fn field_added_to_an_answer() -> Outcome {
     drill("field_added_to_an_answer", NONE, nothing, |document| {
-        properties(document, "JWTResponse")["deviceToken"] =
+        properties(document, "JWTResponse")["madeUpToken"] =
             json!({ "type": "string", "format": "password", "description": "Trusts the device." });
     })
 }
@@ -232,7 +232,7 @@ fn security_changed() -> Outcome {
 fn enum_value_added() -> Outcome {
     let with = |values: Value| {
         move |document: &mut Value| {
-            properties(document, "MagicLinkSignInRequest")["channel"] =
+            properties(document, "MagicLinkSignInRequest")["madeUpChannel"] =
                 json!({ "type": "string", "description": "The channel.", "enum": values });
         }
     };
@@ -320,7 +320,7 @@ fn schema_inlined() -> Outcome {
 fn reports_for_programs_and_for_pull_requests() -> Outcome {
     let ours = Source::without_lines(load(&project::spec()?)?.value);
     let mut published = ours.value.clone();
-    properties(&mut published, "ResponseUser")["nickname"] =
+    properties(&mut published, "ResponseUser")["madeUpName"] =
         json!({ "type": "string", "description": "A short name." });
     let list = "divergences:
   - {id: gone, at: POST /v1/auth/refresh, kind: security, reason: r, evidence: e}
@@ -340,7 +340,7 @@ fn the_report_names_the_line_to_edit() -> Outcome {
     let spec = project::spec()?;
     let ours = load(&spec)?;
     let mut published = ours.value.clone();
-    properties(&mut published, "ResponseUser")["nickname"] = json!({ "type": "string" });
+    properties(&mut published, "ResponseUser")["madeUpName"] = json!({ "type": "string" });
     let report = upstream::compare(&ours, &published, &[])?;
     let lines: Vec<_> = report.news.iter().filter_map(|news| news.line).collect();
     let [line] = lines.as_slice() else {
@@ -359,8 +359,8 @@ fn the_report_names_the_line_to_edit() -> Outcome {
 fn the_suggested_entries_cover_the_differences() -> Outcome {
     let ours = load(&project::spec()?)?;
     let mut published = ours.value.clone();
-    properties(&mut published, "ResponseUser")["nickname"] = json!({ "type": "string" });
-    properties(&mut published, "SignUpUser")["nickname"] = json!({ "type": "string" });
+    properties(&mut published, "ResponseUser")["madeUpName"] = json!({ "type": "string" });
+    properties(&mut published, "SignUpUser")["madeUpName"] = json!({ "type": "string" });
     remove(properties(&mut published, "LoginOptions"), "locale");
     remove(at(&mut published, "/paths"), "/v1/auth/magiclink/verify");
     at(&mut published, SIGN_IN)["security"] = json!([]);

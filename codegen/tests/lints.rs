@@ -278,6 +278,24 @@ const CASES: &[Case] = &[
         &["has a bare URL"],
     ),
     case(
+        "empty description",
+        MASKED,
+        "{type: string, description: \"\"}",
+        &["SendLinkResponse > masked > description", "is empty"],
+    ),
+    case(
+        "path without a slash",
+        "  /v1/links:",
+        "  v1/links:",
+        &["paths > v1/links", "must start with `/`"],
+    ),
+    case(
+        "list in place of an object",
+        "description: One key.\n",
+        "description: One key.\n      items: [1]\n",
+        &["schema Key > items", "must be an object"],
+    ),
+    case(
         "no security",
         "      security: []\n",
         "",

@@ -1,8 +1,7 @@
-use descope_magiclink::raw::types::ValidateSessionRequest;
 use descope_magiclink::{Client, RefreshToken};
 
 fn main() {
     let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
     let refresh = RefreshToken::new("r");
-    let _ = client.raw().validate_session(&refresh, &ValidateSessionRequest::default());
+    let _ = client.sessions().validate(&refresh);
 }

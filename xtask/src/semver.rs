@@ -21,8 +21,10 @@ pub(crate) fn semver(revision: &str, spec_only: bool) -> Outcome {
     let api = if spec_only {
         None
     } else {
-        let then = public_api::listing(&check_out(commit)?)
+        let folder = check_out(commit)?;
+        let then = public_api::listing(&folder)
             .map_err(|error| format!("{revision} does not build here: {error}; try --spec-only"))?;
+        fs::remove_dir_all(folder)?;
         let now = public_api::listing(&project::root())?;
         Some(semver::public_api(&then, &now))
     };

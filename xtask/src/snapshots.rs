@@ -34,8 +34,10 @@ pub(crate) fn snapshots(revision: &str) -> Outcome {
             .iter()
             .map(|(name, text)| (name.trim_end_matches(".new").to_owned(), text.clone()))
             .collect();
-        say("Requests that differ from their snapshot:\n");
-        say(&changes(&before, &after));
+        let diff = changes(&before, &after);
+        say(&format!(
+            "Requests that differ from their snapshot:\n\n{diff}"
+        ));
         complain(&format!(
             "{} pending: accept with `cargo insta review`, or all with `INSTA_UPDATE=always cargo test --test \
              {TEST}`; then run this again",
