@@ -579,6 +579,32 @@ async fn faults_later() {
 }
 
 #[tokio::test]
+async fn keys_from_elsewhere_are_refused_even_if_the_http_client_follows() {
+    let world = World::new().await;
+    let elsewhere = KeyServer::start(Answer::Body(key_set(&[&world.key]))).await;
+    let location = format!("Location: {}/v2/keys/{PROJECT}\r\n", elsewhere.url());
+    world
+        .server
+        .answer(Answer::Raw(307, location, String::new()));
+    let following = reqwest::Client::builder().build().unwrap();
+    let client = descope_magiclink::Client::builder(PROJECT)
+        .base_url(world.server.url())
+        .http_client(following)
+        .build()
+        .unwrap();
+    let error = client
+        .sessions()
+        .validate(&world.token())
+        .await
+        .unwrap_err();
+    let descope_magiclink::Error::Session(error) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(key_problem(Err(error)), KeyProblem::Redirect);
+    assert_eq!(elsewhere.requests(), 1, "the client did follow");
+}
+
+#[tokio::test]
 async fn a_refused_connection_is_unavailable() {
     let world = World::new().await;
     let closed = {
