@@ -104,8 +104,8 @@ fn since_epoch(seconds: i64) -> SystemTime {
 /// A session that was validated: who the user is and what they may do.
 ///
 /// Only a successful validation makes one, so holding it is proof that the token was good at that
-/// moment. It stays good until [`expires_at`](Self::expires_at) even if the user logs out meanwhile:
-/// local validation cannot know of that. Cloning is cheap.
+/// moment. It stays good until [`expires_at`](Self::expires_at) even if the user logs out
+/// meanwhile: local validation cannot know of that. Cloning is cheap.
 ///
 /// A claim of an unexpected shape reads as absent. It never spoils the others and never grants
 /// anything.
@@ -201,9 +201,9 @@ impl Session {
 
     /// What the user may do in one tenant.
     ///
-    /// The other Descope SDKs answer for the project when the tenant id is empty. Here an empty id is
-    /// not a tenant, so that a parameter that got lost never widens what is asked; for the project ask
-    /// the session itself.
+    /// The other Descope SDKs answer for the project when the tenant id is empty. Here an empty id
+    /// is not a tenant, so that a parameter that got lost never widens what is asked; for the
+    /// project ask the session itself.
     ///
     /// # Errors
     ///
@@ -252,8 +252,8 @@ impl Session {
         has_all(self.claims.claim("roles"), required)
     }
 
-    /// Those of the permissions asked for that the user has in the project, in the order asked, each
-    /// once.
+    /// Those of the permissions asked for that the user has in the project, in the order asked,
+    /// each once.
     #[must_use]
     pub fn matched_permissions<I>(&self, requested: I) -> Vec<&str>
     where
@@ -263,7 +263,8 @@ impl Session {
         matched(self.claims.claim("permissions"), requested)
     }
 
-    /// Those of the roles asked for that the user has in the project, in the order asked, each once.
+    /// Those of the roles asked for that the user has in the project, in the order asked, each
+    /// once.
     #[must_use]
     pub fn matched_roles<I>(&self, requested: I) -> Vec<&str>
     where
@@ -297,8 +298,8 @@ impl Session {
     ///
     /// <div class="warning">
     ///
-    /// Whoever signed in may have chosen its value. Show it, log it, but never decide by it what the
-    /// user may do.
+    /// Whoever signed in may have chosen its value. Show it, log it, but never decide by it what
+    /// the user may do.
     ///
     /// </div>
     #[must_use]
@@ -346,8 +347,8 @@ impl<'s> TenantAccess<'s> {
         self.id
     }
 
-    /// The list `tenants[id][name]`. A token with a current tenant and no `tenants` claim at all has
-    /// that tenant's grants at the top level; an empty `tenants` claim is not the same as none.
+    /// The list `tenants[id][name]`. A token with a current tenant and no `tenants` claim at all
+    /// has that tenant's grants at the top level; an empty `tenants` claim is not the same as none.
     fn grants(self, name: &str) -> Option<Item<'s>> {
         let claims = &self.session.claims;
         match claims.claim("tenants").filter(|tenants| !tenants.is_null()) {

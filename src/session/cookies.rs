@@ -45,8 +45,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::ConfigError;
 use crate::secret::{RefreshToken, SessionToken};
 
-/// What browsers are bound to store of a cookie, attributes included (RFC 6265 section 6.1). They drop
-/// a larger one without a word.
+/// What browsers are bound to store of a cookie, attributes included (RFC 6265 section 6.1). They
+/// drop a larger one without a word.
 const MAX_COOKIE: usize = 4096;
 const HOST_PREFIX: &str = "__Host-";
 const SECURE_PREFIX: &str = "__Secure-";
@@ -197,11 +197,11 @@ impl SessionCookies {
 
     /// Reads the tokens of a request.
     ///
-    /// The session token is that of the first `Authorization: Bearer` that has one, else that of a cookie.
-    /// Among cookies, the configured name goes before its fallbacks in their order, and among
-    /// cookies of one name the first that is not empty counts, which is the one browsers
-    /// put first because its path is the longest. There is no second try with another cookie if a
-    /// token turns out to be bad.
+    /// The session token is that of the first `Authorization: Bearer` that has one, else that of a
+    /// cookie. Among cookies, the configured name goes before its fallbacks in their order, and
+    /// among cookies of one name the first that is not empty counts, which is the one browsers put
+    /// first because its path is the longest. There is no second try with another cookie if a token
+    /// turns out to be bad.
     #[must_use]
     pub fn read(&self, headers: &HeaderMap) -> RequestTokens {
         let lines: Vec<Cow<'_, str>> = headers
@@ -230,8 +230,8 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// [`CookieError`]; most likely [`TooLarge`](CookieError::TooLarge), for a user with many tenants
-    /// or roles.
+    /// [`CookieError`]; most likely [`TooLarge`](CookieError::TooLarge), for a user with many
+    /// tenants or roles.
     pub fn session_cookie(
         &self,
         token: &SessionToken,
@@ -253,8 +253,8 @@ impl SessionCookies {
         self.stored(&self.refresh, token.expose_secret(), lifetime)
     }
 
-    /// The `Set-Cookie` values that remove both tokens, under each of their names. Domain and path are
-    /// repeated, since browsers would take the cookie for another one without them.
+    /// The `Set-Cookie` values that remove both tokens, under each of their names. Domain and path
+    /// are repeated, since browsers would take the cookie for another one without them.
     #[must_use]
     pub fn removal_cookies(&self) -> Vec<HeaderValue> {
         let removals = [&self.session, &self.refresh]
@@ -272,9 +272,9 @@ impl SessionCookies {
             .collect()
     }
 
-    /// Stores both tokens of a sign-in or a refresh in a response, each for as long as it lives, and
-    /// keeps the response out of shared caches (`Cache-Control: no-store`), which would hand the
-    /// cookies to others.
+    /// Stores both tokens of a sign-in or a refresh in a response, each for as long as it lives,
+    /// and keeps the response out of shared caches (`Cache-Control: no-store`), which would hand
+    /// the cookies to others.
     ///
     /// ```no_run
     /// # use descope_magiclink::{Client, MagicLinkToken};
@@ -342,8 +342,8 @@ impl SessionCookies {
 
     /// Removes both tokens in a response, and keeps the response out of shared caches.
     ///
-    /// Do this when the user logs out or a refresh is refused; not when a refresh could not be made,
-    /// since the user is still signed in then.
+    /// Do this when the user logs out or a refresh is refused; not when a refresh could not be
+    /// made, since the user is still signed in then.
     pub fn clear(&self, response: &mut HeaderMap) {
         append(response, self.removal_cookies());
     }
@@ -403,8 +403,8 @@ impl Jar {
     }
 }
 
-/// The token of an `Authorization` header, if its scheme is `Bearer` in any case. Other schemes are not
-/// ours; among them `DPoP`, whose tokens are no bearer tokens.
+/// The token of an `Authorization` header, if its scheme is `Bearer` in any case. Other schemes are
+/// not ours; among them `DPoP`, whose tokens are no bearer tokens.
 fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();
@@ -459,8 +459,8 @@ impl SessionCookiesBuilder {
         self
     }
 
-    /// One more name under which a session token may come, looked for after the names before it. For
-    /// the time after a change of names.
+    /// One more name under which a session token may come, looked for after the names before it.
+    /// For the time after a change of names.
     pub fn session_fallback(mut self, name: impl Into<String>) -> Self {
         self.session.names.push(name.into());
         self
@@ -504,8 +504,8 @@ impl SessionCookiesBuilder {
         self
     }
 
-    /// Puts `__Host-` before both names. Browsers then take the cookies only from this very host over
-    /// https, so that no sibling domain can plant one. Excludes a domain and a path.
+    /// Puts `__Host-` before both names. Browsers then take the cookies only from this very host
+    /// over https, so that no sibling domain can plant one. Excludes a domain and a path.
     pub fn host_prefix(mut self) -> Self {
         self.host_prefix = true;
         self
@@ -533,8 +533,8 @@ impl SessionCookiesBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidSetting`] for names, domains and paths that no cookie can have, and for
-    /// combinations that browsers refuse.
+    /// [`ConfigError::InvalidSetting`] for names, domains and paths that no cookie can have, and
+    /// for combinations that browsers refuse.
     pub fn build(self) -> Result<SessionCookies, ConfigError> {
         let mut cookies = self.unchecked();
         cookies.domain = cookies

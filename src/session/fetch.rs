@@ -66,7 +66,8 @@ impl Endpoint {
             .header("x-descope-project-id", self.project_id.clone());
         let mut response = request.send().await.map_err(broken)?;
         let status = response.status();
-        if status.is_redirection() {
+        // A client of the application's own may follow redirects; its keys are not those asked for.
+        if status.is_redirection() || response.url() != &self.url {
             return Err(Attempt::Final(KeysUnavailable::new(KeyProblem::Redirect)));
         }
         if status != StatusCode::OK {

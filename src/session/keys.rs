@@ -4,9 +4,9 @@
 //!
 //! - Young, until its time to live is over: its keys serve at once. From a random point before that
 //!   end on, the first use also starts a fetch in the background, so a busy process never waits.
-//! - Old, until the maximum age: its keys serve at once while it is known, by an attempt that failed
-//!   within the last time to live, that the endpoint is down. Otherwise the caller waits for a fetch,
-//!   because the key may have been withdrawn meanwhile; if that fails, the old key serves.
+//! - Old, until the maximum age: its keys serve at once while it is known, by an attempt that
+//!   failed within the last time to live, that the endpoint is down. Otherwise the caller waits for
+//!   a fetch, because the key may have been withdrawn meanwhile; if that fails, the old key serves.
 //! - Too old: its keys no longer serve.
 //!
 //! An unknown key name starts a fetch too, at most one per cool-down whatever becomes of it.
@@ -261,8 +261,8 @@ impl KeyCache {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fetch to wait for: the one under way, or a new one if that is allowed. `seen` is the state
-    /// that made the caller ask; if it has been replaced since, there is nothing to wait for.
+    /// The fetch to wait for: the one under way, or a new one if that is allowed. `seen` is the
+    /// state that made the caller ask; if it has been replaced since, there is nothing to wait for.
     fn join_or_start(
         self: &Arc<Self>,
         seen: &Arc<State>,
@@ -318,6 +318,7 @@ impl KeyCache {
             flight,
             fetch: Fetch {
                 cache: Arc::clone(self),
+                started: now,
                 over,
                 finished: false,
             },
@@ -351,6 +352,7 @@ async fn wait(flight: Option<watch::Receiver<bool>>) {
 /// A fetch under way. However it ends, the gate opens again and those who wait are woken.
 struct Fetch {
     cache: Arc<KeyCache>,
+    started: Instant,
     over: watch::Sender<bool>,
     finished: bool,
 }
@@ -375,7 +377,8 @@ impl Fetch {
                 State {
                     fetched: Some(Arc::new(Fetched {
                         keys,
-                        at: now,
+                        // What the set says may be as old as the question.
+                        at: self.started,
                         refresh_after: cache.ages.time_to_live.mul_f64(share),
                     })),
                     failure: None,

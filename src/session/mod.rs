@@ -1,8 +1,8 @@
 //! Sessions: local validation, access checks, refresh, cookies.
 //!
-//! A sign-in gives two tokens. The session token goes along with every request and lives for minutes;
-//! a server validates it by itself, with the project's public keys. The refresh token lives for weeks
-//! and is good for new session tokens only.
+//! A sign-in gives two tokens. The session token goes along with every request and lives for
+//! minutes; a server validates it by itself, with the project's public keys. The refresh token
+//! lives for weeks and is good for new session tokens only.
 //!
 //! ```no_run
 //! use descope_magiclink::session::{SessionError, SessionValidator};
@@ -42,51 +42,54 @@
 //!
 //! # What local validation cannot know
 //!
-//! Anything that happened after the token was issued: a logout, a user who was disabled or removed, a
-//! role that was taken away. It takes effect when the session token is over, after 10 minutes at the latest
-//! unless the project has another life time for them. Where that is too long (a payment, a change of
-//! the password), ask the service with the refresh token: [`Sessions::refresh`] and [`Sessions::me`] fail
-//! once the session has ended. Descope's "rotate and revoke" of the signing keys ends all sessions within
-//! [`key_ttl`](SessionValidatorBuilder::key_ttl).
+//! Anything that happened after the token was issued: a logout, a user who was disabled or removed,
+//! a role that was taken away. It takes effect when the session token is over, after 10 minutes at
+//! the latest unless the project has another life time for them. Where that is too long (a payment,
+//! a change of the password), ask the service with the refresh token: [`Sessions::refresh`] and
+//! [`Sessions::me`] fail once the session has ended. Descope's "rotate and revoke" of the signing
+//! keys ends all sessions within [`key_ttl`](SessionValidatorBuilder::key_ttl).
 //!
 //! # What is checked
 //!
-//! In this order: size, shape, header, key, signature; and of what was signed: kind, issuer, audience, sender
-//! constraint, times. Nothing of the claims is read before the signature is found good.
+//! In this order: size, shape, header, key, signature; and of what was signed: kind, issuer,
+//! audience, sender constraint, times. Nothing of the claims is read before the signature is found
+//! good.
 //!
-//! - RS256 and ES256, and ES384 if allowed. A key is good for the one algorithm it is for; there is no
-//!   "none" and no symmetric algorithm in this crate.
-//! - Keys come from the project alone. A header's `jwk`, `jku`, `x5u` and `x5c` are ignored, `crit` and `b64`
-//!   are refused.
+//! - RS256 and ES256, and ES384 if allowed. A key is good for the one algorithm it is for; there is
+//!   no "none" and no symmetric algorithm in this crate.
+//! - Keys come from the project alone. A header's `jwk`, `jku`, `x5u` and `x5c` are ignored, `crit`
+//!   and `b64` are refused.
 //! - Base64url and JSON are read strictly: no padding, no spare bits, no member twice at any depth,
 //!   32 levels at most.
-//! - `exp` is a must, and is an integer like every time. `iat` and `nbf` must not lie ahead by more than
-//!   the leeway.
-//! - A refresh token is not taken for a session nor the reverse, told by `drn`, or by `token_type` where there
-//!   is none. A token with neither is taken for what it is given as.
+//! - `exp` is a must, and is an integer like every time. `iat` and `nbf` must not lie ahead by more
+//!   than the leeway.
+//! - A refresh token is not taken for a session nor the reverse, told by `drn`, or by `token_type`
+//!   where there is none. A token with neither is taken for what it is given as.
 //! - A token bound to a key of its holder (`cnf`) is not a bearer token and is refused.
-//! - The text of a token identifies nothing: an ECDSA signature has a twin that is as good. Use the user's id.
+//! - The text of a token identifies nothing: an ECDSA signature has a twin that is as good. Use the
+//!   user's id.
 //!
 //! # Keys
 //!
-//! They are fetched at the first use, kept for [`key_ttl`](SessionValidatorBuilder::key_ttl), and replaced as
-//! a whole. A process that is in use fetches ahead of time and never waits for the network; one that was
-//! idle for longer waits for one fetch, since a key may have been withdrawn meanwhile. While the endpoint is
-//! down the old keys serve up to [`max_key_age`](SessionValidatorBuilder::max_key_age). Any number of tasks cause one
-//! fetch, and tokens that name made-up keys one per
+//! They are fetched at the first use, kept for [`key_ttl`](SessionValidatorBuilder::key_ttl), and
+//! replaced as a whole. A process that is in use fetches ahead of time and never waits for the
+//! network; one that was idle for longer waits for one fetch, since a key may have been withdrawn
+//! meanwhile. While the endpoint is down the old keys serve up to
+//! [`max_key_age`](SessionValidatorBuilder::max_key_age). Any number of tasks cause one fetch, and
+//! tokens that name made-up keys one per
 //! [`unknown_key_cool_down`](SessionValidatorBuilder::unknown_key_cool_down).
 //!
 //! # Errors
 //!
-//! [`SessionError::is_unavailable`] parts what a server answers with 503 from what it answers with 401:
-//! a token that could not be checked is not a bad token, and its user is not to be signed out.
+//! [`SessionError::is_unavailable`] parts what a server answers with 503 from what it answers with
+//! 401: a token that could not be checked is not a bad token, and its user is not to be signed out.
 //!
 //! # Several processes
 //!
-//! Nothing needs to be shared between machines. With refresh token rotation there is one race that a client
-//! cannot settle: two machines that refresh one token at the same moment. The service refuses the second. Its
-//! server should answer that request without touching the cookies, because the first answer has renewed
-//! them; within one process this cannot happen.
+//! Nothing needs to be shared between machines. With refresh token rotation there is one race that
+//! a client cannot settle: two machines that refresh one token at the same moment. The service
+//! refuses the second. Its server should answer that request without touching the cookies, because
+//! the first answer has renewed them; within one process this cannot happen.
 
 mod access;
 #[cfg(feature = "cookies")]

@@ -1,9 +1,9 @@
 //! One refresh per token at a time.
 //!
-//! Where refresh tokens rotate, two refreshes of one token are a race: the second presents a token that the
-//! first has used up, and is refused. Requests of one user come in bunches, so within a process the
-//! first refresh is the only one: the others wait for it, and those that come a moment later get the
-//! same new tokens. Between processes nothing is shared.
+//! Where refresh tokens rotate, two refreshes of one token are a race: the second presents a token
+//! that the first has used up, and is refused. Requests of one user come in bunches, so within a
+//! process the first refresh is the only one: the others wait for it, and those that come a moment
+//! later get the same new tokens. Between processes nothing is shared.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -128,9 +128,9 @@ impl Sessions {
 
     /// Validates a session token, locally.
     ///
-    /// What this cannot know: that the user has logged out, or that their rights were changed since. It
-    /// takes effect with the next session token, in 10 minutes unless the project has another life
-    /// time for them. [`validate_remote`](Self::validate_remote) asks the service.
+    /// What this cannot know: that the user has logged out, or that their rights were changed
+    /// since. It takes effect with the next session token, in 10 minutes unless the project has
+    /// another life time for them. [`me`](Self::me) fails as soon as the session has ended.
     ///
     /// # Errors
     ///
@@ -143,7 +143,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) for a token it does not take.
+    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) for a token it does not
+    /// take.
     pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
         let body = types::ValidateSessionRequest::default();
         let answer = self.client.raw().validate_session(token, &body).await?;
@@ -161,13 +162,14 @@ impl Sessions {
 
     /// Gets a new session by a refresh token.
     ///
-    /// Within this client, concurrent refreshes of one token are one call, and those that come up to
-    /// 10 s later get the same new tokens. The call goes on if the caller is cancelled. The token is
-    /// validated locally first, and what comes back is validated too.
+    /// Within this client, concurrent refreshes of one token are one call, and those that come up
+    /// to 10 s later get the same new tokens. The call goes on if the caller is cancelled. The
+    /// token is validated locally first, and what comes back is validated too.
     ///
-    /// In a project with refresh token rotation, a second process that refreshes the same token at the same
-    /// time is refused ([`is_unauthorized`](Error::is_unauthorized)). A server should then not remove the
-    /// cookies unless the session token is of no use either: another response may just have renewed them.
+    /// In a project with refresh token rotation, a second process that refreshes the same token at
+    /// the same time is refused ([`is_unauthorized`](Error::is_unauthorized)). A server should then
+    /// not remove the cookies unless the session token is of no use either: another response may
+    /// just have renewed them.
     ///
     /// # Errors
     ///
@@ -205,10 +207,11 @@ impl Sessions {
         }
     }
 
-    /// Validates the session token, and if it is missing or bad gets a new one by the refresh token.
+    /// Validates the session token, and if it is missing or bad gets a new one by the refresh
+    /// token.
     ///
-    /// A session token that could not be checked is not refreshed: that is an outage, and no reason to
-    /// use up a refresh token.
+    /// A session token that could not be checked is not refreshed: that is an outage, and no reason
+    /// to use up a refresh token.
     ///
     /// # Errors
     ///
@@ -241,8 +244,8 @@ impl Sessions {
         }
     }
 
-    /// Ends the session of a refresh token. Its session tokens stay valid until they expire, in 10 minutes
-    /// at most unless the project has another life time for them.
+    /// Ends the session of a refresh token. Its session tokens stay valid until they expire, in 10
+    /// minutes at most unless the project has another life time for them.
     ///
     /// # Errors
     ///
@@ -280,8 +283,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) when the session has ended: this
-    /// is how a server finds out before the session token expires.
+    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) when the session has ended:
+    /// this is how a server finds out before the session token expires.
     pub async fn me(&self, token: &RefreshToken) -> Result<User> {
         let answer = self.client.raw().me(token).await?;
         Ok(User::new(answer.into_inner()))
@@ -382,8 +385,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an empty id, [`Error::Session`] when a token is bad or could not be
-    /// checked, [`Error::Api`] when the user does not belong to the tenant.
+    /// [`Error::InvalidArgument`] for an empty id, [`Error::Session`] when a token is bad or could
+    /// not be checked, [`Error::Api`] when the user does not belong to the tenant.
     pub async fn select_tenant(
         &self,
         token: &RefreshToken,
@@ -553,8 +556,8 @@ impl Issued {
         (!issued.session.is_empty()).then_some(issued)
     }
 
-    /// Validates the tokens, and of each kind takes the newest: body and cookies may differ, and the body
-    /// may repeat the old refresh token while a cookie holds the new one.
+    /// Validates the tokens, and of each kind takes the newest: body and cookies may differ, and
+    /// the body may repeat the old refresh token while a cookie holds the new one.
     async fn check(
         &self,
         validator: &SessionValidator,

@@ -36,14 +36,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Validates session tokens locally: no call to Descope per request.
 ///
-/// The project's public keys are fetched once and kept; see [`SessionValidatorBuilder::key_ttl`] and
-/// [`max_key_age`](SessionValidatorBuilder::max_key_age) for how long. With a key set
-/// [given](SessionValidatorBuilder::key_set), there is no network at all. Cloning is cheap, and clones
-/// share their keys; make one validator per project and keep it.
+/// The project's public keys are fetched once and kept; see [`SessionValidatorBuilder::key_ttl`]
+/// and [`max_key_age`](SessionValidatorBuilder::max_key_age) for how long. With a key set
+/// [given](SessionValidatorBuilder::key_set), there is no network at all. Cloning is cheap, and
+/// clones share their keys; make one validator per project and keep it.
 ///
-/// What local validation cannot know: whether the user has logged out, was disabled or lost a role since
-/// the token was issued. A session token lives for minutes (10 by default) for that reason. Where
-/// that is too long, ask the service.
+/// What local validation cannot know: whether the user has logged out, was disabled or lost a role
+/// since the token was issued. A session token lives for minutes (10 by default) for that reason.
+/// Where that is too long, ask the service.
 ///
 /// ```
 /// # async fn f(text_from_request: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -411,8 +411,8 @@ impl SessionValidatorBuilder {
 
     /// Accepts one more issuer, compared as a whole text.
     ///
-    /// Accepted anyway: the project id, and an `https` URL of the base URL's host or of Descope's own
-    /// whose path has the project id as its last or second-last segment.
+    /// Accepted anyway: the project id, and an `https` URL of the base URL's host or of Descope's
+    /// own whose path has the project id as its last or second-last segment.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuers.push(issuer.into());
         self
@@ -420,14 +420,15 @@ impl SessionValidatorBuilder {
 
     /// Demands that tokens name this audience; called repeatedly, any one of them.
     ///
-    /// Without it, tokens are accepted that name no audience or name the project, and those meant for
-    /// others are refused.
+    /// Without it, tokens are accepted that name no audience or name the project, and those meant
+    /// for others are refused.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
 
-    /// By how much this machine's clock may differ from the service's: 5 s unless set, 60 s at most.
+    /// By how much this machine's clock may differ from the service's: 5 s unless set, 60 s at
+    /// most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -474,8 +475,8 @@ impl SessionValidatorBuilder {
     /// <div class="warning">
     ///
     /// This is a choice between two evils. For so long a key that was withdrawn during an outage
-    /// goes on to be accepted; after it, nobody's session can be checked until the endpoint is back.
-    /// Set it to the value of [`key_ttl`](Self::key_ttl) to have no such grace.
+    /// goes on to be accepted; after it, nobody's session can be checked until the endpoint is
+    /// back. Set it to the value of [`key_ttl`](Self::key_ttl) to have no such grace.
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {
@@ -502,12 +503,12 @@ impl SessionValidatorBuilder {
         self
     }
 
-    /// Remembers about so many session tokens that were found good, so that the next request with the
-    /// same token costs a hash and a look-up in place of a signature check. Off unless set.
+    /// Remembers about so many session tokens that were found good, so that the next request with
+    /// the same token costs a hash and a look-up in place of a signature check. Off unless set.
     ///
     /// The answer is the same as without: a token is forgotten when its time is over or its key no
-    /// longer serves, which is checked at each use. The price is memory, a few kilobytes per token, in
-    /// which the claims of users stay until they are displaced. It pays where one client sends
+    /// longer serves, which is checked at each use. The price is memory, a few kilobytes per token,
+    /// in which the claims of users stay until they are displaced. It pays where one client sends
     /// many requests with one token.
     pub fn remember_tokens(mut self, tokens: usize) -> Self {
         self.remembered_tokens = tokens;

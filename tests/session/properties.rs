@@ -130,7 +130,8 @@ proptest! {
 
     #[test]
     fn any_project_id_and_url_has_a_verdict(id in any::<String>(), url in any::<String>()) {
-        let _ = SessionValidator::builder(&id).base_url(url.as_str()).build();
-        let _ = SessionValidator::builder(PROJECT).base_url(format!("https://{url}")).build();
+        for (id, url) in [(id.as_str(), url.clone()), (PROJECT, format!("https://{url}"))] {
+            let _ = SessionValidator::builder(id).base_url(url).key_set(KEYS[1].jwk().to_string()).build();
+        }
     }
 }
