@@ -387,7 +387,10 @@ impl Fetch {
             Err(why) => {
                 let doubled = FIRST_RETRY.saturating_mul(1 << gate.failures.min(16));
                 gate.failures = gate.failures.saturating_add(1);
-                gate.retry_at = now.checked_add(doubled.min(cache.ages.cool_down));
+                // Not later than the failure counts for: without an attempt nobody knows that the
+                // endpoint is down, and old keys would not serve.
+                let longest = cache.ages.cool_down.min(cache.ages.time_to_live);
+                gate.retry_at = now.checked_add(doubled.min(longest));
                 State {
                     fetched: cache.state.load().fetched.clone(),
                     failure: Some(Failure { at: now, why }),

@@ -21,6 +21,9 @@ const KEPT: Duration = Duration::from_secs(10);
 /// How long new tokens are kept that could not be checked, for want of keys: they are the only ones
 /// the user has, if the old one was used up.
 const KEPT_UNCHECKED: Duration = Duration::from_secs(600);
+/// How long a refusal is kept: the cookie of a session that has ended comes with each request, and the
+/// service would be asked each time.
+const KEPT_REFUSED: Duration = Duration::from_secs(30);
 const MOST_KEPT: usize = 10_000;
 
 /// What comes of a refresh; `None` if the service had nothing to refresh and was asked not to mind.
@@ -39,21 +42,30 @@ struct Table {
 
 #[derive(Debug)]
 enum Entry {
-    UnderWay(watch::Receiver<Option<Outcome>>),
-    Kept { kept: Kept, end: Instant },
+    UnderWay {
+        outcome: watch::Receiver<Option<Outcome>>,
+        /// The session was ended meanwhile, so that what comes must not be kept.
+        ended: bool,
+    },
+    Kept {
+        kept: Kept,
+        end: Instant,
+    },
 }
 
-/// What is kept of a refresh that succeeded.
+/// What is kept of a refresh.
 #[derive(Clone, Debug)]
 pub(super) enum Kept {
     Checked(Box<Refreshed>),
     Unchecked(Box<Issued>),
+    /// The service refused the token itself, which no repeat will change.
+    Refused(Error),
 }
 
 /// How a caller's refresh goes on.
 pub(super) enum Turn {
     /// It was made a moment ago.
-    Done(Box<Refreshed>),
+    Done(Box<Outcome>),
     /// Someone is making it: wait for the outcome.
     Wait(watch::Receiver<Option<Outcome>>),
     /// The caller's turn: run the flight, from what the service has answered already if it has.
@@ -75,18 +87,23 @@ impl Refreshes {
         let mut table = client.refreshes().table();
         table.drop_past(now);
         let stored = match table.entries.get(&hash) {
-            Some(Entry::UnderWay(flight)) => return Turn::Wait(flight.clone()),
+            Some(Entry::UnderWay { outcome, .. }) => return Turn::Wait(outcome.clone()),
             Some(Entry::Kept { kept, .. }) => match kept {
-                Kept::Checked(refreshed) => return Turn::Done(refreshed.clone()),
+                Kept::Checked(refreshed) => {
+                    return Turn::Done(Box::new(Ok(Some((**refreshed).clone()))));
+                }
+                Kept::Refused(error) => return Turn::Done(Box::new(Err(error.clone()))),
                 Kept::Unchecked(issued) => Some(issued.clone()),
             },
             None => None,
         };
         let (sender, receiver) = watch::channel(None);
         table.remove(&hash);
-        table
-            .entries
-            .insert(hash, Entry::UnderWay(receiver.clone()));
+        let under_way = Entry::UnderWay {
+            outcome: receiver.clone(),
+            ended: false,
+        };
+        table.entries.insert(hash, under_way);
         let flight = Flight {
             client: client.clone(),
             hash,
@@ -100,14 +117,21 @@ impl Refreshes {
     /// ones if they were checked.
     pub(super) fn forget(&self, has_ended: impl Fn(&TokenHash, Option<&Refreshed>) -> bool) {
         let mut table = self.table();
+        for (hash, entry) in &mut table.entries {
+            if let Entry::UnderWay { ended, .. } = entry {
+                *ended |= has_ended(hash, None);
+            }
+        }
         let ended: Vec<TokenHash> = table
             .entries
             .iter()
             .filter(|(hash, entry)| match entry {
-                Entry::UnderWay(_) => false,
+                Entry::UnderWay { .. } => false,
                 Entry::Kept { kept, .. } => match kept {
                     Kept::Checked(refreshed) => has_ended(hash, Some(refreshed)),
                     Kept::Unchecked(_) => has_ended(hash, None),
+                    // It holds no token.
+                    Kept::Refused(_) => false,
                 },
             })
             .map(|(hash, _)| *hash)
@@ -152,12 +176,17 @@ impl Flight {
         let now = self.client.settings().clock.instant();
         let time = match &kept {
             Some(Kept::Unchecked(_)) => KEPT_UNCHECKED,
+            Some(Kept::Refused(_)) => KEPT_REFUSED,
             _ => KEPT,
         };
         let end = now.checked_add(time).unwrap_or(now);
         let mut table = self.client.refreshes().table();
+        let ended = matches!(
+            table.entries.get(&self.hash),
+            Some(Entry::UnderWay { ended: true, .. })
+        );
         table.remove(&self.hash);
-        if let Some(kept) = kept {
+        if let Some(kept) = kept.filter(|_| !ended) {
             table.entries.insert(self.hash, Entry::Kept { kept, end });
             table.ends.insert((end, self.hash));
         }

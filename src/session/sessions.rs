@@ -164,7 +164,8 @@ impl Sessions {
     ///
     /// Within this client, concurrent refreshes of one token are one call, and those that come up
     /// to 10 s later get the same new tokens. The call goes on if the caller is cancelled. The
-    /// token is validated locally first, and what comes back is validated too.
+    /// token is validated locally first, and what comes back is validated too. A token that the
+    /// service refuses (401) is not asked for again for 30 s.
     ///
     /// In a project with refresh token rotation, a second process that refreshes the same token at
     /// the same time is refused ([`is_unauthorized`](Error::is_unauthorized)). A server should then
@@ -252,13 +253,14 @@ impl Sessions {
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let body = types::LogoutRequest::default();
-        self.client.raw().logout(token, &body).await?;
+        let outcome = self.client.raw().logout(token, &body).await;
+        // Whatever became of the call: the user is not to get new tokens out of the memory.
         let ended = verified::hash(token.expose_secret());
         let is_new = |new: &Refreshed| new.refresh_token.expose_secret() == token.expose_secret();
         self.client
             .refreshes()
             .forget(|old, new| *old == ended || new.is_some_and(is_new));
-        Ok(())
+        outcome.map(drop)
     }
 
     /// Ends all sessions of the user, on all devices.
@@ -268,7 +270,7 @@ impl Sessions {
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let body = types::LogoutRequest::default();
-        self.client.raw().logout_all_devices(token, &body).await?;
+        let outcome = self.client.raw().logout_all_devices(token, &body).await;
         let hash = verified::hash(token.expose_secret());
         let claims = self.client.validator().validate_refresh(token).await.ok();
         let user = claims.as_ref().map(RefreshClaims::user_id);
@@ -276,7 +278,7 @@ impl Sessions {
         self.client
             .refreshes()
             .forget(|old, new| *old == hash || new.is_some_and(is_theirs));
-        Ok(())
+        outcome.map(drop)
     }
 
     /// The user, as the service knows them now.
@@ -425,7 +427,7 @@ impl Sessions {
     ) -> Outcome {
         let hash = verified::hash(token.expose_secret());
         let mut receiver = match Refreshes::take_turn(&self.client, hash) {
-            Turn::Done(refreshed) => return Ok(Some(*refreshed)),
+            Turn::Done(outcome) => return *outcome,
             Turn::Wait(receiver) => receiver,
             Turn::Fly(flight, issued, receiver) => {
                 let runtime = Handle::try_current().map_err(|_| no_runtime())?;
@@ -470,7 +472,11 @@ async fn run(
         None => match ask(flight.client(), &token, endpoint).await {
             Ok(Some(issued)) => Box::new(issued),
             Ok(None) => return flight.land(Ok(None), None),
-            Err(error) => return flight.land(Err(error), None),
+            Err(error) => {
+                let refused = error.status() == Some(StatusCode::UNAUTHORIZED);
+                let kept = refused.then(|| Kept::Refused(error.clone()));
+                return flight.land(Err(error), kept);
+            }
         },
     };
     let checked = issued

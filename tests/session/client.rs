@@ -1235,3 +1235,45 @@ async fn cookies_live_as_long_as_their_tokens() {
     assert!(cookies.set(&mut response, &refreshed).is_err());
     assert!(response.is_empty());
 }
+
+#[tokio::test]
+async fn a_refused_token_is_not_asked_for_again_for_a_while() {
+    let world = World::new().await;
+    let sessions = world.client.sessions();
+    let (_, token) = world.tokens();
+    sessions.logout(&token).await.unwrap();
+    for _ in 0..20 {
+        let error = sessions.refresh(&token).await.unwrap_err();
+        assert!(
+            error.is_unauthorized() && !error.is_retryable(),
+            "{error:?}"
+        );
+        assert!(sessions.try_refresh(Some(&token)).await.unwrap().is_none());
+    }
+    assert_eq!(world.refreshes(), 1, "one refusal serves them all");
+    world.advance(MINUTE);
+    sessions.refresh(&token).await.unwrap_err();
+    assert_eq!(world.refreshes(), 2, "and not for ever");
+}
+
+#[tokio::test]
+async fn a_logout_during_a_refresh_leaves_nothing_behind() {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let sessions = world.client.sessions();
+    let (_, token) = world.tokens();
+    sessions.validator().prepare().await.unwrap();
+    let slow = Fault::on("RefreshSession")
+        .delay(Duration::from_millis(200))
+        .after_handling();
+    world.emulator.faults().add(slow.times(1)).unwrap();
+    let refresh = tokio::spawn({
+        let (sessions, token) = (sessions.clone(), token.clone());
+        async move { sessions.refresh(&token).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Whatever the service says to the old token: the user wanted to be signed out.
+    let _ = sessions.logout(&token).await;
+    let _ = refresh.await.unwrap();
+    sessions.refresh(&token).await.unwrap_err();
+    assert_eq!(world.refreshes(), 2, "nothing was kept of the first");
+}
