@@ -76,13 +76,12 @@ impl SameSite {
     }
 }
 
-impl From<SameSite> for cookie::SameSite {
-    fn from(same_site: SameSite) -> Self {
-        match same_site {
-            SameSite::Strict => Self::Strict,
-            SameSite::Lax => Self::Lax,
-            SameSite::None => Self::None,
-        }
+/// Not a `From`: the crate `cookie` is no part of the public interface.
+fn same_site_of(same_site: SameSite) -> cookie::SameSite {
+    match same_site {
+        SameSite::Strict => cookie::SameSite::Strict,
+        SameSite::Lax => cookie::SameSite::Lax,
+        SameSite::None => cookie::SameSite::None,
     }
 }
 
@@ -351,7 +350,7 @@ impl SessionCookies {
     fn bare<'c>(&'c self, jar: &'c Jar, name: &'c str, value: &'c str) -> Cookie<'c> {
         let mut cookie = Cookie::build((name, value))
             .path(jar.path.as_str())
-            .same_site(jar.same_site.into())
+            .same_site(same_site_of(jar.same_site))
             .http_only(true)
             .build();
         if let Some(domain) = &self.domain {
