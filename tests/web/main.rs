@@ -7,6 +7,12 @@
 )]
 
 #[cfg(feature = "axum")]
+#[expect(dead_code, reason = "the example as it is, with its `main`")]
+#[path = "../../examples/web.rs"]
+mod example;
+#[cfg(feature = "axum")]
+mod example_app;
+#[cfg(feature = "axum")]
 mod extractors;
 mod kit;
 mod landing;
