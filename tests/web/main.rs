@@ -17,4 +17,6 @@ mod extractors;
 mod kit;
 mod landing;
 mod matrix;
+#[cfg(feature = "tracing")]
+mod notes;
 mod redirects;

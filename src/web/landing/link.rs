@@ -128,9 +128,8 @@ impl LandingLink {
     /// It is the same whether the address is known or not: what the service has against the address
     /// (no such user, user exists, user disabled, ...) is left out, for otherwise anyone could find out
     /// who has an account. It is in the response's extensions, as [`HiddenSendError`], for your log;
-    /// the feature `tracing` notes its code and status as a warning.
-    /// The page must not show [`Sent::masked_address`] either. What remains is the time that the
-    /// service takes.
+    /// the feature `tracing` notes its code and status as a warning. The page must not show
+    /// [`Sent::masked_address`] either. What remains is the time that the service takes.
     ///
     /// # Errors
     ///
@@ -255,7 +254,8 @@ impl axum_core::response::IntoResponse for SendProblem {
 }
 
 /// What the service had against an address: in the extensions of the answer to whoever asked for a
-/// link. An answer that shows it tells who has an account; the feature `tracing` logs its code and status.
+/// link. An answer that shows it tells who has an account; the feature `tracing` logs its code and
+/// status.
 #[derive(Debug, Clone)]
 pub struct HiddenSendError(Arc<Error>);
 

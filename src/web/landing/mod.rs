@@ -180,8 +180,8 @@ impl<'a> Fields<'a> {
 }
 
 impl LandingPage {
-    /// Starts a landing page. `url` is its address as users see it; it goes into the links, so that
-    /// its domain must be approved in the project.
+    /// Starts a landing page. `url` is its address as users see it, without a query; it goes into the
+    /// links, so that its domain must be approved in the project.
     pub fn builder(client: &Client, url: impl Into<String>) -> LandingPageBuilder {
         LandingPageBuilder::new(client.clone(), url.into())
     }
