@@ -9,9 +9,10 @@ use std::error::Error;
 use std::time::{Instant, SystemTime};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Form, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use descope_magiclink::session::cookies::{RequestTokens, SessionCookies};
@@ -57,7 +58,7 @@ struct App {
     landing: LandingPage,
 }
 
-fn app(client: Client, url: &str) -> Result<Router, Box<dyn Error>> {
+pub(crate) fn app(client: Client, url: &str) -> Result<Router, Box<dyn Error>> {
     // Over https leave this out: the default cookies are `Secure`.
     let cookies = SessionCookies::builder()
         .insecure_cookies_for_local_development_only()
@@ -89,6 +90,7 @@ fn app(client: Client, url: &str) -> Result<Router, Box<dyn Error>> {
                 .cookies(cookies.clone())
                 .refreshing(),
         )
+        .layer(from_fn_with_state(landing.clone(), own_forms))
         .layer(from_fn(problem_pages))
         .route_service("/verify", landing.clone())
         .route("/app.css", get(style))
@@ -130,7 +132,7 @@ async fn sign_up(
     headers: HeaderMap,
     Form(form): Form<SignUpForm>,
 ) -> Result<Response<String>, SendProblem> {
-    let link = app.landing.link(&headers);
+    let link = app.landing.link(&headers)?;
     let mut user = SignUpUser::new().name(form.name);
     if !form.phone.is_empty() {
         user = user.phone(form.phone);
@@ -154,8 +156,11 @@ struct SignInQuery {
 }
 
 async fn sign_in_page(Query(query): Query<SignInQuery>) -> Html<String> {
-    let form = include_str!("web/sign-in.html").replace("{next}", &escape_html(&query.next));
-    page("Sign in", &form)
+    let form = include_str!("web/sign-in.html");
+    page(
+        "Sign in",
+        &fill(form, &[("next", &escape_html(&query.next))]),
+    )
 }
 
 #[derive(Deserialize)]
@@ -171,7 +176,7 @@ async fn sign_in(
     Form(form): Form<SignInForm>,
 ) -> Result<Response<String>, SendProblem> {
     // Where `next` may lead, the landing page decides.
-    let link = app.landing.link(&headers).next(&form.next);
+    let link = app.landing.link(&headers)?.next(&form.next);
     let sent = app
         .client
         .magic_link()
@@ -193,10 +198,14 @@ async fn check_your_inbox() -> Html<String> {
 async fn members(State(app): State<App>, tokens: RequestTokens) -> Result<Html<String>, Rejection> {
     let user = app.client.sessions().me(refresh_token(&tokens)?).await?;
     let text = |text: Option<&str>| escape_html(text.unwrap_or("none"));
-    let body = include_str!("web/members.html")
-        .replace("{name}", &text(user.name()))
-        .replace("{email}", &text(user.email()))
-        .replace("{phone}", &text(user.phone()));
+    let body = fill(
+        include_str!("web/members.html"),
+        &[
+            ("name", &text(user.name())),
+            ("email", &text(user.email())),
+            ("phone", &text(user.phone())),
+        ],
+    );
     Ok(page("Members", &body))
 }
 
@@ -222,7 +231,7 @@ async fn change_email(
     let user = app.client.sessions().me(refresh).await;
     let user = user.map_err(Rejection::from)?;
     let login_id = user.login_ids().first().map_or("", String::as_str);
-    let link = app.landing.link(&headers);
+    let link = app.landing.link(&headers)?;
     let sent = app
         .client
         .magic_link()
@@ -247,27 +256,60 @@ fn refresh_token(tokens: &RequestTokens) -> Result<&RefreshToken, Rejection> {
     tokens.refresh.as_ref().ok_or(Rejection::NoToken)
 }
 
+/// Refuses forms that other sites send. Their cookies would be missing, but a sign-out needs none.
+async fn own_forms(State(landing): State<LandingPage>, request: Request, next: Next) -> Response {
+    if request.method() == Method::POST && landing.is_foreign(request.headers()) {
+        return SendProblem::Foreign.into_response();
+    }
+    next.run(request).await
+}
+
 /// Pages for what the layers and extractors refuse.
-async fn problem_pages(uri: Uri, request: Request, next: Next) -> Response {
+async fn problem_pages(request: Request, next: Next) -> Response {
+    // Nobody can be sent back to a form's answer.
+    let path = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
     let response = next.run(request).await;
     if let Some(problem) = response.extensions().get::<SendProblem>() {
         let text = escape_html(&problem.to_string());
         let body = format!("<p>Sorry: {text}.</p><p><a href=\"/sign-in\">Back</a></p>");
-        return (problem.status(), page("That did not work", &body)).into_response();
+        return with_page(response, "That did not work", &body);
     }
     let Some(rejection) = response.extensions().get::<Rejection>() else {
         return response;
     };
-    let title = match rejection.status() {
-        StatusCode::UNAUTHORIZED => {
-            let next: String = form_urlencoded::byte_serialize(uri.path().as_bytes()).collect();
-            return Redirect::to(&format!("/sign-in?next={next}")).into_response();
-        }
-        StatusCode::FORBIDDEN => "Not for you",
-        _ => "Not right now",
-    };
     let body = format!("<p>Sorry: {rejection}.</p><p><a href=\"/\">Home</a></p>");
-    (rejection.status(), page(title, &body)).into_response()
+    match rejection.status() {
+        StatusCode::UNAUTHORIZED => {
+            let mut response = with_page(response, "Sign in first", &body);
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            let headers = response.headers_mut();
+            headers.insert(header::LOCATION, sign_in_location(path.as_deref()));
+            response
+        }
+        StatusCode::FORBIDDEN => with_page(response, "Not for you", &body),
+        _ => with_page(response, "Not right now", &body),
+    }
+}
+
+fn sign_in_location(next: Option<&str>) -> HeaderValue {
+    let plain = HeaderValue::from_static("/sign-in");
+    let Some(next) = next else {
+        return plain;
+    };
+    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    HeaderValue::try_from(format!("/sign-in?next={next}")).unwrap_or(plain)
+}
+
+/// The response with a page in it. Its head stays: it may set the cookies of a renewed session.
+fn with_page(mut response: Response, title: &str, body: &str) -> Response {
+    *response.body_mut() = Body::from(page(title, body).0);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    response
 }
 
 /// The landing page, with the application's looks.
@@ -275,14 +317,34 @@ fn landing_page(view: &LandingView<'_>) -> String {
     let mut body = format!("<p>{}</p>", escape_html(view.text()));
     body += &view.form().unwrap_or_default();
     if let Some((path, text)) = view.new_link() {
-        body += &format!("<p><a href=\"{path}\">{}</a></p>", escape_html(text));
+        let (path, text) = (escape_html(path), escape_html(text));
+        body += &format!("<p><a href=\"{path}\">{text}</a></p>");
     }
     page(view.title(), &body).0
 }
 
 fn page(title: &str, body: &str) -> Html<String> {
-    let shell = include_str!("web/page.html").replace("{title}", &escape_html(title));
-    Html(shell.replace("{body}", body))
+    Html(fill(
+        include_str!("web/page.html"),
+        &[("title", &escape_html(title)), ("body", body)],
+    ))
+}
+
+/// Puts values in the places of their names in braces. What a value contains is left as it is.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled += before;
+        let place = after.split_once('}').and_then(|(name, tail)| {
+            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+            Some((*value, tail))
+        });
+        let (value, tail) = place.unwrap_or(("{", after));
+        filled += value;
+        rest = tail;
+    }
+    filled + rest
 }
 
 async fn style() -> impl IntoResponse {

@@ -126,6 +126,12 @@ impl<V> SessionLayer<V> {
     }
 
     /// Lets only requests with a good session through.
+    ///
+    /// For a part of an application only, keep one optional layer around everything and put
+    /// [`require_session`](super::require_session), [`require_roles`](super::require_roles) or
+    /// [`require_permissions`](super::require_permissions) around that part. A second `SessionLayer`
+    /// inside of the first reads the request's cookies once more, which are the old ones where the
+    /// first has renewed the session.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.settings.required = true;

@@ -52,3 +52,15 @@ fn note(what: &'static str, error: &dyn std::error::Error) {
     #[cfg(not(feature = "tracing"))]
     let _ = (what, error);
 }
+
+/// Tells the log that the service refused a call, and nothing of whom it was about.
+fn note_refusal(what: &'static str, error: &crate::error::Error) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        code = error.code().map(crate::code::ErrorCode::as_str),
+        status = error.status().map(|status| status.as_u16()),
+        "{what}"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (what, error);
+}

@@ -14,19 +14,28 @@ use crate::session::{KeysUnavailable, SessionError, TokenProblem};
 ///
 /// The answer that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
 /// detail of the token. For a page of your own, look for it in the response's extensions: every answer
-/// made from a rejection carries it there.
+/// made from a rejection carries it there. Keep the answer's head, which may set the cookies of a
+/// session that was renewed, and change what the page needs.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
-/// use axum::response::{IntoResponse, Redirect, Response};
+/// use axum::body::Body;
+/// use axum::http::{HeaderValue, StatusCode, header};
+/// use axum::response::Response;
 /// use descope_magiclink::web::Rejection;
 ///
 /// /// For `axum::middleware::map_response`: sends browsers to the sign-in page.
-/// async fn sign_in_page(response: Response) -> Response {
-///     match response.extensions().get::<Rejection>() {
-///         Some(rejection) if rejection.status() == 401 => Redirect::to("/sign-in").into_response(),
-///         _ => response,
+/// async fn sign_in_page(mut response: Response) -> Response {
+///     let rejection = response.extensions().get::<Rejection>();
+///     if rejection.is_some_and(|rejection| rejection.status() == 401) {
+///         *response.status_mut() = StatusCode::SEE_OTHER;
+///         *response.body_mut() = Body::empty();
+///         let headers = response.headers_mut();
+///         headers.remove(header::CONTENT_TYPE);
+///         headers.remove(header::CONTENT_LENGTH);
+///         headers.insert(header::LOCATION, HeaderValue::from_static("/sign-in"));
 ///     }
+///     response
 /// }
 /// # }
 /// ```

@@ -20,7 +20,8 @@ use crate::session::Session;
 const TENANT: &str = "{tenant}";
 
 /// Lets only users with all of these roles through; others get 403, and those who are not signed in
-/// 401.
+/// 401. An empty list asks for no role: it lets everybody who is signed in through, as
+/// [`require_session`] does.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -44,7 +45,8 @@ where
 }
 
 /// Lets only users with all of these permissions through; others get 403, and those who are not signed
-/// in 401.
+/// in 401. An empty list asks for no permission: it lets everybody who is signed in through, as
+/// [`require_session`] does.
 pub fn require_permissions<I>(permissions: I) -> RequireLayer
 where
     I: IntoIterator,

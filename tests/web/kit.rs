@@ -51,7 +51,7 @@ pub(crate) async fn link_with(
     browser: &mut Browser,
     next: &str,
 ) -> String {
-    let mut link = landing.link(&browser.headers());
+    let mut link = landing.link(&browser.headers()).unwrap();
     if !next.is_empty() {
         link = link.next(next);
     }

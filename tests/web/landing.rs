@@ -7,8 +7,8 @@ use descope_magiclink::web::{
 };
 use descope_magiclink::{DeliveryMethod, SignUpUser};
 use descope_magiclink_emulator::Fault;
-use http::header::{ACCEPT_LANGUAGE, ALLOW, SET_COOKIE};
-use http::{Method, Response, StatusCode};
+use http::header::{ACCEPT_LANGUAGE, ALLOW, COOKIE, SET_COOKIE};
+use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::kit::{
     Browser, EMAIL, client, emulator, fields, landing, link, link_with, location, set_cookies,
@@ -230,7 +230,7 @@ async fn nothing_prints_a_token() {
         .build()
         .unwrap();
     let mut browser = Browser::default();
-    let link = landing.link(&browser.headers());
+    let link = landing.link(&browser.headers()).unwrap();
     *seen.lock().unwrap() += &format!("{landing:?} {link:?}");
     let path = link_with(&emulator, &landing, &mut browser, "/orders").await;
     let page = browser.get(&landing, &path).await;
@@ -283,6 +283,50 @@ async fn a_link_bound_to_its_browser_works_there_only() {
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     let answer = own.follow(&landing, &second).await;
     assert_eq!(location(&answer), "/orders");
+}
+
+#[tokio::test]
+async fn another_sites_form_sends_no_link_and_binds_no_browser() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).same_browser().build().unwrap();
+    let victim = Browser::default();
+    for (header, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        let mut headers = victim.headers();
+        headers.insert(header, value.parse().unwrap());
+        assert!(landing.is_foreign(&headers));
+        let problem = landing.link(&headers).unwrap_err();
+        assert!(matches!(problem, SendProblem::Foreign), "{problem:?}");
+        let answer = problem.response();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert_eq!(set_cookies(answer.headers()), [""; 0]);
+    }
+    // A page without referrer, and a program that is no browser.
+    let mut own = victim.headers();
+    assert!(landing.link(&own).is_ok());
+    own.insert("origin", "null".parse().unwrap());
+    own.insert("sec-fetch-site", "same-origin".parse().unwrap());
+    assert!(landing.link(&own).is_ok());
+}
+
+#[tokio::test]
+async fn cookies_of_other_people_may_have_any_bytes() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).same_browser().build().unwrap();
+    let mut browser = Browser::default();
+    let path = link(&emulator, &landing, &mut browser).await;
+    let page = browser.get(&landing, &path).await;
+    let mut request = browser.post(&fields(&page));
+    let cookies = request.headers()[COOKIE].as_bytes();
+    let cookies = ["city=Zürich; ".as_bytes(), b"x=\xfc; ", cookies].concat();
+    request
+        .headers_mut()
+        .insert(COOKIE, HeaderValue::from_bytes(&cookies).unwrap());
+    let answer = browser.send(landing, request).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
 }
 
 #[tokio::test]
@@ -521,7 +565,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     let magic_link = client(&emulator).magic_link();
     let browser = Browser::default();
     let sign_in = async |address: &str| {
-        let link = landing.link(&browser.headers());
+        let link = landing.link(&browser.headers()).unwrap();
         let sent = magic_link
             .sign_in(DeliveryMethod::Email, address)
             .redirect_url(link.redirect_url())
@@ -562,7 +606,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     );
 
     // Signing up with an address that is taken, and by a phone that the user does not have.
-    let link = landing.link(&browser.headers());
+    let link = landing.link(&browser.headers()).unwrap();
     let sent = magic_link
         .sign_up(DeliveryMethod::Email, EMAIL)
         .user(SignUpUser::new().name("Somebody"))
@@ -570,7 +614,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
         .send()
         .await;
     assert_eq!(shape(&link.answer(sent, "/inbox").unwrap()), shape(&known));
-    let link = landing.link(&browser.headers());
+    let link = landing.link(&browser.headers()).unwrap();
     let sent = magic_link.sign_in(DeliveryMethod::Sms, EMAIL).send().await;
     assert_eq!(shape(&link.answer(sent, "/inbox").unwrap()), shape(&known));
 
@@ -601,6 +645,8 @@ async fn settings_that_cannot_work_are_refused() {
         builder("http://app.example.com/verify"),
         builder("/verify"),
         builder("https://app.example.com/verify#top"),
+        builder("https://app.example.com/verify?t=mine"),
+        builder("https://app.example.com/verify?lang=de"),
         builder(good).signed_in_page("https://evil.example"),
         builder(good).sign_in_page("sign-in"),
         builder(good).allow_origin("docs.example.com"),

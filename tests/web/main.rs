@@ -7,8 +7,16 @@
 )]
 
 #[cfg(feature = "axum")]
+#[expect(dead_code, reason = "the example as it is, with its `main`")]
+#[path = "../../examples/web.rs"]
+mod example;
+#[cfg(feature = "axum")]
+mod example_app;
+#[cfg(feature = "axum")]
 mod extractors;
 mod kit;
 mod landing;
 mod matrix;
+#[cfg(feature = "tracing")]
+mod notes;
 mod redirects;

@@ -38,11 +38,14 @@ impl BindingCookie {
         headers
             .get_all(COOKIE)
             .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
-            .filter(|cookie| cookie.name() == self.name)
-            .find_map(|cookie| Binding::parse(cookie.value()))
+            // Other people's cookies may have any bytes, and ours must be found all the same.
+            .map(|line| String::from_utf8_lossy(line.as_bytes()))
+            .find_map(|line| {
+                Cookie::split_parse(&*line)
+                    .filter_map(Result::ok)
+                    .filter(|cookie| cookie.name() == self.name)
+                    .find_map(|cookie| Binding::parse(cookie.value()))
+            })
     }
 
     /// The `Set-Cookie` that stores a value.
@@ -160,7 +163,8 @@ mod tests {
         }
         let read = |line: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(COOKIE, line.parse().unwrap());
+            let line = [b"city=Z\xfcrich; other=\xff; ", line.as_bytes()].concat();
+            headers.insert(COOKIE, HeaderValue::from_bytes(&line).unwrap());
             cookie.read(&headers).map(|binding| binding.fingerprint())
         };
         let pair = stored.split(';').next().unwrap();

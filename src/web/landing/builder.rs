@@ -186,6 +186,12 @@ impl LandingPageBuilder {
                 problem: "must not have a fragment (#...), which never reaches a server",
             });
         }
+        if url.query().is_some() {
+            return Err(ConfigError::InvalidSetting {
+                name: "url",
+                problem: "must not have a query (?...): the page has parameters of its own",
+            });
+        }
         if self.languages.is_empty() {
             return Err(ConfigError::InvalidSetting {
                 name: "languages",

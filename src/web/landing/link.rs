@@ -12,17 +12,20 @@ use super::binding::Binding;
 use super::{LandingPage, field, plain};
 use crate::error::{Error, InvalidArgument};
 use crate::magic_link::Sent;
-use crate::web::note;
+use crate::web::origin::is_foreign;
+use crate::web::{note, note_refusal};
 
 impl LandingPage {
     /// Prepares a link that leads to this page. `request` are the headers of the request that asks
-    /// for it.
+    /// for it, which must come from a page of the application's own: a form on another site could
+    /// otherwise have links sent, and with [`same_browser`](super::LandingPageBuilder::same_browser)
+    /// make the visitor's browser one in which somebody else's link works.
     ///
     /// ```no_run
     /// # use descope_magiclink::{Client, DeliveryMethod, web::LandingPage};
     /// # async fn f(client: Client, landing: LandingPage, headers: &http::HeaderMap, email: &str)
     /// # -> Result<http::Response<String>, descope_magiclink::web::SendProblem> {
-    /// let link = landing.link(headers).next("/orders");
+    /// let link = landing.link(headers)?.next("/orders");
     /// let sent = client
     ///     .magic_link()
     ///     .sign_in(DeliveryMethod::Email, email)
@@ -32,7 +35,14 @@ impl LandingPage {
     /// link.answer(sent, "/check-your-inbox")
     /// # }
     /// ```
-    pub fn link(&self, request: &HeaderMap) -> LandingLink {
+    ///
+    /// # Errors
+    ///
+    /// [`SendProblem::Foreign`] when the request is [foreign](Self::is_foreign). Send nothing then.
+    pub fn link(&self, request: &HeaderMap) -> Result<LandingLink, SendProblem> {
+        if self.is_foreign(request) {
+            return Err(SendProblem::Foreign);
+        }
         let mut link = LandingLink {
             page: self.clone(),
             url: self.0.url.clone(),
@@ -47,7 +57,34 @@ impl LandingPage {
                 .append_pair(field::BROWSER, &browser.fingerprint());
             link.cookie = cookie.store(&browser);
         }
-        link
+        Ok(link)
+    }
+
+    /// Whether the browser says that a request was caused by something else than a page of this page's
+    /// own origin. Ask it before a `POST` changes anything, such as at a sign-out: `SameSite=Lax` keeps
+    /// cookies out of other sites' forms, but the form is sent all the same, and neighbours such as
+    /// `https://blog.example.com` are no other site to it.
+    ///
+    /// It goes by `Sec-Fetch-Site` and `Origin`. `Origin: null` is what pages without referrer send,
+    /// and says nothing. A request with neither header is not foreign; no browser of these years sends
+    /// such a form. Links from other sites make foreign requests too, so ask it for no `GET`.
+    ///
+    /// ```
+    /// # use descope_magiclink::{Client, web::LandingPage};
+    /// use http::HeaderMap;
+    ///
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// let landing = LandingPage::builder(&client, "https://app.example.com/verify").build()?;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("origin", "https://app.example.com".parse()?);
+    /// assert!(!landing.is_foreign(&headers));
+    /// headers.insert("origin", "https://evil.example".parse()?);
+    /// assert!(landing.is_foreign(&headers));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_foreign(&self, request: &HeaderMap) -> bool {
+        is_foreign(request, &self.0.origin)
     }
 }
 
@@ -90,9 +127,9 @@ impl LandingLink {
     ///
     /// It is the same whether the address is known or not: what the service has against the address
     /// (no such user, user exists, user disabled, ...) is left out, for otherwise anyone could find out
-    /// who has an account. It is in the response's extensions, as [`HiddenSendError`], for your log.
-    /// The page must not show [`Sent::masked_address`] either. What remains is the time that the
-    /// service takes.
+    /// who has an account. It is in the response's extensions, as [`HiddenSendError`], for your log;
+    /// the feature `tracing` notes its code and status as a warning. The page must not show
+    /// [`Sent::masked_address`] either. What remains is the time that the service takes.
     ///
     /// # Errors
     ///
@@ -133,6 +170,9 @@ pub enum SendProblem {
     /// The address cannot be one (400). The user should correct it.
     #[error("{0}")]
     Address(InvalidArgument),
+    /// The request did not come from a page of the application (403). Nothing was sent.
+    #[error("the form was sent by another site")]
+    Foreign,
     /// There were too many requests (429).
     #[error("there were too many requests; try again later")]
     Busy {
@@ -150,6 +190,7 @@ impl SendProblem {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Address(_) => StatusCode::BAD_REQUEST,
+            Self::Foreign => StatusCode::FORBIDDEN,
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -185,6 +226,10 @@ impl SendProblem {
                 Err(Self::Address(argument))
             }
             Error::Api(_) if !error.is_retryable() && is_client_error(&error) => {
+                note_refusal(
+                    "the service refused to send a link; the page does not tell",
+                    &error,
+                );
                 Ok(HiddenSendError(Arc::new(error)))
             }
             error => {
@@ -209,7 +254,8 @@ impl axum_core::response::IntoResponse for SendProblem {
 }
 
 /// What the service had against an address: in the extensions of the answer to whoever asked for a
-/// link. Log it; an answer that shows it tells who has an account.
+/// link. An answer that shows it tells who has an account; the feature `tracing` logs its code and
+/// status.
 #[derive(Debug, Clone)]
 pub struct HiddenSendError(Arc<Error>);
 

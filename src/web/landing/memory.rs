@@ -12,8 +12,12 @@ use tokio::sync::watch;
 use super::LandingProblem;
 use crate::web::RedirectTarget;
 
-/// How many links are remembered; the oldest are forgotten first.
+/// How many links are remembered, beside those being verified; the oldest are forgotten first.
 const CAPACITY: usize = 10_000;
+
+/// How many of the oldest an insertion looks at, so that its time is bounded. More than one, so that a
+/// surplus goes away.
+const LOOKS: usize = 8;
 
 /// A hash of a token, a form or a session.
 pub(super) type Hash = [u8; 32];
@@ -135,9 +139,17 @@ impl Links {
             self.order.push_back(token);
         }
         // Entries of failed links stay in the order until they come to its front.
-        while self.order.len() > CAPACITY {
+        for _ in 0..LOOKS {
+            if self.order.len() <= CAPACITY {
+                return;
+            }
             if let Some(oldest) = self.order.pop_front() {
-                self.by_token.remove(&oldest);
+                if matches!(self.by_token.get(&oldest), Some(Link::Busy { .. })) {
+                    // Forgotten, it would be verified a second time.
+                    self.order.push_back(oldest);
+                } else {
+                    self.by_token.remove(&oldest);
+                }
             }
         }
     }
@@ -183,6 +195,23 @@ mod tests {
         }
         let again = memory.turn(token, other, Some(hash(7)));
         assert!(matches!(again, Turn::Used(Some(target)) if target.as_str() == "/in"));
+    }
+
+    #[test]
+    fn a_link_that_is_being_verified_is_not_forgotten() {
+        let memory = Memory::default();
+        let (token, form) = (hash(usize::MAX), hash(0));
+        let flights: Vec<_> = (0..20)
+            .map(|number| memory.turn(hash(usize::MAX - number), form, None))
+            .collect();
+        for number in 0..3 * CAPACITY {
+            memory.turn(hash(number), form, None);
+            memory.landed(hash(number), form, &signed_in());
+        }
+        assert_eq!(flights.len(), 20);
+        assert!(matches!(memory.turn(token, form, None), Turn::Join(_)));
+        let links = memory.links();
+        assert!(links.order.len() <= CAPACITY && links.by_token.len() <= CAPACITY);
     }
 
     #[test]

@@ -28,10 +28,9 @@ use self::binding::{Binding, BindingCookie, hash, random_text};
 use self::memory::{Memory, Outcome, SignedIn, Turn};
 use self::texts::choose;
 use self::view::Form;
-use super::origin::is_foreign;
 use super::redirect::{RedirectTarget, RedirectTargets};
 use super::store::{Lasting, store};
-use super::{BoxFuture, note};
+use super::{BoxFuture, note, note_refusal};
 use crate::authentication::Authentication;
 use crate::client::Client;
 use crate::secret::MagicLinkToken;
@@ -93,8 +92,9 @@ type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<Option<String>> + Send + Syn
 /// What else it does:
 ///
 /// - The form holds a proof that it was made for this browser, whose key is in a `__Host-` cookie, so
-///   that another site cannot sign its visitors in as somebody else. `Sec-Fetch-Site` and `Origin` are
-///   checked too.
+///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
+///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
+///   link of its own; [`same_browser`](LandingPageBuilder::same_browser) prevents that as well.
 /// - No referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
 /// - Each [problem](LandingProblem) has its page, in the reader's language, and leaves a session that
@@ -180,8 +180,8 @@ impl<'a> Fields<'a> {
 }
 
 impl LandingPage {
-    /// Starts a landing page. `url` is its address as users see it; it goes into the links, so that
-    /// its domain must be approved in the project.
+    /// Starts a landing page. `url` is its address as users see it, without a query; it goes into the
+    /// links, so that its domain must be approved in the project.
     pub fn builder(client: &Client, url: impl Into<String>) -> LandingPageBuilder {
         LandingPageBuilder::new(client.clone(), url.into())
     }
@@ -242,7 +242,7 @@ impl LandingPage {
                 kind.trim()
                     .eq_ignore_ascii_case("application/x-www-form-urlencoded")
             });
-        if !is_form || is_foreign(request, &self.0.origin) {
+        if !is_form || self.is_foreign(request) {
             return foreign();
         }
         let Ok(body) = Limited::new(body, LARGEST_FORM).collect().await else {
@@ -350,6 +350,9 @@ impl LandingPage {
                 let problem = LandingProblem::of(&error);
                 if problem == LandingProblem::Failed {
                     note("a sign-in by magic link failed", &error);
+                } else if problem == LandingProblem::Unknown {
+                    // No fault of the user's when, say, the project does not admit the call.
+                    note_refusal("the service refused to verify a magic link", &error);
                 }
                 return Err(problem);
             }
