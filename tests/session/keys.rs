@@ -470,7 +470,7 @@ fn faults() -> Vec<(&'static str, Answer, KeyProblem, usize)> {
             1,
         ),
         (
-            "moved for now",
+            "found elsewhere",
             raw(307, location, ""),
             KeyProblem::Redirect,
             1,
