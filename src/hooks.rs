@@ -152,7 +152,7 @@ impl ClientHooks<Inner> for raw::Client {
                 .saturating_sub(settings.clock.instant().saturating_duration_since(started));
             *request.timeout_mut() = Some(left);
             attempt += 1;
-            let more = settings.retry.wait(attempt).is_some();
+            let more = settings.retry.allows_after(attempt);
             let spare = more.then(|| request.try_clone()).flatten();
             let repeatable = request.method() == Method::GET;
             let result = self.client.execute(request).await;

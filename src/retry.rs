@@ -60,9 +60,14 @@ impl RetryPolicy {
         self
     }
 
+    /// Whether there may be another attempt after number `attempt` (from 1).
+    pub(crate) fn allows_after(&self, attempt: u32) -> bool {
+        attempt < self.max_attempts
+    }
+
     /// The wait after attempt number `attempt` (from 1), or `None` when it was the last.
     pub(crate) fn wait(&self, attempt: u32) -> Option<Duration> {
-        if attempt >= self.max_attempts {
+        if !self.allows_after(attempt) {
             return None;
         }
         let longest = self
