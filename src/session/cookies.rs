@@ -112,14 +112,14 @@ pub enum TokenSource {
 #[derive(Clone, Copy, Debug)]
 pub struct TokenPair<'t> {
     session: (&'t SessionToken, SystemTime),
-    refresh: (&'t RefreshToken, SystemTime),
+    refresh: Option<(&'t RefreshToken, SystemTime)>,
 }
 
 impl<'t> From<&'t Authentication> for TokenPair<'t> {
     fn from(auth: &'t Authentication) -> Self {
         Self {
             session: (&auth.session_token, auth.session.expires_at()),
-            refresh: (&auth.refresh_token, auth.refresh_expires_at),
+            refresh: auth.refresh_token().ok().zip(auth.refresh_expires_at),
         }
     }
 }
@@ -128,7 +128,7 @@ impl<'t> From<&'t Refreshed> for TokenPair<'t> {
     fn from(refreshed: &'t Refreshed) -> Self {
         Self {
             session: (&refreshed.session_token, refreshed.session.expires_at()),
-            refresh: (&refreshed.refresh_token, refreshed.refresh_expires_at),
+            refresh: Some((&refreshed.refresh_token, refreshed.refresh_expires_at)),
         }
     }
 }
@@ -299,11 +299,10 @@ impl SessionCookies {
         let now = self.clock.now();
         let left = |end: SystemTime| end.duration_since(now).unwrap_or_default();
         let (session, session_end) = tokens.session;
-        let (refresh, refresh_end) = tokens.refresh;
-        let cookies = [
-            self.session_cookie(session, left(session_end))?,
-            self.refresh_cookie(refresh, left(refresh_end))?,
-        ];
+        let mut cookies = vec![self.session_cookie(session, left(session_end))?];
+        if let Some((refresh, refresh_end)) = tokens.refresh {
+            cookies.push(self.refresh_cookie(refresh, left(refresh_end))?);
+        }
         append(response, cookies);
         Ok(())
     }

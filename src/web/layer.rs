@@ -295,7 +295,7 @@ impl Settings {
             end: new.refresh_expires_at,
         });
         let mut headers = HeaderMap::new();
-        let now = client.settings().clock.now();
+        let now = client.validator().now();
         match store(&self.cookies, &mut headers, now, &session, refresh.as_ref()) {
             Ok(()) => Some(headers),
             Err(error) => {

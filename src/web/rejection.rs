@@ -160,6 +160,9 @@ impl From<SessionError> for Rejection {
             SessionError::Token(problem) => Self::BadToken(problem),
             SessionError::Unavailable(unavailable) => Self::KeysUnavailable(unavailable),
             SessionError::NotInTenant => Self::NotInTenant,
+            error @ (SessionError::InvalidResponse(_) | SessionError::UserMismatch) => {
+                Self::ServiceUnavailable(Arc::new(error.into()))
+            }
         }
     }
 }

@@ -357,14 +357,18 @@ impl LandingPage {
                 return Err(problem);
             }
         };
-        let now = inner.client.settings().clock.now();
+        let now = inner.client.validator().now();
         let session = Lasting::session(&auth.session_token, &auth.session);
-        let refresh = Lasting {
-            token: &auth.refresh_token,
-            end: auth.refresh_expires_at,
-        };
+        let refresh = auth.refresh_token().ok().zip(auth.refresh_expires_at);
+        let refresh = refresh.map(|(token, end)| Lasting { token, end });
         let mut headers = HeaderMap::new();
-        if let Err(error) = store(&inner.cookies, &mut headers, now, &session, Some(&refresh)) {
+        if let Err(error) = store(
+            &inner.cookies,
+            &mut headers,
+            now,
+            &session,
+            refresh.as_ref(),
+        ) {
             note("a sign-in by magic link failed", &error);
             return Err(LandingProblem::Failed);
         }
