@@ -473,7 +473,7 @@ async fn run(
             Ok(Some(issued)) => Box::new(issued),
             Ok(None) => return flight.land(Ok(None), None),
             Err(error) => {
-                let refused = error.status() == Some(StatusCode::UNAUTHORIZED);
+                let refused = error.is_unauthorized();
                 let kept = refused.then(|| Kept::Refused(error.clone()));
                 return flight.land(Err(error), kept);
             }
