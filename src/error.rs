@@ -111,19 +111,31 @@ impl Error {
         }
     }
 
-    /// Whether the credential or the token was refused, by the service (401 or 403) or by the check
+    /// Whether the user's token or link was refused, by the service in its own words or by the check
     /// of the token itself: sign in again.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        match self {
-            Self::Session(error) => {
+        if self.is_credential_refused() {
+            return false;
+        }
+        match (self, self.status(), self.code()) {
+            (Self::Session(error), ..) => {
                 matches!(error, SessionError::Missing | SessionError::Token(_))
             }
-            _ => matches!(
-                self.status(),
-                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-            ),
+            (_, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), Some(_)) => true,
+            (_, Some(status), Some(code)) => {
+                status.is_client_error()
+                    && matches!(code.as_str(), "E064001" | "E064006" | "E061005")
+            }
+            _ => false,
         }
+    }
+
+    /// Whether the service refused the server's own management key or access key.
+    #[must_use]
+    pub fn is_credential_refused(&self) -> bool {
+        let code = self.code().map(ErrorCode::as_str);
+        matches!(code, Some("E111119" | "E062802" | "E062803"))
     }
 
     /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
