@@ -19,8 +19,6 @@ mod schema;
 mod secret;
 pub mod session;
 mod user;
-#[cfg(feature = "tower")]
-pub mod web;
 
 pub use authentication::{Authentication, CookieFacts, UncheckedAuthentication};
 pub use client::{Client, ClientBuilder};

@@ -108,8 +108,6 @@
 //! then.
 
 mod access;
-#[cfg(feature = "cookies")]
-pub mod cookies;
 mod error;
 mod fetch;
 pub(crate) mod handover;
