@@ -381,7 +381,14 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
             LandingProblem::Busy,
         ),
         (
+            // A firewall: nobody has seen the link.
             Fault::on("VerifyMagicLink").answer(403),
+            LandingProblem::Unreachable,
+        ),
+        (
+            Fault::on("VerifyMagicLink")
+                .answer(403)
+                .text(r#"{"errorCode":"E999999"}"#),
             LandingProblem::Unknown,
         ),
         (

@@ -129,7 +129,11 @@ impl Case {
 
     fn fault(self) -> Option<Fault> {
         match self {
-            Self::RefreshRefused => Some(Fault::on("RefreshSession").answer(401)),
+            Self::RefreshRefused => Some(
+                Fault::on("RefreshSession")
+                    .answer(401)
+                    .text(r#"{"errorCode":"E064001"}"#),
+            ),
             Self::RefreshUnreachable => Some(Fault::on("RefreshSession").reset()),
             Self::RefreshLimited => Some(Fault::on("RefreshSession").rate_limited(None)),
             Self::KeysUnreachable => Some(Fault::on("GetKeysV2").answer(503)),

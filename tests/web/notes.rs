@@ -68,7 +68,9 @@ async fn refusals_that_no_page_tells_are_noted_without_the_address() {
     asked.answer(sent, "/inbox").unwrap();
 
     let path = link(&emulator, &landing, &mut browser).await;
-    let fault = Fault::on("VerifyMagicLink").answer(403).times(1);
+    let refusal = r#"{"errorCode":"E999999"}"#;
+    let fault = Fault::on("VerifyMagicLink").answer(403).text(refusal);
+    let fault = fault.times(1);
     emulator.faults().add(fault).unwrap();
     browser.follow(&landing, &path).await;
 
