@@ -242,11 +242,12 @@ impl KeysUnavailable {
 
 impl fmt::Display for KeysUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the token could not be checked because {}; try again later",
-            self.problem
-        )
+        write!(f, "the token could not be checked because {}", self.problem)?;
+        match self.problem {
+            // Later it is still wrong.
+            KeyProblem::Status(404) | KeyProblem::Redirect => Ok(()),
+            _ => f.write_str("; try again later"),
+        }
     }
 }
 
@@ -272,7 +273,7 @@ pub enum KeyProblem {
     Transport,
     /// The key endpoint did not answer in time.
     Timeout,
-    /// The key endpoint answered with this status. 404 usually means a wrong project id or base URL.
+    /// The key endpoint answered with this status. 404 means a wrong project id or base URL.
     Status(u16),
     /// The key endpoint sent us elsewhere, which is never followed.
     Redirect,
@@ -297,10 +298,13 @@ impl fmt::Display for KeyProblem {
         f.write_str(match self {
             Self::Transport => "the key endpoint cannot be reached",
             Self::Timeout => "the key endpoint did not answer in time",
+            Self::Status(404) => {
+                "the key endpoint knows no such project (status 404); check the project id and the base URL"
+            }
             Self::Status(status) => {
                 return write!(f, "the key endpoint answered with status {status}");
             }
-            Self::Redirect => "the key endpoint answered with a redirect",
+            Self::Redirect => "the key endpoint answered with a redirect; check the base URL",
             Self::TooLarge => "the key endpoint's answer is too large",
             Self::Unreadable => "the key endpoint's answer is not a key set",
             Self::NoUsableKey => "the key endpoint's answer holds no usable key",
@@ -340,6 +344,7 @@ mod tests {
         let keys = [
             KeyProblem::Transport,
             KeyProblem::Timeout,
+            KeyProblem::Status(404),
             KeyProblem::Status(502),
             KeyProblem::Redirect,
             KeyProblem::TooLarge,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode};
 use url::Url;
 
 use super::error::{KeyProblem, KeysUnavailable};
 use super::key::{Algorithm, KeySet};
+use crate::error::redirect;
 use crate::retry::RetryPolicy;
 
 /// Key sets are a few kilobytes.
@@ -18,8 +19,9 @@ const MAX_BODY: usize = 256 * 1024;
 pub(super) struct Endpoint {
     pub(super) client: Client,
     pub(super) url: Url,
-    pub(super) project_id: HeaderValue,
-    pub(super) authorization: HeaderValue,
+    pub(super) base_url: String,
+    /// Those of every call, `Authorization` among them.
+    pub(super) headers: HeaderMap,
     /// For all attempts together, waits between them included.
     pub(super) timeout: Duration,
     pub(super) retry: RetryPolicy,
@@ -62,13 +64,14 @@ impl Endpoint {
         let request = self
             .client
             .get(self.url.clone())
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header("x-descope-project-id", self.project_id.clone());
+            .headers(self.headers.clone());
         let mut response = request.send().await.map_err(broken)?;
         let status = response.status();
         // A client of the application's own may follow redirects; its keys are not those asked for.
         if status.is_redirection() || response.url() != &self.url {
-            return Err(Attempt::Final(KeysUnavailable::new(KeyProblem::Redirect)));
+            let why = Redirect(redirect(&self.base_url, response.headers()));
+            let why = KeysUnavailable::caused(KeyProblem::Redirect, why);
+            return Err(Attempt::Final(why));
         }
         if status != StatusCode::OK {
             let why = KeysUnavailable::new(KeyProblem::Status(status.as_u16()));
@@ -96,6 +99,11 @@ impl Endpoint {
             .map_err(|problem| Attempt::Final(KeysUnavailable::new(problem)))
     }
 }
+
+/// Where a redirect leads.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Redirect(String);
 
 fn broken(error: reqwest::Error) -> Attempt {
     let problem = if error.is_timeout() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::HeaderValue;
+use reqwest::header::HeaderMap;
 use url::Url;
 
 use super::access::{Claims, RefreshClaims, Session};
@@ -16,10 +16,11 @@ use super::key::{Algorithm, KeySet, VerifyingKey};
 use super::keys::{Ages, AtHand, KeyCache, Keys, NoKey, TokenSender};
 use super::policy::{Expected, Kind, Now, Policy};
 use super::verified::{self, TokenHash, Verified, VerifiedTokens};
-use crate::client::CookieNames;
+use crate::client::{CookieNames, Proxy, http_client};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::error::ConfigError;
+use crate::hooks::anonymous_headers;
 use crate::retry::RetryPolicy;
 use crate::secret::{RefreshToken, SessionToken};
 
@@ -469,8 +470,10 @@ fn seconds_since_epoch(time: SystemTime) -> i64 {
 pub struct SessionValidatorBuilder {
     project_id: String,
     base_url: Option<String>,
+    allow_plain_http: bool,
     keys: Option<Vec<u8>>,
     http: Option<reqwest::Client>,
+    headers: Option<HeaderMap>,
     retry: RetryPolicy,
     issuers: Vec<String>,
     audiences: Vec<String>,
@@ -499,8 +502,10 @@ impl SessionValidatorBuilder {
         Self {
             project_id,
             base_url: None,
+            allow_plain_http: false,
             keys: None,
             http: None,
+            headers: None,
             retry: RetryPolicy::new(),
             issuers: Vec::new(),
             audiences: Vec::new(),
@@ -525,6 +530,13 @@ impl SessionValidatorBuilder {
     /// `https` URLs on its host may be issuers. Defaults to the service of the project's region.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
+        self
+    }
+
+    /// Allows a base URL with `http` whose host is not this machine. Whoever is on the way can put
+    /// keys of their own in place of the project's then, and with them make sessions of any user.
+    pub fn allow_plain_http(mut self) -> Self {
+        self.allow_plain_http = true;
         self
     }
 
@@ -648,15 +660,19 @@ impl SessionValidatorBuilder {
         self
     }
 
-    /// Takes over what a client for the same project was given.
+    /// Takes over what a client for the same project was given; `headers` are those of its calls on
+    /// nobody's behalf. The client has looked at the base URL.
     pub(crate) fn of_client(
         mut self,
         base_url: String,
+        headers: HeaderMap,
         http: reqwest::Client,
         retry: RetryPolicy,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         self.base_url = Some(base_url);
+        self.allow_plain_http = true;
+        self.headers = Some(headers);
         self.http = Some(http);
         self.retry = retry;
         self.clock = Arc::clone(clock);
@@ -685,7 +701,7 @@ impl SessionValidatorBuilder {
         let project_id = config::project_id(&self.project_id)?;
         let regional = config::default_base_url(&project_id);
         let base_url = match &self.base_url {
-            Some(url) => config::base_url(url)?,
+            Some(url) => config::base_url(url, self.allow_plain_http)?,
             None => regional.clone(),
         };
         self.check()?;
@@ -783,17 +799,19 @@ impl SessionValidatorBuilder {
     ) -> Result<Endpoint, ConfigError> {
         let client = match &self.http {
             Some(client) => client.clone(),
-            None => crate::client::http_client(base_url, CONNECT_TIMEOUT)?,
+            None => http_client(base_url, CONNECT_TIMEOUT, &Proxy::default())?,
         };
         let url = Url::parse(&format!("{base_url}/v2/keys/{project_id}"))
             .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
-        let header =
-            |text: &str| HeaderValue::from_str(text).map_err(|_| ConfigError::InvalidProjectId);
+        let headers = match &self.headers {
+            Some(headers) => headers.clone(),
+            None => anonymous_headers(project_id, None)?,
+        };
         Ok(Endpoint {
             client,
             url,
-            project_id: header(project_id)?,
-            authorization: header(&format!("Bearer {project_id}"))?,
+            base_url: base_url.to_owned(),
+            headers,
             timeout: self.fetch_timeout,
             retry: self.retry,
             algorithms: algorithms.to_vec(),
