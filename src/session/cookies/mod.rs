@@ -38,9 +38,9 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use self::header::{SetCookie, trim, values};
-use super::access::Session;
-use super::sessions::Refreshed;
-use crate::authentication::Authentication;
+use super::calls::Authentication;
+use super::session::Session;
+use super::tokens::Refreshed;
 use crate::clock::{Clock as _, SystemClock};
 use crate::secret::{RefreshToken, SessionToken};
 

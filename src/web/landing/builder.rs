@@ -9,9 +9,9 @@ use super::binding::BindingCookie;
 use super::memory::Memory;
 use super::view::default_page;
 use super::{Hook, Inner, LandingPage, LandingTexts, LandingView, Template};
-use crate::authentication::Authentication;
 use crate::client::Client;
 use crate::error::ConfigError;
+use crate::session::Authentication;
 use crate::session::cookies::SessionCookies;
 use crate::web::redirect::{RedirectTarget, RedirectTargets, app_url};
 

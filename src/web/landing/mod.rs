@@ -30,9 +30,9 @@ use self::texts::choose;
 use self::view::Form;
 use super::redirect::{RedirectTarget, RedirectTargets};
 use super::{BoxFuture, note, note_refusal};
-use crate::authentication::Authentication;
 use crate::client::Client;
 use crate::secret::MagicLinkToken;
+use crate::session::Authentication;
 use crate::session::cookies::SessionCookies;
 
 pub use builder::LandingPageBuilder;

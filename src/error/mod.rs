@@ -1,5 +1,8 @@
 //! What can go wrong, told so that the caller knows what to do.
 
+mod keys;
+mod session;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +16,9 @@ use crate::clock::Clock;
 use crate::code::ErrorCode;
 use crate::hooks::CredentialKind;
 use crate::runtime::Call;
-use crate::session::SessionError;
+
+pub use keys::{KeyProblem, KeysUnavailable};
+pub use session::{Claim, SessionError, TokenProblem};
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -663,6 +668,10 @@ pub struct Timeout {
 }
 
 impl Timeout {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+
     /// The time that the call was given.
     #[must_use]
     pub fn limit(&self) -> Duration {
