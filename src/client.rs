@@ -1,25 +1,26 @@
 //! The client: built once, cloned everywhere.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderValue;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::error::{ConfigError, Error, Result};
-use crate::hooks::{Inner, Settings, bearer, fixed_headers};
+use crate::defaults::{CONNECT_TIMEOUT, REFRESH_COOKIE, SESSION_COOKIE, TIMEOUT};
+use crate::error::{ConfigError, Result};
+use crate::hooks::{Inner, Settings, anonymous_headers};
 use crate::magic_link::MagicLink;
 use crate::raw;
 use crate::retry::RetryPolicy;
-use crate::secret::ManagementKey;
-use crate::session::{Handovers, Refreshes, SessionValidator, SessionValidatorBuilder, Sessions};
-
-/// How long a call may take, unless set otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long making a connection may take, unless set otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+use crate::secret::{ManagementKey, Secret};
+use crate::session::handovers::Handovers;
+use crate::session::refreshes::Refreshes;
+use crate::session::validator_builder::OfClient;
+use crate::session::{SessionValidator, SessionValidatorBuilder};
+use crate::sync::deadline::Deadline;
+use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
 
 /// A client for one Descope project.
 ///
@@ -38,10 +39,11 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     raw: raw::Client,
-    names: CookieNames,
+    worker_http: WorkerHttp,
+    worker_raw: OnceLock<raw::Client>,
     validator: SessionValidator,
-    refreshes: Refreshes,
-    handovers: Handovers,
+    refreshes: Arc<Refreshes>,
+    handovers: Arc<Handovers>,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -69,15 +71,17 @@ impl Client {
         ClientBuilder {
             project_id: project_id.as_ref().to_owned(),
             base_url: None,
+            allow_plain_http: false,
             auth_management_key: None,
             timeout: TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             retry: RetryPolicy::new(),
+            proxy: Proxy::default(),
             http_client: None,
             clock: Arc::new(SystemClock),
             names: CookieNames {
-                session: "DS".to_owned(),
-                refresh: "DSR".to_owned(),
+                session: SESSION_COOKIE.to_owned(),
+                refresh: REFRESH_COOKIE.to_owned(),
             },
             validation: SessionValidator::builder(project_id),
         }
@@ -98,12 +102,6 @@ impl Client {
         MagicLink::new(self.clone())
     }
 
-    /// Sessions: validating, refreshing and ending them, and what their users may read.
-    #[must_use]
-    pub fn sessions(&self) -> Sessions {
-        Sessions::new(self.clone())
-    }
-
     /// The low-level client, with this client's authentication, headers, deadline and pool.
     #[must_use]
     pub fn raw(&self) -> &raw::Client {
@@ -122,26 +120,32 @@ impl Client {
         &self.0.raw.baseurl
     }
 
-    pub(crate) fn cookie_names(&self) -> &CookieNames {
-        &self.0.names
-    }
-
     pub(crate) fn validator(&self) -> &SessionValidator {
         &self.0.validator
     }
 
-    pub(crate) fn refreshes(&self) -> &Refreshes {
+    pub(crate) fn refreshes(&self) -> &Arc<Refreshes> {
         &self.0.refreshes
     }
 
-    pub(crate) fn handovers(&self) -> &Handovers {
+    pub(crate) fn handovers(&self) -> &Arc<Handovers> {
         &self.0.handovers
     }
 
-    /// When a call that starts now must be over.
-    pub(crate) fn deadline(&self) -> tokio::time::Instant {
-        let now = tokio::time::Instant::now();
-        now.checked_add(self.settings().timeout).unwrap_or(now)
+    /// The deadline of a call that starts now.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.settings().timeout)
+    }
+
+    /// The low-level client of work in flight, whose connections no caller's runtime can hold up.
+    pub(crate) fn worker_raw(&self) -> Result<&raw::Client> {
+        let shared = &*self.0;
+        if let Some(raw) = shared.worker_raw.get() {
+            return Ok(raw);
+        }
+        let http = shared.worker_http.get()?;
+        let make = || raw::Client::from_parts(self.base_url(), http, shared.raw.inner.clone());
+        Ok(shared.worker_raw.get_or_init(make))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -176,10 +180,12 @@ impl fmt::Debug for Client {
 pub struct ClientBuilder {
     project_id: String,
     base_url: Option<String>,
+    allow_plain_http: bool,
     auth_management_key: Option<ManagementKey>,
     timeout: Duration,
     connect_timeout: Duration,
     retry: RetryPolicy,
+    proxy: Proxy,
     http_client: Option<reqwest::Client>,
     clock: Arc<dyn Clock>,
     names: CookieNames,
@@ -187,12 +193,14 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Settings from the environment. No other function of this crate reads it.
+    /// Settings from the environment. No other function of this crate reads it, but for the
+    /// [proxy](Self::proxy)'s variables.
     ///
     /// | variable | meaning |
     /// | --- | --- |
     /// | `DESCOPE_PROJECT_ID` | the project id; needed |
     /// | `DESCOPE_BASE_URI`, else `DESCOPE_BASE_URL` | [`base_url`](Self::base_url) |
+    /// | `DESCOPE_ALLOW_PLAIN_HTTP` | `1` for [`allow_plain_http`](Self::allow_plain_http) |
     /// | `DESCOPE_AUTH_MANAGEMENT_KEY` | [`auth_management_key`](Self::auth_management_key) |
     /// | `DESCOPE_PUBLIC_KEY` | a public key or key set as JSON: [`key_set`](SessionValidatorBuilder::key_set) |
     ///
@@ -208,6 +216,14 @@ impl ClientBuilder {
             Some(url) => Some(url),
             None => read_env("DESCOPE_BASE_URL")?,
         };
+        builder.allow_plain_http = match read_env("DESCOPE_ALLOW_PLAIN_HTTP")?.as_deref() {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(_) => {
+                let (name, problem) = ("DESCOPE_ALLOW_PLAIN_HTTP", "must be 1 or 0");
+                return Err(ConfigError::InvalidSetting { name, problem }.into());
+            }
+        };
         builder.auth_management_key =
             read_env("DESCOPE_AUTH_MANAGEMENT_KEY")?.map(ManagementKey::new);
         if let Some(keys) = read_env("DESCOPE_PUBLIC_KEY")? {
@@ -218,9 +234,29 @@ impl ClientBuilder {
 
     /// Where the service is: a custom domain, or an emulator. Without it the project id decides.
     ///
-    /// Plain `http` is for an emulator on the same machine: tokens travel readable over it.
+    /// `http` is for an emulator on this machine (`localhost`, `*.localhost`, 127.0.0.0/8, `[::1]`):
+    /// tokens travel readable over it. For any other host see
+    /// [`allow_plain_http`](Self::allow_plain_http).
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
+        self
+    }
+
+    /// Allows a base URL with `http` whose host is not this machine, such as an emulator in another
+    /// container. Whoever is on the way reads every token and can sign in as any user.
+    ///
+    /// ```
+    /// use descope_magiclink::{Client, ConfigError, Error};
+    ///
+    /// let emulator = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z").base_url("http://emulator:8080");
+    /// assert!(matches!(
+    ///     emulator.clone().build(),
+    ///     Err(Error::Config(ConfigError::PlainHttp))
+    /// ));
+    /// assert!(emulator.allow_plain_http().build().is_ok());
+    /// ```
+    pub fn allow_plain_http(mut self) -> Self {
+        self.allow_plain_http = true;
         self
     }
 
@@ -251,7 +287,28 @@ impl ClientBuilder {
         self
     }
 
-    /// The HTTP client to use (of reqwest 0.13), for proxies, certificates or a pool of your own.
+    /// Sends all calls through a proxy: `http://proxy.example.com:3128`, with a user name and a
+    /// password in it if it wants them.
+    ///
+    /// Unless set, the variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (or their
+    /// lower-case names) decide, as in curl, and calls to this machine go straight to it whatever
+    /// those say.
+    ///
+    /// Has no effect with [`http_client`](Self::http_client).
+    pub fn proxy(mut self, url: impl Into<Secret>) -> Self {
+        self.proxy = Proxy::Through(url.into());
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    ///
+    /// Has no effect with [`http_client`](Self::http_client).
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = Proxy::Never;
+        self
+    }
+
+    /// The HTTP client to use (of reqwest 0.13), for certificates or a pool of your own.
     ///
     /// # Warning
     ///
@@ -313,7 +370,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let project_id = config::project_id(&self.project_id)?;
         let base_url = match &self.base_url {
-            Some(url) => config::base_url(url)?,
+            Some(url) => config::base_url(url, self.allow_plain_http)?,
             None => config::default_base_url(&project_id),
         };
         for (name, cookie) in [
@@ -330,53 +387,46 @@ impl ClientBuilder {
             let (name, problem) = ("timeout", "must be more than nothing");
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
-        let invalid_key = || {
-            Error::from(ConfigError::InvalidSetting {
-                name: "auth_management_key",
-                problem: "must be a key: not empty, and ASCII without spaces",
-            })
-        };
-        let mut parts = vec![project_id.as_str()];
-        if let Some(key) = &self.auth_management_key {
-            let key = key.expose_secret();
-            if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-                return Err(invalid_key());
-            }
-            parts.push(key);
-        }
-        let anonymous = bearer(&parts).ok_or_else(invalid_key)?;
-        let id = HeaderValue::from_str(&project_id).map_err(|_| ConfigError::InvalidProjectId)?;
-        let mut fixed_headers = fixed_headers(&id);
-        if self.names.refresh != "DSR"
+        let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;
+        if self.names.refresh != REFRESH_COOKIE
             && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
         {
-            fixed_headers.insert("x-descope-refresh-cookie-name", name);
+            headers.insert("x-descope-refresh-cookie-name", name);
         }
-        let http = match self.http_client {
-            Some(client) => client,
-            None => http_client(&base_url, self.connect_timeout)?,
+        let http = HttpSettings {
+            base_url: base_url.clone(),
+            connect_timeout: self.connect_timeout,
+            proxy: self.proxy,
+            own: self.http_client,
         };
-        let validator = self
-            .validation
-            .of_client(base_url.clone(), http.clone(), self.retry, &self.clock)
-            .names_of(&self.names)
-            .build()?;
+        let worker_http = WorkerHttp::new(http.clone());
+        let of_client = OfClient {
+            base_url: base_url.clone(),
+            headers: headers.clone(),
+            http: worker_http.clone(),
+            timeout: self.timeout,
+            retry: self.retry,
+            clock: Arc::clone(&self.clock),
+            session_cookie: self.names.session,
+            refresh_cookie: self.names.refresh,
+        };
+        let validator = self.validation.of_client(of_client).build()?;
         let settings = Settings {
-            date_is_trusted: config::is_tls_or_local(&base_url),
             project_id,
             auth_management_key: self.auth_management_key,
-            anonymous,
-            fixed_headers,
+            headers,
             timeout: self.timeout,
             retry: self.retry,
             clock: self.clock,
         };
+        let inner = Inner(Arc::new(settings));
         Ok(Client(Arc::new(Shared {
-            raw: raw::Client::from_parts(&base_url, http, Inner(Arc::new(settings))),
-            names: self.names,
+            raw: raw::Client::from_parts(&base_url, http.build()?, inner),
+            worker_http,
+            worker_raw: OnceLock::new(),
+            refreshes: Arc::new(Refreshes::new(validator.clone())),
+            handovers: Arc::new(Handovers::new(validator.clone())),
             validator,
-            refreshes: Refreshes::default(),
-            handovers: Handovers::default(),
         })))
     }
 }
@@ -391,26 +441,6 @@ impl fmt::Debug for ClientBuilder {
             .field("retry", &self.retry)
             .finish_non_exhaustive()
     }
-}
-
-/// An HTTP client that follows no redirects and repeats nothing by itself.
-///
-/// Without a TLS feature reqwest would find out about `https` at the first call only.
-pub(crate) fn http_client(
-    base_url: &str,
-    connect_timeout: Duration,
-) -> Result<reqwest::Client, ConfigError> {
-    let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
-    if base_url.starts_with("https:") && !has_tls {
-        return Err(ConfigError::NoTls);
-    }
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(connect_timeout)
-        .build()
-        .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))
 }
 
 /// Whether RFC 6265 4.1.1 allows the text as a cookie's name.

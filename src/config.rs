@@ -34,7 +34,7 @@ pub(crate) fn default_base_url(project_id: &str) -> String {
 }
 
 /// An absolute URL without a slash at its end, to which paths can be appended.
-pub(crate) fn base_url(text: &str) -> Result<String, ConfigError> {
+pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, ConfigError> {
     let invalid = |problem| Err(ConfigError::InvalidBaseUrl(problem));
     let Ok(url) = Url::parse(text.trim()) else {
         return invalid("is not an absolute URL");
@@ -48,20 +48,28 @@ pub(crate) fn base_url(text: &str) -> Result<String, ConfigError> {
     if url.query().is_some() || url.fragment().is_some() {
         return invalid("must not have a query or fragment");
     }
+    if url.scheme() == "http" && !allow_plain_http && !is_this_machine(&url) {
+        return Err(ConfigError::PlainHttp);
+    }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Whether nobody on the way can write the answers: over TLS, or on this machine.
 pub(crate) fn is_tls_or_local(base_url: &str) -> bool {
-    Url::parse(base_url).is_ok_and(|url| {
-        url.scheme() == "https"
-            || match url.host() {
-                Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-                Some(Host::Ipv4(address)) => address.is_loopback(),
-                Some(Host::Ipv6(address)) => address.is_loopback(),
-                None => false,
-            }
-    })
+    Url::parse(base_url).is_ok_and(|url| url.scheme() == "https" || is_this_machine(&url))
+}
+
+/// Whether the host's name or address is one that never leaves this machine.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +128,7 @@ mod tests {
                 "http://127.0.0.1:8080/descope",
             ),
         ] {
-            assert_eq!(base_url(text).as_deref(), Ok(url), "{text}");
+            assert_eq!(base_url(text, false).as_deref(), Ok(url), "{text}");
         }
         for text in [
             "",
@@ -132,8 +140,42 @@ mod tests {
             "https://x#y",
         ] {
             assert!(
-                matches!(base_url(text), Err(ConfigError::InvalidBaseUrl(_))),
+                matches!(base_url(text, true), Err(ConfigError::InvalidBaseUrl(_))),
                 "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_unless_it_is_allowed() {
+        for host in [
+            "localhost",
+            "LOCALHOST.",
+            "descope.localhost",
+            "127.0.0.1",
+            "127.255.0.3:80",
+            "2130706433",
+            "[::1]:8080",
+        ] {
+            assert!(base_url(&format!("http://{host}"), false).is_ok(), "{host}");
+        }
+        for host in [
+            "api.descope.com",
+            "emulator",
+            "localhost.example.com",
+            "notlocalhost",
+            "127.0.0.1.example.com",
+            "10.0.0.1",
+            "0.0.0.0",
+            "[::]",
+            "[::ffff:10.0.0.1]",
+        ] {
+            let url = format!("http://{host}");
+            assert_eq!(base_url(&url, false), Err(ConfigError::PlainHttp), "{host}");
+            assert!(base_url(&url, true).is_ok(), "{host}");
+            assert!(
+                base_url(&format!("https://{host}"), false).is_ok(),
+                "{host}"
             );
         }
     }

@@ -13,6 +13,7 @@ use crate::raw;
 use crate::retry::RetryPolicy;
 use crate::runtime::{Call, ClientHooks, OperationInfo};
 use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
+use crate::session::{SessionError, TokenProblem};
 
 /// What the generated client carries beside the URL and the connection pool.
 #[derive(Clone)]
@@ -21,14 +22,11 @@ pub(crate) struct Inner(pub(crate) Arc<Settings>);
 pub(crate) struct Settings {
     pub(crate) project_id: String,
     pub(crate) auth_management_key: Option<ManagementKey>,
-    /// `Bearer PROJECT` or `Bearer PROJECT:KEY`, for calls on nobody's behalf.
-    pub(crate) anonymous: HeaderValue,
-    pub(crate) fixed_headers: HeaderMap,
+    /// Those of a call on nobody's behalf.
+    pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Whether the `Date` of an answer can only be the service's: over TLS, or from this machine.
-    pub(crate) date_is_trusted: bool,
 }
 
 impl fmt::Debug for Inner {
@@ -41,9 +39,46 @@ impl fmt::Debug for Inner {
     }
 }
 
+/// Whose token or key a call carries: when the service refuses it, that is whom it concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    /// Nobody's: the project id alone.
+    Project,
+    /// The token of a link, in the body.
+    MagicLink,
+    /// A user's session or refresh token.
+    UserToken,
+    /// A management key or an access key: this server's own.
+    ServerKey,
+}
+
+impl CredentialKind {
+    /// Takes the mark off that `authorize` has left.
+    fn take(headers: &mut HeaderMap, info: &OperationInfo) -> Self {
+        match headers.remove(CREDENTIAL_KIND).as_ref() {
+            Some(mark) if mark == Self::ServerKey.mark() => Self::ServerKey,
+            Some(_) => Self::UserToken,
+            None if info.operation_id == "verify_magic_link" => Self::MagicLink,
+            None => Self::Project,
+        }
+    }
+
+    fn mark(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::ServerKey => "server",
+            _ => "user",
+        })
+    }
+}
+
+/// Carries the kind of credential from `authorize` to `exec`: a request of reqwest has no other place
+/// that both can reach. Never sent.
+const CREDENTIAL_KIND: &str = "x-credential-kind";
+
 /// A secret that stands in the `Authorization` header after the project id.
 pub(crate) trait Credential {
     const NAME: &'static str;
+    const KIND: CredentialKind;
     /// Whether the auth management key, if there is one, follows it.
     const TAKES_AUTH_KEY: bool = true;
 
@@ -52,6 +87,7 @@ pub(crate) trait Credential {
 
 impl Credential for RefreshToken {
     const NAME: &'static str = "refresh_token";
+    const KIND: CredentialKind = CredentialKind::UserToken;
 
     fn text(&self) -> &str {
         self.expose_secret()
@@ -60,6 +96,7 @@ impl Credential for RefreshToken {
 
 impl Credential for SessionToken {
     const NAME: &'static str = "session_token";
+    const KIND: CredentialKind = CredentialKind::UserToken;
 
     fn text(&self) -> &str {
         self.expose_secret()
@@ -68,6 +105,7 @@ impl Credential for SessionToken {
 
 impl Credential for AccessKey {
     const NAME: &'static str = "access_key";
+    const KIND: CredentialKind = CredentialKind::ServerKey;
 
     fn text(&self) -> &str {
         self.expose_secret()
@@ -76,6 +114,7 @@ impl Credential for AccessKey {
 
 impl Credential for ManagementKey {
     const NAME: &'static str = "management_key";
+    const KIND: CredentialKind = CredentialKind::ServerKey;
     const TAKES_AUTH_KEY: bool = false;
 
     fn text(&self) -> &str {
@@ -100,8 +139,14 @@ impl raw::Client {
     ) -> Result<(), Error> {
         let settings = &self.inner.0;
         let text = credential.text();
+        let is_users = C::KIND == CredentialKind::UserToken;
         if text.is_empty() {
-            return Err(Error::argument(C::NAME, "must not be empty"));
+            // In the same words as where tokens are checked.
+            return Err(if is_users {
+                SessionError::Missing.into()
+            } else {
+                Error::argument(C::NAME, "must not be empty")
+            });
         }
         let mut parts = vec![settings.project_id.as_str(), text];
         if let Some(key) = settings
@@ -117,8 +162,15 @@ impl raw::Client {
             .all(|b| b.is_ascii_graphic())
             .then(|| bearer(&parts))
             .flatten()
-            .ok_or_else(|| Error::argument(C::NAME, "has characters that no token has"))?;
+            .ok_or_else(|| {
+                if is_users {
+                    SessionError::from(TokenProblem::Malformed).into()
+                } else {
+                    Error::argument(C::NAME, "has characters that no key has")
+                }
+            })?;
         headers.insert(AUTHORIZATION, value);
+        headers.insert(CREDENTIAL_KIND, C::KIND.mark());
         Ok(())
     }
 }
@@ -127,11 +179,12 @@ impl ClientHooks<Inner> for raw::Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
         let settings = &self.inner.0;
         let headers = request.headers_mut();
-        if !headers.contains_key(AUTHORIZATION) {
-            headers.insert(AUTHORIZATION, settings.anonymous.clone());
-        }
-        for (name, value) in &settings.fixed_headers {
+        let credential = headers.remove(AUTHORIZATION);
+        for (name, value) in &settings.headers {
             headers.insert(name, value.clone());
+        }
+        if let Some(credential) = credential {
+            headers.insert(AUTHORIZATION, credential);
         }
         Ok(())
     }
@@ -146,6 +199,7 @@ impl ClientHooks<Inner> for raw::Client {
             return Err(ConfigError::NoRuntime.into());
         }
         let settings = &self.inner.0;
+        let credential = CredentialKind::take(request.headers_mut(), info);
         let started = settings.clock.instant();
         let mut attempt = 0;
         loop {
@@ -179,6 +233,8 @@ impl ClientHooks<Inner> for raw::Client {
                     response.extensions_mut().insert(Call {
                         limit: settings.timeout,
                         clock: Arc::clone(&settings.clock),
+                        credential,
+                        base_url: self.baseurl.as_str().into(),
                     });
                     return Ok(response);
                 }
@@ -234,11 +290,22 @@ fn record(
     let _ = info.operation_id;
 }
 
-/// The headers that every call carries.
-pub(crate) fn fixed_headers(project_id: &HeaderValue) -> HeaderMap {
+/// The headers of a call on nobody's behalf: `Bearer PROJECT` or `Bearer PROJECT:KEY`, and those that
+/// every call carries.
+pub(crate) fn anonymous_headers(
+    project_id: &str,
+    auth_management_key: Option<&ManagementKey>,
+) -> Result<HeaderMap, ConfigError> {
     const VERSION: &str = env!("CARGO_PKG_VERSION");
+    let mut parts = vec![project_id];
+    if let Some(key) = auth_management_key {
+        parts.push(checked_key("auth_management_key", key)?);
+    }
+    let bearer = bearer(&parts).ok_or(ConfigError::InvalidProjectId)?;
+    let id = HeaderValue::from_str(project_id).map_err(|_| ConfigError::InvalidProjectId)?;
     let mut headers = HeaderMap::new();
-    headers.insert("x-descope-project-id", project_id.clone());
+    headers.insert(AUTHORIZATION, bearer);
+    headers.insert("x-descope-project-id", id);
     headers.insert("x-descope-sdk-name", HeaderValue::from_static("rust"));
     headers.insert("x-descope-sdk-version", HeaderValue::from_static(VERSION));
     headers.insert(
@@ -249,5 +316,18 @@ pub(crate) fn fixed_headers(project_id: &HeaderValue) -> HeaderMap {
             env!("CARGO_PKG_VERSION")
         )),
     );
-    headers
+    Ok(headers)
+}
+
+/// The text of a key from the settings, if it can stand in a header.
+pub(crate) fn checked_key<'k>(
+    name: &'static str,
+    key: &'k ManagementKey,
+) -> Result<&'k str, ConfigError> {
+    let text = key.expose_secret();
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        let problem = "must be a key: not empty, and ASCII without spaces";
+        return Err(ConfigError::InvalidSetting { name, problem });
+    }
+    Ok(text)
 }

@@ -1,13 +1,15 @@
 #![doc = include_str!("../README.md")]
 
-mod authentication;
 mod client;
 mod clock;
 mod code;
 mod config;
+mod defaults;
 mod delivery;
 mod error;
 mod hooks;
+mod jwks;
+mod jwt;
 pub mod magic_link;
 #[cfg(feature = "management")]
 pub mod management;
@@ -18,9 +20,10 @@ mod runtime;
 mod schema;
 mod secret;
 pub mod session;
+mod sync;
+mod transport;
 mod user;
 
-pub use authentication::{Authentication, CookieFacts, UncheckedAuthentication};
 pub use client::{Client, ClientBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use code::ErrorCode;
@@ -32,6 +35,7 @@ pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
 pub use retry::RetryPolicy;
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
 pub use session::{
-    Refreshed, Session, SessionError, SessionValidator, Sessions, TenantAccess, TokenProblem,
+    Authentication, CookieFacts, Refreshed, Session, SessionError, SessionValidator, Sessions,
+    TenantAccess, TokenProblem, UncheckedAuthentication,
 };
 pub use user::{User, UserTenant};

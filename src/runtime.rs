@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::error::{ApiError, DecodeError, Error, TransportError, from_reqwest};
+use crate::hooks::CredentialKind;
 
 /// Longest answer that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
@@ -114,6 +115,9 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
 pub(crate) struct Call {
     pub(crate) limit: Duration,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whose token or key went along.
+    pub(crate) credential: CredentialKind,
+    pub(crate) base_url: Arc<str>,
 }
 
 impl Call {
@@ -125,6 +129,8 @@ impl Call {
             .unwrap_or_else(|| Self {
                 limit: Duration::ZERO,
                 clock: Arc::new(crate::clock::SystemClock),
+                credential: CredentialKind::Project,
+                base_url: "".into(),
             })
     }
 }
@@ -137,12 +143,7 @@ pub(crate) async fn unexpected(mut response: reqwest::Response) -> Error {
         Ok(body) | Err(Stop::TooLarge(body) | Stop::Failed(body, _)) => body,
     };
     let headers = std::mem::take(response.headers_mut());
-    Error::Api(Box::new(ApiError::new(
-        status,
-        headers,
-        &body,
-        &*call.clock,
-    )))
+    Error::Api(Box::new(ApiError::new(status, headers, &body, &call)))
 }
 
 enum Stop {

@@ -15,32 +15,39 @@ mod support;
 use std::process::Command;
 use std::time::Duration;
 
+use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{Client, ConfigError, DeliveryMethod, Error, RetryPolicy, SignUpUser};
 use support::{PROJECT, Reply, Socket};
 
-/// What `Client::from_env` makes of an environment, told by a process of its own.
-fn from_env(variables: &[(&str, &str)]) -> String {
+/// What a process of its own prints that runs one of the tests below in an environment.
+fn child(test: &str, variables: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     for name in [
         "DESCOPE_PROJECT_ID",
         "DESCOPE_BASE_URI",
         "DESCOPE_BASE_URL",
+        "DESCOPE_ALLOW_PLAIN_HTTP",
         "DESCOPE_AUTH_MANAGEMENT_KEY",
+        "DESCOPE_MANAGEMENT_KEY",
         "DESCOPE_PUBLIC_KEY",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
     ] {
-        child.env_remove(name);
+        child.env_remove(name).env_remove(name.to_lowercase());
     }
     let child = child
-        .args([
-            "--exact",
-            "prints_the_client_of_its_environment",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .envs(variables.iter().copied());
     let text = String::from_utf8(child.output().unwrap().stdout).unwrap();
     let line = text.lines().find_map(|line| line.split_once("client: "));
     line.unwrap_or_else(|| panic!("{text}")).1.to_owned()
+}
+
+/// What `Client::from_env` makes of an environment.
+fn from_env(variables: &[(&str, &str)]) -> String {
+    child("prints_the_client_of_its_environment", variables)
 }
 
 #[test]
@@ -50,6 +57,133 @@ fn prints_the_client_of_its_environment() {
         Ok(client) => println!("client: {} {}", client.project_id(), client.base_url()),
         Err(error) => println!("client: {error}"),
     }
+}
+
+#[tokio::test]
+#[ignore = "the child of another test"]
+async fn calls_by_the_client_of_its_environment() {
+    let client = Client::from_env().unwrap();
+    let call = client.magic_link().sign_in(DeliveryMethod::Email, "joe");
+    match call.send().await {
+        Ok(_) => println!("client: called"),
+        Err(error) => println!("client: {error}"),
+    }
+}
+
+/// Makes one call in an environment where every variable names the proxy; gives what came of it, and
+/// how many requests the service and the proxy have seen.
+async fn call_with_proxy_variables(base_url: Option<&str>) -> (String, usize, usize) {
+    let service = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let proxy = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let (url, proxy_url) = (service.url.clone(), proxy.url.clone());
+    let base_url = base_url.map_or(url, str::to_owned);
+    let told = tokio::task::spawn_blocking(move || {
+        let mut variables = vec![
+            ("DESCOPE_PROJECT_ID", "P2abc"),
+            ("DESCOPE_BASE_URL", &base_url),
+            ("DESCOPE_ALLOW_PLAIN_HTTP", "1"),
+        ];
+        for name in [
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "http_proxy",
+            "all_proxy",
+        ] {
+            variables.push((name, &proxy_url));
+        }
+        child("calls_by_the_client_of_its_environment", &variables)
+    });
+    let told = told.await.unwrap();
+    (told, service.requests().len(), proxy.requests().len())
+}
+
+#[tokio::test]
+async fn calls_to_this_machine_go_past_the_proxy_of_the_environment_and_others_through_it() {
+    let called = |service, proxy| ("called".to_owned(), service, proxy);
+    assert_eq!(call_with_proxy_variables(None).await, called(1, 0));
+    let elsewhere = Some("http://descope.invalid");
+    assert_eq!(call_with_proxy_variables(elsewhere).await, called(0, 1));
+}
+
+#[tokio::test]
+async fn a_proxy_of_one_s_own_is_used_and_its_password_never_told() {
+    let proxy = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let address = proxy.url.strip_prefix("http://").unwrap();
+    let builder = Client::builder(PROJECT)
+        .base_url("http://descope.invalid")
+        .allow_plain_http()
+        .proxy(format!("http://joe:canary-1@{address}"));
+    assert!(!format!("{builder:?}").contains("canary"), "{builder:?}");
+    let client = builder.clone().build().unwrap();
+    let sign_in = |client: &Client| {
+        let magic_link = client.magic_link();
+        magic_link.sign_in(DeliveryMethod::Email, "joe").send()
+    };
+    sign_in(&client).await.unwrap();
+    let request = proxy.requests().remove(0);
+    assert!(
+        request
+            .head
+            .starts_with("POST http://descope.invalid/v1/auth/"),
+        "{}",
+        request.head
+    );
+    assert_eq!(
+        request.header("proxy-authorization"),
+        Some("Basic am9lOmNhbmFyeS0x")
+    );
+
+    // Without it the host is nowhere.
+    let client = builder.clone().no_proxy().build().unwrap();
+    assert!(sign_in(&client).await.unwrap_err().is_connect());
+    assert_eq!(proxy.requests().len(), 1);
+
+    for text in [
+        "canary-2:3128",
+        "canary-2",
+        "ftp://canary-2",
+        "socks5://canary-2",
+        "",
+    ] {
+        let error = builder.clone().proxy(text).build().unwrap_err();
+        assert!(error.to_string().contains("the setting proxy"), "{error}");
+        assert!(
+            !format!("{error} {error:?}").contains("canary"),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn plain_http_to_another_machine_must_be_allowed() {
+    let elsewhere = "http://emulator:8080";
+    let refused = "the base URL is http, and its host is not this machine";
+    let told = from_env(&[
+        ("DESCOPE_PROJECT_ID", "P2abc"),
+        ("DESCOPE_BASE_URL", elsewhere),
+    ]);
+    assert!(told.contains(refused), "{told}");
+    assert!(told.contains("allow_plain_http() on the builder"), "{told}");
+    assert!(told.contains("DESCOPE_ALLOW_PLAIN_HTTP=1"), "{told}");
+    for (value, expected) in [
+        ("1", format!("P2abc {elsewhere}")),
+        ("true", format!("P2abc {elsewhere}")),
+        ("0", refused.to_owned()),
+        ("", refused.to_owned()),
+        ("yes", "DESCOPE_ALLOW_PLAIN_HTTP must be 1 or 0".to_owned()),
+    ] {
+        let told = from_env(&[
+            ("DESCOPE_PROJECT_ID", "P2abc"),
+            ("DESCOPE_BASE_URL", elsewhere),
+            ("DESCOPE_ALLOW_PLAIN_HTTP", value),
+        ]);
+        assert!(told.contains(&expected), "{value}: {told}");
+    }
+
+    let validator = || SessionValidator::builder(PROJECT).base_url(elsewhere);
+    assert_eq!(validator().build().unwrap_err(), ConfigError::PlainHttp);
+    assert!(validator().allow_plain_http().build().is_ok());
 }
 
 #[test]

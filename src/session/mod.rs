@@ -108,26 +108,26 @@
 //! then.
 
 mod access;
-mod error;
-mod fetch;
-pub(crate) mod handover;
-mod json;
-mod jws;
-mod key;
-mod keys;
-mod policy;
-mod refresh;
-mod sessions;
+mod calls;
+mod claim_policy;
+pub(crate) mod handovers;
+pub(crate) mod refreshes;
+#[expect(clippy::module_inception, reason = "the type of this name")]
+pub(crate) mod session;
 mod timestamp;
+mod token_cache;
 pub(crate) mod tokens;
-mod validator;
-pub(crate) mod verified;
+pub(crate) mod validator;
+pub(crate) mod validator_builder;
 
-pub use access::{RefreshClaims, Session, TenantAccess};
-pub use error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};
-pub(crate) use handover::Handovers;
-pub(crate) use refresh::Refreshes;
-pub use sessions::{
-    AccessKeySession, ExchangeAccessKey, Refreshed, Sessions, SignInRecord, SignedIn, TenantProfile,
+pub use access::TenantAccess;
+pub use calls::{
+    AccessKeySession, Authentication, ExchangeAccessKey, Sessions, SignInRecord, SignedIn,
+    TenantProfile, UncheckedAuthentication,
 };
-pub use validator::{SessionValidator, SessionValidatorBuilder};
+pub use session::{RefreshClaims, Session};
+pub use tokens::{CookieFacts, Refreshed};
+pub use validator::SessionValidator;
+pub use validator_builder::SessionValidatorBuilder;
+
+pub use crate::error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};

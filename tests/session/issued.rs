@@ -402,9 +402,10 @@ async fn a_key_that_is_published_late_is_waited_for() {
 async fn tokens_of_a_key_not_published_in_time_are_kept_for_a_second_try() {
     let service = Service::new().await;
     let clock = Arc::new(ManualClock::at(service.now));
+    // So long a time that the calls themselves fit in, on the busiest machine.
     let client = service
         .builder()
-        .timeout(100 * Duration::from_millis(1))
+        .timeout(4 * SECOND)
         .clock(Arc::clone(&clock));
     let client = client.build().unwrap();
     let sessions = client.sessions();
@@ -422,12 +423,16 @@ async fn tokens_of_a_key_not_published_in_time_are_kept_for_a_second_try() {
         assert_eq!(why.problem(), KeyProblem::NotPublished);
         assert!(error.is_retryable() && !error.is_unauthorized());
     };
-    not_yet(&verify(&client).await.unwrap_err());
-    not_yet(&sessions.refresh(&old).await.unwrap_err());
-    not_yet(&sessions.select_tenant(&old, "t1").await.unwrap_err());
-    // Still not.
-    not_yet(&verify(&client).await.unwrap_err());
-    not_yet(&sessions.refresh(&old).await.unwrap_err());
+    for _ in 0..2 {
+        let (verified, refreshed, selected) = tokio::join!(
+            verify(&client),
+            sessions.refresh(&old),
+            sessions.select_tenant(&old, "t1"),
+        );
+        not_yet(&verified.unwrap_err());
+        not_yet(&refreshed.unwrap_err());
+        not_yet(&selected.unwrap_err());
+    }
     let both = key_set(&[&service.key, &next]);
     service.server.answer_to("/v2/keys/", Answer::Body(both));
     clock.advance(5 * MINUTE);

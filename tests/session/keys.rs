@@ -742,48 +742,6 @@ async fn a_cancelled_caller_does_not_cancel_the_fetch() {
     assert_eq!(world.server.requests(), 1);
 }
 
-#[test]
-fn a_fetch_that_dies_with_its_runtime_can_be_made_again() {
-    let serving = runtime();
-    let world = serving.block_on(async {
-        let world = World::new().await;
-        world.server.answer(Answer::Silent);
-        world
-    });
-    let validator = world
-        .builder()
-        .key_fetch_timeout(Duration::from_secs(30))
-        .build()
-        .unwrap();
-    let token = world.token();
-    let dying = runtime();
-    let waiting = {
-        let (validator, token) = (validator.clone(), token.clone());
-        dying.spawn(async move { validator.validate(&token).await })
-    };
-    serving.block_on(world.server.reached(1));
-    let joining = {
-        let (validator, token) = (validator.clone(), token.clone());
-        serving.spawn(async move { validator.validate(&token).await })
-    };
-    serving.block_on(settle());
-    dying.shutdown_timeout(SECOND);
-    assert!(serving.block_on(waiting).unwrap_err().is_cancelled());
-    let found = serving.block_on(joining).unwrap();
-    assert_eq!(key_problem(found), KeyProblem::NoRuntime);
-    world.server.answer(Answer::Body(key_set(&[&world.key])));
-    serving.block_on(validator.validate(&token)).unwrap();
-}
-
-/// Polls once, by hand: what needs no waiting is ready then.
-fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).as_mut().poll(&mut context) {
-        std::task::Poll::Ready(found) => Some(found),
-        std::task::Poll::Pending => None,
-    }
-}
-
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -793,37 +751,94 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn without_a_runtime_there_is_an_error_and_no_panic() {
+fn a_runtime_that_shuts_down_takes_no_fetch_along() {
     let serving = runtime();
     let world = serving.block_on(World::new());
-    let (validator, token) = (world.validator(), world.token());
-    let found = poll_once(validator.validate(&token)).expect("nothing to wait for");
-    assert_eq!(key_problem(found), KeyProblem::NoRuntime);
-    let found = poll_once(validator.prepare()).expect("nothing to wait for");
-    assert!(found.unwrap_err().is_unavailable());
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let validating = |runtime: &tokio::runtime::Runtime| {
+        let (validator, token) = (validator.clone(), world.token());
+        runtime.spawn(async move { validator.validate(&token).await })
+    };
+    let dying = runtime();
+    let first = validating(&dying);
+    serving.block_on(world.server.reached(1));
+    let joined = validating(&serving);
+    dying.shutdown_timeout(SECOND);
+    assert!(serving.block_on(first).unwrap_err().is_cancelled());
+    world.server.release();
+    serving.block_on(joined).unwrap().unwrap();
+    assert_eq!(world.server.requests(), 1);
 }
 
 #[test]
-fn in_a_runtime_that_has_shut_down_there_is_an_error_and_no_deadlock() {
+fn a_runtime_that_stands_still_holds_nobody_up() {
     let serving = runtime();
     let world = serving.block_on(World::new());
-    let (validator, token) = (world.validator(), world.token());
-    let handle = runtime().handle().clone();
-    {
-        let _in_dead_runtime = handle.enter();
-        for _ in 0..2 {
-            let found = poll_once(validator.validate(&token)).expect("nothing to wait for");
-            assert_eq!(key_problem(found), KeyProblem::NoRuntime);
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    // Starts the fetch, and is not polled again.
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let first = {
+        let (validator, token) = (validator.clone(), world.token());
+        idle.spawn(async move { validator.validate(&token).await })
+    };
+    idle.block_on(tokio::task::yield_now());
+    serving.block_on(world.server.reached(1));
+    world.server.release();
+    for _ in 0..20 {
+        let healthy = runtime();
+        healthy
+            .block_on(validator.validate(&world.token()))
+            .unwrap();
+    }
+    assert_eq!(world.server.requests(), 1);
+    idle.block_on(first).unwrap().unwrap();
+}
+
+/// Runs a future on this thread, with no runtime around.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
         }
     }
-    serving.block_on(validator.validate(&token)).unwrap();
-    // The same for a fetch in the background.
-    world.clock.advance(TTL - SECOND);
-    {
-        let _in_dead_runtime = handle.enter();
-        validator.validate_now(&token).unwrap();
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(found) => return found,
+            std::task::Poll::Pending => std::thread::park(),
+        }
     }
-    serving.block_on(validator.validate(&token)).unwrap();
+}
+
+#[test]
+fn validation_needs_no_runtime_of_the_caller() {
+    let serving = runtime();
+    let world = serving.block_on(World::new());
+    let validator = world.validator();
+    block_on(validator.prepare()).unwrap();
+    block_on(validator.validate(&world.token())).unwrap();
+    // Nor does a fetch in the background, or one that hangs.
+    world.clock.advance(TTL - SECOND);
+    validator.validate_now(&world.token()).unwrap();
+    world.server.answer(Answer::Silent);
+    let found = block_on(validator.validate(&world.token_by(&Key::p256("second"))));
+    assert_eq!(key_problem(found), KeyProblem::Timeout);
 }
 
 #[tokio::test]

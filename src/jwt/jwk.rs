@@ -12,13 +12,13 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::error::KeyProblem;
+use super::compact::is_key_id;
 use super::json::{Document, Item, Object};
-use super::jws::is_key_id;
+use crate::error::KeyProblem;
 
 /// A signature algorithm. There is no symmetric one and no "none", so neither can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     Rs256,
     Es256,
     Es384,
@@ -26,7 +26,7 @@ pub(super) enum Algorithm {
 
 impl Algorithm {
     /// By the exact, case-sensitive name of RFC 7518 section 3.1.
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
             "ES256" => Some(Self::Es256),
@@ -37,7 +37,7 @@ impl Algorithm {
 }
 
 /// A public key, parsed and ready, for one algorithm only.
-pub(super) struct VerifyingKey {
+pub(crate) struct VerifyingKey {
     algorithm: Algorithm,
     key: ParsedPublicKey,
     /// Tells two keys apart whatever they are called.
@@ -53,16 +53,16 @@ impl fmt::Debug for VerifyingKey {
 }
 
 impl VerifyingKey {
-    pub(super) fn algorithm(&self) -> Algorithm {
+    pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    pub(super) fn is_same_key(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_key(&self, other: &Self) -> bool {
         self.algorithm == other.algorithm && self.fingerprint == other.fingerprint
     }
 
     /// Whether the signature is one of this key over the message.
-    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.key.verify_sig(message, signature).is_ok()
     }
 
@@ -166,7 +166,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 
 /// The usable keys of a project, by name.
 #[derive(Debug, Default)]
-pub(super) struct KeySet {
+pub(crate) struct KeySet {
     keys: HashMap<Box<str>, Arc<VerifyingKey>>,
 }
 
@@ -174,7 +174,7 @@ impl KeySet {
     /// Reads `{"keys": [...]}`. Keys that cannot be used are skipped, so that one odd key does not
     /// take the others down; a name that occurs twice is not used at all, since the signature of one
     /// key must never be taken for that of another.
-    pub(super) fn from_json(text: &[u8], allowed: &[Algorithm]) -> Result<Self, KeyProblem> {
+    pub(crate) fn from_json(text: &[u8], allowed: &[Algorithm]) -> Result<Self, KeyProblem> {
         let document = Document::parse(text).map_err(|_| KeyProblem::Unreadable)?;
         let keys = document
             .root()
@@ -186,7 +186,7 @@ impl KeySet {
     }
 
     /// Reads what a user may have at hand: a key set, or one key alone.
-    pub(super) fn from_user_json(text: &[u8], allowed: &[Algorithm]) -> Result<Self, KeyProblem> {
+    pub(crate) fn from_user_json(text: &[u8], allowed: &[Algorithm]) -> Result<Self, KeyProblem> {
         let document = Document::parse(text).map_err(|_| KeyProblem::Unreadable)?;
         let root = document.root().as_object().ok_or(KeyProblem::Unreadable)?;
         match root.get("keys") {
@@ -223,7 +223,7 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<&Arc<VerifyingKey>> {
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<VerifyingKey>> {
         self.keys.get(id)
     }
 }
@@ -236,7 +236,7 @@ mod roca {
         97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
     ];
 
-    pub(super) fn is_suspect(modulus: &[u8]) -> bool {
+    pub(crate) fn is_suspect(modulus: &[u8]) -> bool {
         PRIMES.iter().all(|prime| {
             let rest = modulus
                 .iter()

@@ -1,14 +1,13 @@
 //! What a sign-in gives.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::StatusCode;
 
 use crate::error::{DecodeError, Error, Result};
-use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::tokens::{CheckedTokens, TokenResponse};
-use crate::session::{RefreshClaims, Session};
+use crate::session::session::{RefreshClaims, Session};
+use crate::session::tokens::{CheckedTokens, CookieFacts, TokenResponse};
 use crate::user::User;
 
 /// A user who has just signed in, with tokens that were checked.
@@ -103,52 +102,4 @@ fn present(token: Option<&RefreshToken>, status: StatusCode) -> Result<&RefreshT
     let what = "refresh token, neither in its body nor in the refresh cookie; \
                 the session cannot be refreshed";
     token.ok_or_else(|| Error::Decode(DecodeError::missing(status, what)))
-}
-
-/// What the service says about the cookies that should hold the tokens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CookieFacts {
-    /// The refresh cookie's name, where the project changed it.
-    pub refresh_name: Option<String>,
-    /// The session cookie's name, where the project changed it.
-    pub session_name: Option<String>,
-    /// The `Domain` attribute.
-    pub domain: Option<String>,
-    /// The session cookie's `Domain` attribute, where it has one of its own.
-    pub session_domain: Option<String>,
-    /// The `Path` attribute.
-    pub path: Option<String>,
-    /// The `Max-Age` attribute of the refresh cookie.
-    pub max_age: Option<Duration>,
-    /// The `Expires` attribute of the refresh cookie.
-    pub expires_at: Option<SystemTime>,
-}
-
-impl CookieFacts {
-    pub(crate) fn new(body: &types::JwtResponse) -> Self {
-        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let max_age = body
-            .cookie_max_age
-            .and_then(|seconds| u64::try_from(seconds).ok());
-        Self {
-            refresh_name: text(&body.cookie_name),
-            session_name: text(&body.session_cookie_name),
-            domain: text(&body.cookie_domain),
-            session_domain: text(&body.session_cookie_domain),
-            path: text(&body.cookie_path),
-            max_age: max_age
-                .filter(|seconds| *seconds > 0)
-                .map(Duration::from_secs),
-            expires_at: epoch(body.cookie_expiration),
-        }
-    }
-}
-
-/// A time from seconds since 1970; 0 and less mean "none" on the wire.
-pub(crate) fn epoch(seconds: Option<i32>) -> Option<SystemTime> {
-    let seconds = u64::try_from(seconds?)
-        .ok()
-        .filter(|seconds| *seconds > 0)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

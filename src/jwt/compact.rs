@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::error::TokenProblem;
 use super::json::{Document, Item};
-use super::key::Algorithm;
+use super::jwk::Algorithm;
+use crate::error::TokenProblem;
 
 /// Real headers are below 200 characters; the header is all that is read of a token before its
 /// signature is checked, so it gets a tighter cap than the token.
@@ -16,7 +16,7 @@ const MAX_KEY_ID: usize = 256;
 
 /// A token in its three parts, not yet decoded.
 #[derive(Clone, Copy)]
-pub(super) struct Compact<'t> {
+pub(crate) struct Compact<'t> {
     header: &'t str,
     payload: &'t str,
     signature: &'t str,
@@ -24,7 +24,7 @@ pub(super) struct Compact<'t> {
 }
 
 impl<'t> Compact<'t> {
-    pub(super) fn split(token: &'t str, max_len: usize) -> Result<Self, TokenProblem> {
+    pub(crate) fn split(token: &'t str, max_len: usize) -> Result<Self, TokenProblem> {
         if token.len() > max_len {
             return Err(TokenProblem::TooLarge);
         }
@@ -51,7 +51,7 @@ impl<'t> Compact<'t> {
     /// ignored, as RFC 7515 section 4 has it for what is not understood: keys come from the project's
     /// key set only. A `typ` that is there must be `JWT` or one of `types`: a token made for another
     /// purpose by the same key is not taken (RFC 8725 section 3.11).
-    pub(super) fn header(&self, types: &[String]) -> Result<Header, TokenProblem> {
+    pub(crate) fn header(&self, types: &[String]) -> Result<Header, TokenProblem> {
         if self.header.len() > MAX_HEADER {
             return Err(TokenProblem::Malformed);
         }
@@ -88,12 +88,12 @@ impl<'t> Compact<'t> {
     }
 
     /// The bytes that were signed.
-    pub(super) fn signing_input(&self) -> &'t [u8] {
+    pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input.as_bytes()
     }
 
     /// Decodes the signature and hands it to `check`.
-    pub(super) fn with_signature<T>(
+    pub(crate) fn with_signature<T>(
         &self,
         check: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, TokenProblem> {
@@ -109,7 +109,7 @@ impl<'t> Compact<'t> {
     }
 
     /// Reads the claims. To be called once the signature has been found good.
-    pub(super) fn claims(&self) -> Result<Document, TokenProblem> {
+    pub(crate) fn claims(&self) -> Result<Document, TokenProblem> {
         let document = decode_document(self.payload)?;
         let good = document
             .root()
@@ -124,13 +124,13 @@ impl<'t> Compact<'t> {
 }
 
 /// What a header says that matters.
-pub(super) struct Header {
-    pub(super) algorithm: Algorithm,
-    pub(super) key_id: String,
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key_id: String,
 }
 
 /// Whether a text can be the name of a key: not empty, short, no control characters.
-pub(super) fn is_key_id(text: &str) -> bool {
+pub(crate) fn is_key_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_KEY_ID && !text.chars().any(char::is_control)
 }
 

@@ -39,7 +39,7 @@ static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
 
 /// Why a text is no acceptable document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
+pub(crate) struct NotJson;
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
@@ -69,14 +69,14 @@ enum Node {
 
 /// A JSON text, read completely.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(crate) struct Document {
     text: String,
     nodes: Vec<Node>,
 }
 
 impl Document {
     /// Reads a whole text: one value, nothing after it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, NotJson> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NotJson> {
         let mut builder = Builder {
             text: String::with_capacity(bytes.len()),
             nodes: Vec::with_capacity(bytes.len() / 10 + 4),
@@ -95,7 +95,7 @@ impl Document {
         })
     }
 
-    pub(super) fn root(&self) -> Item<'_> {
+    pub(crate) fn root(&self) -> Item<'_> {
         Item {
             document: self,
             at: 0,
@@ -103,7 +103,7 @@ impl Document {
     }
 
     /// The item at a place that [`Item::place`] gave.
-    pub(super) fn at(&self, place: Place) -> Item<'_> {
+    pub(crate) fn at(&self, place: Place) -> Item<'_> {
         Item {
             document: self,
             at: place.0,
@@ -131,25 +131,25 @@ impl Document {
 
 /// Where an item is in its document.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(usize);
+pub(crate) struct Place(usize);
 
 /// One value of a document.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Item<'d> {
+pub(crate) struct Item<'d> {
     document: &'d Document,
     at: usize,
 }
 
 impl<'d> Item<'d> {
-    pub(super) fn place(self) -> Place {
+    pub(crate) fn place(self) -> Place {
         Place(self.at)
     }
 
-    pub(super) fn is_null(self) -> bool {
+    pub(crate) fn is_null(self) -> bool {
         matches!(self.document.node(self.at), Node::Null)
     }
 
-    pub(super) fn as_str(self) -> Option<&'d str> {
+    pub(crate) fn as_str(self) -> Option<&'d str> {
         match self.document.node(self.at) {
             Node::Text(span) => Some(self.document.span(span)),
             _ => None,
@@ -157,14 +157,14 @@ impl<'d> Item<'d> {
     }
 
     /// An integer; never a float that happens to be whole.
-    pub(super) fn as_i64(self) -> Option<i64> {
+    pub(crate) fn as_i64(self) -> Option<i64> {
         match self.document.node(self.at) {
             Node::Integer(value) => Some(value),
             _ => None,
         }
     }
 
-    pub(super) fn as_array(self) -> Option<impl Iterator<Item = Item<'d>>> {
+    pub(crate) fn as_array(self) -> Option<impl Iterator<Item = Item<'d>>> {
         let Node::Array { end } = self.document.node(self.at) else {
             return None;
         };
@@ -175,7 +175,7 @@ impl<'d> Item<'d> {
         })
     }
 
-    pub(super) fn as_object(self) -> Option<Object<'d>> {
+    pub(crate) fn as_object(self) -> Option<Object<'d>> {
         match self.document.node(self.at) {
             Node::Object { end, repeated } => Some(Object {
                 document: self.document,
@@ -188,7 +188,7 @@ impl<'d> Item<'d> {
     }
 
     /// The value as `serde_json` knows it.
-    pub(super) fn to_json(self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         match self.document.node(self.at) {
             Node::Null => Value::Null,
             Node::Bool(value) => Value::Bool(value),
@@ -234,7 +234,7 @@ impl<'d> Iterator for Elements<'d> {
 
 /// The members of an object.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Object<'d> {
+pub(crate) struct Object<'d> {
     document: &'d Document,
     at: usize,
     end: usize,
@@ -243,15 +243,15 @@ pub(super) struct Object<'d> {
 
 impl<'d> Object<'d> {
     /// Whether a name occurs twice in this object or in one inside it.
-    pub(super) fn has_repeats(self) -> bool {
+    pub(crate) fn has_repeats(self) -> bool {
         self.repeated
     }
 
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.at >= self.end
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = (&'d str, Item<'d>)> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = (&'d str, Item<'d>)> {
         let mut items = Elements {
             document: self.document,
             at: self.at,
@@ -263,12 +263,12 @@ impl<'d> Object<'d> {
         })
     }
 
-    pub(super) fn get(self, name: &str) -> Option<Item<'d>> {
+    pub(crate) fn get(self, name: &str) -> Option<Item<'d>> {
         self.iter()
             .find_map(|(member, value)| (member == name).then_some(value))
     }
 
-    pub(super) fn to_json(self) -> Map<String, Value> {
+    pub(crate) fn to_json(self) -> Map<String, Value> {
         self.iter()
             .map(|(name, value)| (name.to_owned(), value.to_json()))
             .collect()

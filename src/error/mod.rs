@@ -1,5 +1,8 @@
 //! What can go wrong, told so that the caller knows what to do.
 
+mod keys;
+mod session;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +10,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use url::Url;
 
 use crate::clock::Clock;
 use crate::code::ErrorCode;
-use crate::session::SessionError;
+use crate::hooks::CredentialKind;
+use crate::runtime::Call;
+
+pub use keys::{KeyProblem, KeysUnavailable};
+pub use session::{Claim, SessionError, TokenProblem};
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,6 +27,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest part of the service's own words that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;
+/// Longest id of a request that is shown; those known have 20 characters.
+const LONGEST_REQUEST_ID: usize = 40;
 /// A run of token characters of this length is taken for a secret if it has a digit, ...
 const SECRET_LENGTH: usize = 20;
 /// ... and one of this length always: no word of an error message is as long.
@@ -26,10 +36,10 @@ const SECRET_LENGTH_WITHOUT_DIGIT: usize = 40;
 
 /// Why a call failed.
 ///
-/// Match on the variant, or ask what to do: [`is_retryable`](Self::is_retryable),
+/// Match on the variant, or ask what to do: [`is_unauthorized`](Self::is_unauthorized),
+/// [`is_credential_refused`](Self::is_credential_refused), [`is_retryable`](Self::is_retryable),
 /// [`is_rate_limited`](Self::is_rate_limited), [`retry_after`](Self::retry_after),
-/// [`is_unauthorized`](Self::is_unauthorized), [`is_timeout`](Self::is_timeout),
-/// [`code`](Self::code). No variant prints a token, a header or a body.
+/// [`is_timeout`](Self::is_timeout), [`code`](Self::code). No variant prints a token or a body.
 ///
 /// ```
 /// use descope_magiclink::{Error, ErrorCode};
@@ -111,31 +121,45 @@ impl Error {
         }
     }
 
-    /// Whether the user's token or link was refused, by the service in its own words or by the check
-    /// of the token itself: sign in again.
+    /// Whether the user's token or link was refused: sign in again.
+    ///
+    /// By the check of the token itself ([`SessionError::Missing`], [`SessionError::Token`]), or by
+    /// the service with a code of its own: status 401 or 403, or one of the codes that tell of a
+    /// refused token at any status, such as [`ErrorCode::RefreshTokenSuperseded`].
+    ///
+    /// An answer without the service's code is no verdict of the service, and does not count: the
+    /// 403 page of a firewall, the bare 401 of a proxy. Neither does a refused key of the server
+    /// ([`is_credential_refused`](Self::is_credential_refused)), which says nothing about the user,
+    /// nor a call in which no token of a user went along.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
-        if self.is_credential_refused() {
-            return false;
-        }
-        match (self, self.status(), self.code()) {
-            (Self::Session(error), ..) => {
+        match self {
+            Self::Session(error) => {
                 matches!(error, SessionError::Missing | SessionError::Token(_))
             }
-            (_, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), Some(_)) => true,
-            (_, Some(status), Some(code)) => {
-                status.is_client_error()
-                    && matches!(code.as_str(), "E064001" | "E064006" | "E061005")
-            }
+            Self::Api(error) => error.refused() == Some(Refused::User),
             _ => false,
         }
     }
 
-    /// Whether the service refused the server's own management key or access key.
+    /// Whether the service refused a key of this server: the management key, the auth management
+    /// key or an access key. Its operator has to mend that; no user can.
+    ///
+    /// ```
+    /// use descope_magiclink::Error;
+    ///
+    /// fn status(error: &Error) -> u16 {
+    ///     match error {
+    ///         error if error.is_credential_refused() => 500,
+    ///         error if error.is_unauthorized() => 401,
+    ///         _ => 503,
+    ///     }
+    /// }
+    /// # let _ = status;
+    /// ```
     #[must_use]
     pub fn is_credential_refused(&self) -> bool {
-        let code = self.code().map(ErrorCode::as_str);
-        matches!(code, Some("E111119" | "E062802" | "E062803"))
+        matches!(self, Self::Api(error) if error.refused() == Some(Refused::Server))
     }
 
     /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
@@ -156,7 +180,9 @@ impl Error {
         matches!(self, Self::Transport(error) if error.is_connect())
     }
 
-    /// Whether the same call may succeed later: the network failed, or the service was overloaded.
+    /// Whether the same call may succeed later: the network failed, the service was overloaded, or
+    /// something on the way answered in its place (a 4xx without the service's code, such as a
+    /// firewall's 403).
     ///
     /// It does not say that the first call had no effect. Unless [`is_connect`](Self::is_connect) or
     /// [`is_rate_limited`](Self::is_rate_limited) holds, a message may have been sent, and the token
@@ -168,6 +194,7 @@ impl Error {
             Self::Timeout(_) => true,
             Self::Api(error) => {
                 self.is_rate_limited()
+                    || error.is_foreign()
                     || matches!(
                         error.status().as_u16(),
                         408 | 502 | 503 | 504 | 520..=522 | 524 | 530
@@ -199,6 +226,13 @@ pub enum ConfigError {
     /// The base URL is not an absolute `http` or `https` URL without credentials, query and fragment.
     #[error("the base URL {0}; it looks like https://auth.example.com")]
     InvalidBaseUrl(&'static str),
+    /// The base URL is `http`, and its host is not this machine: tokens would travel readable.
+    #[error(
+        "the base URL is http, and its host is not this machine, so that anyone on the way could \
+         read tokens; use https, or allow it with allow_plain_http() on the builder or \
+         DESCOPE_ALLOW_PLAIN_HTTP=1 in the environment"
+    )]
+    PlainHttp,
     /// The base URL is `https` and no TLS feature is on.
     #[error(
         "https needs the feature `rustls` or `native-tls`, or a client of your own by http_client"
@@ -266,6 +300,16 @@ pub struct ApiError {
     description: Option<String>,
     message: Option<String>,
     retry_after: Option<Duration>,
+    request_id: Option<String>,
+    sent: CredentialKind,
+    redirect: Option<String>,
+}
+
+/// Whose token or key the service has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    User,
+    Server,
 }
 
 /// The members of an error body that Descope's services and their gateways are known to send.
@@ -284,12 +328,7 @@ struct ErrorBody {
 
 impl ApiError {
     /// Reads what can be read; `body` may be cut off, empty or anything else.
-    pub(crate) fn new(
-        status: StatusCode,
-        headers: HeaderMap,
-        body: &[u8],
-        clock: &dyn Clock,
-    ) -> Self {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: &[u8], call: &Call) -> Self {
         let parsed: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
         let description = text(parsed.description);
         // Real bodies repeat the message as `message`; some have only one of the two.
@@ -297,14 +336,51 @@ impl ApiError {
             .or_else(|| text(parsed.message))
             .or_else(|| description.clone())
             .or_else(|| text(parsed.error));
-        let retry_after = retry_after(&headers, clock);
         Self {
             status,
-            code: text(parsed.code).map(|code| ErrorCode::from(code.as_str())),
+            code: text(parsed.code)
+                .filter(|code| is_code(code))
+                .map(|code| ErrorCode::from(code.as_str())),
             description,
             message,
-            retry_after,
+            retry_after: retry_after(&headers, &*call.clock),
+            request_id: request_id(&headers),
+            sent: call.credential,
+            redirect: status
+                .is_redirection()
+                .then(|| redirect(&call.base_url, &headers)),
             headers,
+        }
+    }
+
+    /// Whether something else than the service has refused the call: a client error without the
+    /// service's code. 429 is about the rate whoever says it.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.status.is_client_error()
+            && self.code.is_none()
+            && self.status != StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// Whose credential this answer refuses, if that is what it does.
+    fn refused(&self) -> Option<Refused> {
+        let code = self.code.as_ref()?;
+        let is_refusal = matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        );
+        if !self.status.is_client_error() || code.is_setup() {
+            return None;
+        }
+        match self.sent {
+            _ if code.is_key_refused() => Some(Refused::Server),
+            CredentialKind::ServerKey => {
+                (is_refusal || code.is_token_refused()).then_some(Refused::Server)
+            }
+            _ if code.is_token_refused() => Some(Refused::User),
+            CredentialKind::UserToken | CredentialKind::MagicLink => {
+                is_refusal.then_some(Refused::User)
+            }
+            CredentialKind::Project => None,
         }
     }
 
@@ -342,6 +418,13 @@ impl ApiError {
         self.retry_after
     }
 
+    /// The id under which the service's edge knows the request (`CF-Ray`): tell it to Descope's
+    /// support. An answer of something in between has none.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// The answer's headers, for what this type has no accessor for. They may hold `Set-Cookie`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
@@ -357,29 +440,90 @@ impl fmt::Debug for ApiError {
             .field("description", &self.description)
             .field("message", &self.message)
             .field("retry_after", &self.retry_after)
+            .field("request_id", &self.request_id)
             .finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the service answered {}", self.status.as_u16())?;
+        let is_foreign = self.is_foreign();
+        let who = if is_foreign || self.redirect.is_some() {
+            "the answer was"
+        } else {
+            "the service answered"
+        };
+        write!(f, "{who} {}", self.status.as_u16())?;
         match (&self.code, self.status.canonical_reason()) {
             (Some(code), _) => write!(f, " ({code})")?,
             (None, Some(reason)) => write!(f, " ({reason})")?,
             (None, None) => {}
         }
+        if is_foreign {
+            f.write_str(
+                " without the service's error code, so that probably a proxy or a firewall on the \
+                 way gave it, or the base URL is wrong",
+            )?;
+        }
         match (&self.description, &self.message) {
             (Some(description), Some(message)) if description != message => {
-                write!(f, ": {description}: {message}")
+                write!(f, ": {description}: {message}")?;
             }
-            (_, Some(message)) => write!(f, ": {message}"),
-            _ => Ok(()),
+            (_, Some(message)) => write!(f, ": {message}")?,
+            _ => {}
+        }
+        if let Some(redirect) = &self.redirect {
+            write!(f, ": {redirect}")?;
+        } else if let Some(mend) = self.code.as_ref().and_then(ErrorCode::mend) {
+            write!(f, "; {mend}")?;
+        }
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
         }
     }
 }
 
 impl StdError for ApiError {}
+
+/// Whether a text has the form of the service's codes. A gateway's own bodies may have an
+/// `errorCode` too.
+fn is_code(text: &str) -> bool {
+    text.strip_prefix('E')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The id that Cloudflare, which the service is behind, gave the request.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("cf-ray")?.to_str().ok()?;
+    let is_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    (!id.is_empty() && id.len() <= LONGEST_REQUEST_ID && id.bytes().all(is_id))
+        .then(|| id.to_owned())
+}
+
+/// Where a redirect leads, without path and query: they may hold what was sent.
+pub(crate) fn redirect(base_url: &str, headers: &HeaderMap) -> String {
+    let target = headers
+        .get(http::header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|location| Url::parse(base_url).ok()?.join(location).ok());
+    let to = target
+        .as_ref()
+        .map(|url| url.origin())
+        .filter(url::Origin::is_tuple)
+        .map(|origin| mask_secrets(&origin.ascii_serialization()));
+    let base_url = mask_secrets(base_url);
+    match to {
+        Some(to) => format!(
+            "the base URL {base_url} sends on to {to}, and redirects are not followed, as tokens would \
+             go along; if that is the service, make it the base URL"
+        ),
+        None => format!(
+            "the base URL {base_url} sends on, and redirects are not followed, as tokens would go \
+             along; check the base URL"
+        ),
+    }
+}
 
 /// Text of a body, fit to be shown: trimmed, short, without control characters and secrets.
 fn text(value: Option<serde_json::Value>) -> Option<String> {
@@ -524,6 +668,10 @@ pub struct Timeout {
 }
 
 impl Timeout {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+
     /// The time that the call was given.
     #[must_use]
     pub fn limit(&self) -> Duration {

@@ -1,7 +1,7 @@
 //! What the claims of a token must say, once its signature has been found good.
 
-use super::error::{Claim, TokenProblem};
-use super::json::{Document, Item, Place};
+use crate::error::{Claim, TokenProblem};
+use crate::jwt::json::{Document, Item, Place};
 
 /// The end of the year 9999: a later time is a mistake, and no platform need be able to hold it.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -58,7 +58,7 @@ pub(super) struct Policy {
 
 /// What a token that passed says about itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts {
+pub(super) struct ValidatedTimes {
     pub(super) expires_at: i64,
     pub(super) not_before: Option<i64>,
     pub(super) issued_at: Option<i64>,
@@ -66,7 +66,7 @@ pub(super) struct Facts {
     pub(super) subject: Place,
 }
 
-impl Facts {
+impl ValidatedTimes {
     /// The time against the token's life. Run again when a token comes from a cache.
     pub(super) fn check_times(&self, now: Now, leeway: i64) -> Result<(), TokenProblem> {
         let (expired_from, latest_start, latest_issue) = match now {
@@ -101,7 +101,7 @@ impl Facts {
 /// The claims that decide, found in one pass. A `null` counts as absent: projects can have claims that
 /// are not set written so.
 #[derive(Default)]
-struct Registered<'d> {
+struct RegisteredClaims<'d> {
     iss: Option<Item<'d>>,
     sub: Option<Item<'d>>,
     dsub: Option<Item<'d>>,
@@ -115,7 +115,7 @@ struct Registered<'d> {
     cnf: Option<Item<'d>>,
 }
 
-impl<'d> Registered<'d> {
+impl<'d> RegisteredClaims<'d> {
     fn of(claims: &'d Document) -> Self {
         let mut found = Self::default();
         for (name, value) in claims.root().as_object().into_iter().flat_map(|o| o.iter()) {
@@ -149,10 +149,10 @@ impl Policy {
         &self,
         claims: &Document,
         expected: Expected<'_>,
-    ) -> Result<Facts, TokenProblem> {
+    ) -> Result<ValidatedTimes, TokenProblem> {
         let kind = expected.kind;
-        let found = Registered::of(claims);
-        if !self.kind_fits(&found, expected) {
+        let found = RegisteredClaims::of(claims);
+        if !self.check_type(&found, expected) {
             return Err(TokenProblem::WrongKind);
         }
         let issuer = found.iss.and_then(Item::as_str);
@@ -165,21 +165,21 @@ impl Policy {
         if found.cnf.is_some_and(is_bound) {
             return Err(TokenProblem::SenderConstrained);
         }
-        let facts = Facts {
+        let times = ValidatedTimes {
             expires_at: time(found.exp, Claim::Expiry)?
                 .ok_or(TokenProblem::Claim(Claim::Expiry))?,
             not_before: time(found.nbf, Claim::NotBefore)?,
             issued_at: time(found.iat, Claim::IssuedAt)?,
             subject: subject(&found)?,
         };
-        facts.check_times(expected.now, self.leeway)?;
-        Ok(facts)
+        times.check_times(expected.now, self.leeway)?;
+        Ok(times)
     }
 
     /// A token says what it is by `drn` (very old ones by `cookieName`), OIDC ones by `token_type`.
     /// One that says nothing is let through, as Descope issues such tokens; one that says something
     /// unknown is not.
-    fn kind_fits(&self, found: &Registered<'_>, expected: Expected<'_>) -> bool {
+    fn check_type(&self, found: &RegisteredClaims<'_>, expected: Expected<'_>) -> bool {
         let (names, oidc_type) = match expected.kind {
             Kind::Session => (&self.session_names, "access_token"),
             Kind::Refresh => (&self.refresh_names, "refresh_token"),
@@ -262,7 +262,7 @@ fn time(value: Option<Item<'_>>, claim: Claim) -> Result<Option<i64>, TokenProbl
 }
 
 /// The user's id: `dsub` when there is one, since JWT templates may fill `sub` with something else.
-fn subject(found: &Registered<'_>) -> Result<Place, TokenProblem> {
+fn subject(found: &RegisteredClaims<'_>) -> Result<Place, TokenProblem> {
     found
         .dsub
         .filter(|dsub| dsub.as_str() != Some(""))

@@ -3,32 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
-
-use super::access::Claims;
-use super::key::VerifyingKey;
+use super::session::Claims;
+use crate::jwt::jwk::VerifyingKey;
+use crate::sync::hash::TokenHash;
 
 /// As many locks, so that threads seldom meet at one.
 const SHARDS: usize = 16;
 
-/// What stands for a token: a hash of its whole text, signature included.
-pub(crate) type TokenHash = [u8; 32];
-
-pub(crate) fn hash(token: &str) -> TokenHash {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    hash
-}
-
 /// A token that was found good, and by which key.
-pub(super) struct Verified {
+pub(super) struct VerifiedToken {
     pub(super) claims: Arc<Claims>,
     pub(super) key_id: String,
     pub(super) key: Arc<VerifyingKey>,
 }
 
 /// Remembers about so many tokens, dropping those not used for longest.
-pub(super) struct VerifiedTokens {
+pub(super) struct TokenCache {
     shards: [Mutex<Generations>; SHARDS],
     /// Tokens per generation and shard; there are two generations.
     room: usize,
@@ -38,17 +28,17 @@ pub(super) struct VerifiedTokens {
 /// the old one held is dropped.
 #[derive(Default)]
 struct Generations {
-    young: HashMap<TokenHash, Arc<Verified>>,
-    old: HashMap<TokenHash, Arc<Verified>>,
+    young: HashMap<TokenHash, Arc<VerifiedToken>>,
+    old: HashMap<TokenHash, Arc<VerifiedToken>>,
 }
 
-impl std::fmt::Debug for VerifiedTokens {
+impl std::fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VerifiedTokens").finish_non_exhaustive()
+        f.debug_struct("TokenCache").finish_non_exhaustive()
     }
 }
 
-impl VerifiedTokens {
+impl TokenCache {
     pub(super) fn new(most: usize) -> Self {
         Self {
             shards: Default::default(),
@@ -62,7 +52,7 @@ impl VerifiedTokens {
         Some(act(&mut generations))
     }
 
-    pub(super) fn get(&self, hash: &TokenHash) -> Option<Arc<Verified>> {
+    pub(super) fn get(&self, hash: &TokenHash) -> Option<Arc<VerifiedToken>> {
         self.with(hash, |generations| {
             if let Some(found) = generations.young.get(hash) {
                 return Some(Arc::clone(found));
@@ -73,7 +63,7 @@ impl VerifiedTokens {
         })?
     }
 
-    pub(super) fn insert(&self, hash: TokenHash, verified: Arc<Verified>) {
+    pub(super) fn insert(&self, hash: TokenHash, verified: Arc<VerifiedToken>) {
         self.with(&hash, |generations| {
             generations.keep(hash, verified, self.room);
         });
@@ -88,7 +78,7 @@ impl VerifiedTokens {
 }
 
 impl Generations {
-    fn keep(&mut self, hash: TokenHash, verified: Arc<Verified>, room: usize) {
+    fn keep(&mut self, hash: TokenHash, verified: Arc<VerifiedToken>, room: usize) {
         if self.young.len() >= room {
             self.old = std::mem::take(&mut self.young);
         }
