@@ -24,7 +24,8 @@ const TENANT: &str = "{tenant}";
 /// ```
 /// # #[cfg(feature = "axum")] {
 /// # use axum::{Router, routing::get};
-/// # use descope_magiclink::{Client, web::{SessionLayer, require_roles}};
+/// # use descope_magiclink::Client;
+/// # use descope_magiclink_web::{SessionLayer, require_roles};
 /// # fn f(client: Client) -> Result<(), descope_magiclink::ConfigError> {
 /// let app: Router = Router::new()
 ///     .route("/admin", get(|| async { "for admins" }))

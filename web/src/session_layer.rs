@@ -36,9 +36,10 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// ```
 /// # #[cfg(feature = "axum")] {
 /// use axum::{Router, routing::get};
-/// use descope_magiclink::{Client, session::Session, web::SessionLayer};
+/// use descope_magiclink::Client;
+/// use descope_magiclink_web::{CurrentSession, SessionLayer};
 ///
-/// async fn members(session: Session) -> String {
+/// async fn members(session: CurrentSession) -> String {
 ///     format!("hello {}", session.user_id())
 /// }
 ///

@@ -126,7 +126,10 @@ async fn extractors_tell_what_the_layer_found() {
         );
     }
     assert_eq!(ask(&app, "/maybe", None).await.1, "MissingToken");
-    assert_eq!(ask(&app, "/maybe", expired).await.1, "InvalidToken(Expired)");
+    assert_eq!(
+        ask(&app, "/maybe", expired).await.1,
+        "InvalidToken(Expired)"
+    );
     assert_eq!(ask(&app, "/tokens", None).await.1, "none");
 
     for (path, status) in [

@@ -15,6 +15,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::browser::{EMAIL, client, problem, set_cookies};
 
+const EVE: &str = "eve@example.com";
 const NO_TOKEN: &str = "Bearer realm=\"session\"";
 const INVALID: &str = "Bearer realm=\"session\", error=\"invalid_token\"";
 const FORBIDDEN: &str = "Bearer realm=\"session\", error=\"insufficient_scope\"";
@@ -38,6 +39,7 @@ enum Case {
     RefreshFamilyEnded,
     RefreshOfNobody,
     OwnKeyRefused,
+    TokensOfAnother,
     ForgedAlone,
     Forged,
     OtherProject,
@@ -48,7 +50,7 @@ enum Case {
     RightRole,
 }
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     Case::NoToken,
     Case::Good,
     Case::GoodBearer,
@@ -65,6 +67,7 @@ const CASES: [Case; 24] = [
     Case::RefreshFamilyEnded,
     Case::RefreshOfNobody,
     Case::OwnKeyRefused,
+    Case::TokensOfAnother,
     Case::ForgedAlone,
     Case::Forged,
     Case::OtherProject,
@@ -99,6 +102,7 @@ impl Case {
             | Self::RefreshBlocked
             | Self::RefreshBehindProxy
             | Self::OwnKeyRefused
+            | Self::TokensOfAnother
                 if refreshing =>
             {
                 Found::Unavailable
@@ -129,6 +133,7 @@ impl Case {
                 | Self::RefreshFamilyEnded
                 | Self::RefreshOfNobody
                 | Self::OwnKeyRefused
+                | Self::TokensOfAnother
         )
     }
 
@@ -163,6 +168,7 @@ impl Case {
             Self::RefreshBlocked => Some(refresh.answer(403).text("<html>blocked</html>")),
             Self::RefreshBehindProxy => Some(refresh.answer(401)),
             Self::OwnKeyRefused => Some(refresh.answer(401).json(&problem("E111119"))),
+            Self::TokensOfAnother => Some(refresh.tokens_of(EVE)),
             Self::KeysUnreachable => Some(Fault::on("GetKeysV2").answer(503)),
             _ => None,
         }
@@ -189,7 +195,8 @@ impl Case {
             | Self::RefreshBehindProxy
             | Self::RefreshFamilyEnded
             | Self::RefreshOfNobody
-            | Self::OwnKeyRefused => (session(&expired), refresh),
+            | Self::OwnKeyRefused
+            | Self::TokensOfAnother => (session(&expired), refresh),
             Self::RefreshAlone => (None, refresh),
             Self::RefreshAsSession => (refresh.clone(), refresh),
             Self::ForgedAlone => (session(&forged), None),
@@ -241,6 +248,7 @@ async fn emulator() -> Emulator {
         .tenant(Tenant::new("acme"))
         .tenant(Tenant::new("other"))
         .user(User::new(EMAIL).role("member").tenant("acme", ["reader"]))
+        .user(User::new(EVE))
         .start()
         .await
         .unwrap()
@@ -356,6 +364,7 @@ async fn what_was_no_refusal_is_not_remembered_as_one() {
         Case::RefreshBlocked,
         Case::RefreshBehindProxy,
         Case::OwnKeyRefused,
+        Case::TokensOfAnother,
     ] {
         let emulator = emulator().await;
         let fault = case.fault().unwrap().times(1);
