@@ -40,8 +40,6 @@ mod sync;
 mod transport;
 #[cfg(feature = "client")]
 mod user;
-#[cfg(feature = "tower")]
-pub mod web;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};

@@ -111,8 +111,6 @@ mod access;
 #[cfg(feature = "client")]
 mod calls;
 mod claim_policy;
-#[cfg(feature = "cookies")]
-pub mod cookies;
 #[cfg(feature = "client")]
 pub(crate) mod handovers;
 mod key_source;
