@@ -135,7 +135,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     step("Change the email address, and the phone number");
     if mailbox.is_emulated() {
         let sent = magic_link
-            .update_email(&auth.refresh_token, EMAIL, NEW_EMAIL)
+            .update_email(auth.refresh_token()?, EMAIL, NEW_EMAIL)
             .redirect_url(LANDING_PAGE)
             .send()
             .await?;
@@ -149,7 +149,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         // The old address was the login id, so that the new one is it now.
         let sent = magic_link
             .update_phone(
-                &auth.refresh_token,
+                auth.refresh_token()?,
                 PhoneDelivery::Sms,
                 NEW_EMAIL,
                 NEW_PHONE,
@@ -177,7 +177,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     }
 
     step("Refresh the session, and log out");
-    let fresh = sessions.refresh(&auth.refresh_token).await?;
+    let fresh = sessions.refresh(auth.refresh_token()?).await?;
     println!(
         "  A new session token, good for {}.",
         lifetime(&fresh.session)

@@ -190,7 +190,7 @@ async fn sign_in(
 async fn check_your_inbox() -> Html<String> {
     page(
         "Check your inbox",
-        "<p>If we know the address, a link is on its way. It works once, for a few minutes.</p>\
+        "<p>If we know the address, a link is on its way. It works once.</p>\
          <p>Nothing there? <a href=\"/sign-in\">Ask for another link</a></p>",
     )
 }

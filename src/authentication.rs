@@ -2,14 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use crate::client::CookieNames;
 use crate::error::{DecodeError, Error, Result};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::{Session, SessionValidator};
+use crate::session::tokens::{CheckedTokens, TokenResponse};
+use crate::session::{RefreshClaims, Session};
 use crate::user::User;
 
 /// A user who has just signed in, with tokens that were checked.
@@ -20,16 +19,42 @@ pub struct Authentication {
     pub session: Session,
     /// Proves who the user is, for minutes (10 by default).
     pub session_token: SessionToken,
-    /// Gets new sessions, for weeks (4 by default).
-    pub refresh_token: RefreshToken,
-    /// When the refresh token ends: the life time of its cookie.
-    pub refresh_expires_at: SystemTime,
+    /// When the refresh token ends: the life time of its cookie. Absent if there is none.
+    pub refresh_expires_at: Option<SystemTime>,
     /// The user; absent only if the service left them out.
     pub user: Option<User>,
     /// Whether this is the user's first sign-in; absent if the service did not say.
     pub first_seen: Option<bool>,
     /// What the service says about the cookies that should hold the tokens.
     pub cookies: CookieFacts,
+    refresh_token: Option<RefreshToken>,
+    status: StatusCode,
+}
+
+impl Authentication {
+    pub(crate) fn new(response: &TokenResponse, tokens: CheckedTokens) -> Self {
+        let (refresh_token, claims) = tokens.refresh.unzip();
+        Self {
+            session: tokens.session,
+            session_token: tokens.session_token,
+            refresh_expires_at: claims.as_ref().map(RefreshClaims::expires_at),
+            user: response.user.clone(),
+            first_seen: response.first_seen,
+            cookies: response.cookies.clone(),
+            refresh_token,
+            status: response.status,
+        }
+    }
+
+    /// Gets new sessions, for weeks (4 by default).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] when the project's answer held none. The session is good all the same, and
+    /// cannot be refreshed.
+    pub fn refresh_token(&self) -> Result<&RefreshToken> {
+        present(self.refresh_token.as_ref(), self.status)
+    }
 }
 
 /// A user who has just signed in, with tokens that nobody has looked at: from
@@ -39,8 +64,6 @@ pub struct Authentication {
 pub struct UncheckedAuthentication {
     /// Proves who the user is, for minutes (10 by default).
     pub session_token: SessionToken,
-    /// Gets new sessions, for weeks (4 by default).
-    pub refresh_token: RefreshToken,
     /// The user; absent only if the service left them out.
     pub user: Option<User>,
     /// Whether this is the user's first sign-in; absent if the service did not say.
@@ -49,6 +72,37 @@ pub struct UncheckedAuthentication {
     pub cookies: CookieFacts,
     /// When the session token expires, as the service says; the token's own `exp` is what counts.
     pub session_expires_at: Option<SystemTime>,
+    refresh_token: Option<RefreshToken>,
+    status: StatusCode,
+}
+
+impl UncheckedAuthentication {
+    pub(crate) fn new(response: &TokenResponse) -> Self {
+        Self {
+            session_token: response.session_token().clone(),
+            user: response.user.clone(),
+            first_seen: response.first_seen,
+            cookies: response.cookies.clone(),
+            session_expires_at: response.session_expires_at,
+            refresh_token: response.refresh_token().cloned(),
+            status: response.status,
+        }
+    }
+
+    /// Gets new sessions, for weeks (4 by default).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] when the project's answer held none.
+    pub fn refresh_token(&self) -> Result<&RefreshToken> {
+        present(self.refresh_token.as_ref(), self.status)
+    }
+}
+
+fn present(token: Option<&RefreshToken>, status: StatusCode) -> Result<&RefreshToken> {
+    let what = "refresh token, neither in its body nor in the refresh cookie; \
+                the session cannot be refreshed";
+    token.ok_or_else(|| Error::Decode(DecodeError::missing(status, what)))
 }
 
 /// What the service says about the cookies that should hold the tokens.
@@ -69,97 +123,6 @@ pub struct CookieFacts {
     pub max_age: Option<Duration>,
     /// The `Expires` attribute of the refresh cookie.
     pub expires_at: Option<SystemTime>,
-}
-
-/// The tokens of an answer, from its body and from its cookies.
-#[derive(Debug, Default)]
-pub(crate) struct Tokens {
-    pub(crate) session: Option<SessionToken>,
-    pub(crate) refresh: Option<RefreshToken>,
-    pub(crate) session_cookie: Option<SessionToken>,
-    pub(crate) refresh_cookie: Option<RefreshToken>,
-}
-
-impl Tokens {
-    /// Takes the tokens out of an answer. A project in cookie mode leaves the body's empty.
-    pub(crate) fn take(
-        body: &mut types::JwtResponse,
-        headers: &HeaderMap,
-        names: &CookieNames,
-    ) -> Self {
-        let session_name = body.session_cookie_name.as_deref();
-        let refresh_name = body.cookie_name.as_deref();
-        let cookie = |names: [Option<&str>; 3]| {
-            names
-                .into_iter()
-                .flatten()
-                .filter(|name| !name.is_empty())
-                .find_map(|name| set_cookie(headers, name))
-        };
-        Self {
-            session_cookie: cookie([session_name, Some(&names.session), Some("DS")])
-                .map(SessionToken::new),
-            refresh_cookie: cookie([refresh_name, Some(&names.refresh), Some("DSR")])
-                .map(RefreshToken::new),
-            session: body.session_jwt.take().filter(|token| !token.is_empty()),
-            refresh: body.refresh_jwt.take().filter(|token| !token.is_empty()),
-        }
-    }
-}
-
-/// The value that an answer sets a cookie to; the last one counts, as in a browser (RFC 6265 5.3).
-fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .filter_map(|header| header.to_str().ok())
-        .filter_map(|header| header.split(';').next()?.split_once('='))
-        .filter(|(found, _)| found.trim() == name)
-        .map(|(_, value)| value.trim().trim_matches('"'))
-        .next_back()
-        .filter(|value| !value.is_empty())
-}
-
-impl UncheckedAuthentication {
-    /// Reads an answer to a sign-in.
-    pub(crate) fn from_response(
-        mut body: types::JwtResponse,
-        status: StatusCode,
-        headers: &HeaderMap,
-        names: &CookieNames,
-    ) -> Result<Self> {
-        let tokens = Tokens::take(&mut body, headers, names);
-        let missing = |what| Error::Decode(DecodeError::missing(status, what));
-        Ok(Self {
-            session_token: tokens.session.or(tokens.session_cookie).ok_or_else(|| {
-                missing("session token, neither in its body nor in the session cookie")
-            })?,
-            refresh_token: tokens.refresh.or(tokens.refresh_cookie).ok_or_else(|| {
-                missing("refresh token, neither in its body nor in the refresh cookie")
-            })?,
-            cookies: CookieFacts::new(&body),
-            session_expires_at: epoch(body.session_expiration),
-            first_seen: body.first_seen,
-            user: body.user.map(User::new),
-        })
-    }
-
-    /// Checks both tokens.
-    pub(crate) async fn check(self, validator: &SessionValidator) -> Result<Authentication> {
-        let session = validator.validate_issued(&self.session_token).await?;
-        let refresh = validator
-            .validate_issued_refresh(&self.refresh_token)
-            .await?;
-        Ok(Authentication {
-            session,
-            session_token: self.session_token,
-            refresh_token: self.refresh_token,
-            refresh_expires_at: refresh.expires_at(),
-            user: self.user,
-            first_seen: self.first_seen,
-            cookies: self.cookies,
-        })
-    }
 }
 
 impl CookieFacts {

@@ -15,7 +15,7 @@ use crate::magic_link::MagicLink;
 use crate::raw;
 use crate::retry::RetryPolicy;
 use crate::secret::{ManagementKey, Secret};
-use crate::session::{Refreshes, SessionValidator, SessionValidatorBuilder, Sessions};
+use crate::session::{Handovers, Refreshes, SessionValidator, SessionValidatorBuilder, Sessions};
 
 /// How long a call may take, unless set otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +42,7 @@ struct Shared {
     names: CookieNames,
     validator: SessionValidator,
     refreshes: Refreshes,
+    handovers: Handovers,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -134,6 +135,16 @@ impl Client {
 
     pub(crate) fn refreshes(&self) -> &Refreshes {
         &self.0.refreshes
+    }
+
+    pub(crate) fn handovers(&self) -> &Handovers {
+        &self.0.handovers
+    }
+
+    /// When a call that starts now must be over.
+    pub(crate) fn deadline(&self) -> tokio::time::Instant {
+        let now = tokio::time::Instant::now();
+        now.checked_add(self.settings().timeout).unwrap_or(now)
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -397,6 +408,7 @@ impl ClientBuilder {
             .names_of(&self.names)
             .build()?;
         let settings = Settings {
+            date_is_trusted: config::is_tls_or_local(&base_url),
             project_id,
             auth_management_key: self.auth_management_key,
             headers,
@@ -409,6 +421,7 @@ impl ClientBuilder {
             names: self.names,
             validator,
             refreshes: Refreshes::default(),
+            handovers: Handovers::default(),
         })))
     }
 }

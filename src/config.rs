@@ -67,6 +67,11 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
     }
 }
 
+/// Whether nobody on the way can write the answers: over TLS, or on this machine.
+pub(crate) fn is_tls_or_local(base_url: &str) -> bool {
+    Url::parse(base_url).is_ok_and(|url| url.scheme() == "https" || is_this_machine(&url))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether the `Date` of an answer can only be the service's: over TLS, or from this machine.
+    pub(crate) date_is_trusted: bool,
 }
 
 impl fmt::Debug for Inner {
@@ -179,12 +181,8 @@ impl ClientHooks<Inner> for raw::Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
         let settings = &self.inner.0;
         let headers = request.headers_mut();
-        let credential = headers.remove(AUTHORIZATION);
         for (name, value) in &settings.headers {
-            headers.insert(name, value.clone());
-        }
-        if let Some(credential) = credential {
-            headers.insert(AUTHORIZATION, credential);
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         Ok(())
     }

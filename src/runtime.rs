@@ -59,6 +59,14 @@ impl<T> ResponseValue<T> {
     pub(crate) fn into_parts(self) -> (T, StatusCode, HeaderMap) {
         (self.inner, self.status, self.headers)
     }
+
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
+        ResponseValue {
+            inner: change(self.inner),
+            status: self.status,
+            headers: self.headers,
+        }
+    }
 }
 
 impl<T: DeserializeOwned> ResponseValue<T> {

@@ -1,14 +1,19 @@
 //! Session cookies, through the public interface.
 
 #![cfg(feature = "cookies")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail the test"
+)]
 
 use std::time::Duration;
 
 use descope_magiclink::session::cookies::{
     CookieError, SameSite, SessionCookies, SessionCookiesBuilder, TokenSource,
 };
-use descope_magiclink::{RefreshToken, SessionToken};
+use descope_magiclink::{Client, DeliveryMethod, MagicLinkToken, RefreshToken, SessionToken};
+use descope_magiclink_emulator::{Emulator, User};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
@@ -80,6 +85,114 @@ fn cookies_of_a_request() {
             "{line}"
         );
     }
+}
+
+/// What the corpus of the IETF's http-state group is about, as far as it concerns the header that a
+/// server reads: by class, a line and the session token in it.
+#[test]
+fn classes_of_cookie_headers() {
+    let cookies = SessionCookies::new();
+    for (class, line, session) in [
+        ("name: any octet but ; and = is part of it", "DS!=a", None),
+        ("name: quotes are part of it", "\"DS\"=a", None),
+        ("name: a dollar is part of it", "$DS=a; $Version=1", None),
+        ("name: a bracket is part of it", "DS[]=a; [DS]=b", None),
+        ("name: space inside is part of it", "D S=a; DS x=b", None),
+        ("name: tab around is not", "\tDS\t=\ta\t", some("a")),
+        ("name: empty", "=a; =DS=b", None),
+        ("name: none at all", "DS; DSa", None),
+        ("name: case counts", "Ds=a; dS=b; DS=c", some("c")),
+        ("name: not decoded", "%44S=a; D%53=b", None),
+        ("name: a line folded into it", "x=1;\u{a0}DS=a", None),
+        ("value: the first = ends the name", "DS==a=", some("=a=")),
+        ("value: space inside stays", "DS=a b", some("a b")),
+        ("value: not decoded", "DS=a%3Bb+c", some("a%3Bb+c")),
+        (
+            "value: a pair of quotes is no part of a token",
+            "DS=\"a\"",
+            some("a"),
+        ),
+        ("value: half a pair is", "DS=\"a; x=b\"", some("\"a")),
+        (
+            "value: quotes hide no semicolon",
+            "x=\"1; DS=a; y=\"",
+            some("a"),
+        ),
+        ("value: quotes inside stay", "DS=a\"b\"c", some("a\"b\"c")),
+        ("comma: parts nothing", "x=1, DS=a", None),
+        (
+            "comma: is part of the value",
+            "DS=a, DSR=b",
+            some("a, DSR=b"),
+        ),
+        ("separator: no space behind it", "x=1;DS=a;y=2", some("a")),
+        ("separator: more than one", ";; ;DS=a;;", some("a")),
+        ("charset: of others", "x=\u{3c0}\u{1f36a}; DS=a", some("a")),
+        ("charset: beside the name", "\u{e9}DS=a; DS\u{e9}=b", None),
+        (
+            "attribute: is a cookie like any other",
+            "Path=/; DS=a; Secure",
+            some("a"),
+        ),
+        ("ordering: the first counts", "DS=a; DS=b; DS=a", some("a")),
+        (
+            "ordering: behind an empty one",
+            "DS=; DS=\"\"; DS=b",
+            some("b"),
+        ),
+    ] {
+        let found = read(&cookies, &cookie_line(line));
+        assert_eq!(found, (session, None), "{class}: {line}");
+    }
+    // Of two cookies of one name, one with octets that no token has.
+    let odd = request(&[(COOKIE, b"DS=\xff\xfe; DS=s"), (COOKIE, b"DS=later")]);
+    assert_eq!(read(&cookies, &odd), (some("s"), None));
+}
+
+/// Browsers take `__Host-` for a promise that no neighbour has set the cookie. With anything before
+/// it that they do not trim, it is no promise.
+#[test]
+fn a_name_with_anything_before_it_is_another_name() {
+    let cookies = SessionCookies::builder().host_prefix().build().unwrap();
+    let spaces = (0..=0x3000_u32)
+        .filter_map(char::from_u32)
+        .filter(|c| c.is_whitespace() || c.is_control() || ('\u{200b}'..='\u{200f}').contains(c))
+        .chain(['\u{feff}', '\u{fffd}'])
+        .filter(|c| ![' ', '\t'].contains(c));
+    let mut count = 0;
+    for space in spaces {
+        for name in [format!("{space}__Host-DS"), format!("__Host-DS{space}")] {
+            let line = format!("{name}=eve; __Host-DS=own");
+            let plain = [("cookie", line.as_bytes())];
+            let tokens = cookies.read(plain);
+            assert_eq!(tokens.session.unwrap().expose_secret(), "own", "{name:?}");
+            let tokens = cookies.read([("cookie", format!("{name}=eve"))]);
+            assert!(tokens.session.is_none(), "{name:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 150, "{count}");
+    for octets in [b"\x85__Host-DS=eve".as_slice(), b"\xa0__Host-DS=eve"] {
+        let tokens = cookies.read([("cookie", octets)]);
+        assert!(tokens.session.is_none(), "{octets:?}");
+    }
+}
+
+#[test]
+fn headers_of_any_framework_are_read() {
+    let cookies = SessionCookies::new();
+    let owned = vec![
+        ("COOKIE".to_owned(), "DSR=r; DS=c".to_owned()),
+        ("authorization".to_owned(), "Basic dTpw".to_owned()),
+        ("AUTHORIZATION".to_owned(), "Bearer b".to_owned()),
+        ("cookies".to_owned(), "DSR=other".to_owned()),
+    ];
+    let tokens = cookies.read(owned);
+    assert_eq!(tokens.session.unwrap().expose_secret(), "b");
+    assert_eq!(tokens.refresh.unwrap().expose_secret(), "r");
+    let octets: [(&str, &[u8]); 1] = [("Cookie", b"x=\xff; DS=c")];
+    let tokens = cookies.read(octets);
+    assert_eq!(tokens.session.unwrap().expose_secret(), "c");
 }
 
 #[test]
@@ -292,9 +405,9 @@ fn the_insecure_mode_is_only_about_secure() {
 fn what_browsers_would_drop_is_an_error() {
     let cookies = SessionCookies::new();
     let of = |len: usize| cookies.session_cookie(&SessionToken::new("a".repeat(len)), TEN_MINUTES);
-    let frame = of(1).unwrap().len() - 1;
-    assert_eq!(of(4096 - frame).unwrap().len(), 4096);
-    let error = of(4097 - frame).unwrap_err();
+    // Name and value count, attributes do not.
+    assert!(of(4096 - "DS".len()).is_ok());
+    let error = of(4097 - "DS".len()).unwrap_err();
     assert_eq!(error, CookieError::TooLarge { size: 4097 });
     assert!(error.to_string().contains("4097"));
     let mut response = HeaderMap::new();
@@ -391,6 +504,109 @@ fn settings_that_browsers_refuse_are_refused() {
     for (name, builder) in refused {
         let text = builder.clone().build().unwrap_err().to_string();
         assert!(text.contains(name), "{builder:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn cookies_live_as_long_as_their_tokens_and_hold_what_is_new() {
+    for rotating in [false, true] {
+        let emulator = Emulator::builder()
+            .rotate_refresh_tokens(rotating)
+            .user(User::new("joe@example.com"))
+            .start()
+            .await
+            .unwrap();
+        let client = Client::builder(emulator.project_id())
+            .base_url(emulator.base_url())
+            .build()
+            .unwrap();
+        let magic_link = client.magic_link();
+        magic_link
+            .sign_in(DeliveryMethod::Email, "joe@example.com")
+            .send()
+            .await
+            .unwrap();
+        let message = emulator.outbox().last_for("joe@example.com").unwrap();
+        let token = MagicLinkToken::from_url(message.link()).unwrap();
+        let auth = magic_link.verify(&token).await.unwrap();
+        let cookies = SessionCookies::new();
+        let ages = |response: &HeaderMap| {
+            let lines = set_cookies(response).into_iter();
+            lines
+                .map(|line| {
+                    let name = line.split('=').next().unwrap().to_owned();
+                    let age = line.split_once("Max-Age=").unwrap().1;
+                    (name, age.parse().unwrap())
+                })
+                .collect::<Vec<(String, u64)>>()
+        };
+        let four_weeks = 28 * 24 * 3600;
+        let session = ("DS".to_owned(), 600);
+        let refresh = ("DSR".to_owned(), four_weeks);
+
+        // To the second, since no clock of this machine is asked.
+        let mut response = HeaderMap::new();
+        cookies.set(&mut response, &auth).unwrap();
+        assert_eq!(ages(&response), [session.clone(), refresh.clone()]);
+        assert_eq!(response[CACHE_CONTROL], "no-store");
+
+        let sessions = client.sessions();
+        let refreshed = sessions
+            .refresh(auth.refresh_token().unwrap())
+            .await
+            .unwrap();
+        let mut response = HeaderMap::new();
+        cookies.set(&mut response, &refreshed).unwrap();
+        let found = ages(&response);
+        assert_eq!(found.first(), Some(&session));
+        assert_eq!(found.len(), if rotating { 2 } else { 1 }, "{found:?}");
+        assert_eq!(refreshed.rotated, rotating);
+    }
+}
+
+const OWN: &[u8] = b"__Host-DS";
+
+/// Names that are nearly the one looked for.
+fn other_name() -> impl Strategy<Value = Vec<u8>> {
+    let octet = || any::<u8>().prop_filter("ends a name", |octet| !b";=".contains(octet));
+    let octets = move |most| prop::collection::vec(octet(), 0..most);
+    prop_oneof![
+        octets(20),
+        (octets(4), octets(4)).prop_map(|(before, after)| [&before, OWN, &after].concat()),
+        (any::<char>(), any::<char>())
+            .prop_map(|(before, after)| { format!("{before}__Host-DS{after}").into_bytes() }),
+        (0..OWN.len(), octet()).prop_map(|(at, octet)| {
+            let mut name = OWN.to_vec();
+            name[at] = octet;
+            name
+        }),
+        (0..OWN.len()).prop_map(|length| OWN[..length].to_vec()),
+    ]
+    .prop_filter("is the name", |name| {
+        let trimmed: &[u8] = {
+            let is_space = |octet: &u8| b" \t".contains(octet);
+            let start = name.iter().position(|octet| !is_space(octet));
+            let end = name.iter().rposition(|octet| !is_space(octet));
+            start
+                .zip(end)
+                .map_or(&[], |(start, end)| &name[start..=end])
+        };
+        trimmed != OWN && !name.iter().any(|octet| b";=".contains(octet))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_other_name_is_ever_found(names in prop::collection::vec(other_name(), 1..4)) {
+        let cookies = SessionCookies::builder().host_prefix().build().unwrap();
+        let lines = names.iter().map(|name| ("cookie", [name, &b"=eve"[..]].concat()));
+        prop_assert!(cookies.read(lines).session.is_none());
+        let line = names.iter().flat_map(|name| [name, &b"=eve; "[..]].concat());
+        let line: Vec<u8> = line.chain(*b"__Host-DS=own").collect();
+        let found = cookies.read([("cookie", line)]).session.unwrap();
+        prop_assert_eq!(found.expose_secret(), "own");
     }
 }
 

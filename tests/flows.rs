@@ -194,7 +194,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
 
     magic_link
         .sign_in(DeliveryMethod::Sms, JOE)
-        .mfa(&auth.refresh_token)
+        .mfa(auth.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
@@ -205,7 +205,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
     emulator.outbox().clear();
     magic_link
         .sign_in(DeliveryMethod::Email, JOE)
-        .step_up(&auth.refresh_token)
+        .step_up(auth.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
@@ -227,7 +227,7 @@ async fn addresses_change_when_the_link_is_verified_and_not_before() {
         .await
         .unwrap();
     let auth = open(&client, &message(&emulator, JOE).await).await;
-    let refresh = &auth.refresh_token;
+    let refresh = auth.refresh_token().unwrap();
 
     let new = "joe@new.example.com";
     magic_link
@@ -283,7 +283,14 @@ async fn tokens_are_found_in_cookies_under_any_name() {
             .unwrap();
         let auth = open(&client, &message(&emulator, JOE).await).await;
         assert_eq!(auth.session_token.expose_secret().split('.').count(), 3);
-        assert_eq!(auth.refresh_token.expose_secret().split('.').count(), 3);
+        assert_eq!(
+            auth.refresh_token()
+                .unwrap()
+                .expose_secret()
+                .split('.')
+                .count(),
+            3
+        );
     }
 }
 

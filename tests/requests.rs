@@ -332,6 +332,7 @@ snapshots! {
     management__user_by_id(c) management(&c).user_by_id("U1").await;
     management__delete_user(c) management(&c).delete_user(JOE).await;
     management__logout_user(c) management(&c).logout_user(JOE).await;
+    management__license(c) c.raw().license_handshake(&ManagementKey::new("canary-management-1")).await;
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use crate::journal::RecordedRequest;
 use crate::outbox::Message;
 use crate::server::Emulator;
 use crate::settings::{
-    AccessKey, CustomClaimsAt, Limits, RateLimit, RepeatedSignUp, SameSite, Settings, Template,
-    Tenant, TokenDelivery, User,
+    AccessKey, CustomClaimsAt, Limits, RateLimit, RefreshReuse, RepeatedSignUp, SameSite, Settings,
+    Template, Tenant, TokenDelivery, User,
 };
 
 /// What an emulator should be like. Every setting has a default.
@@ -73,7 +73,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The `iss` of tokens, such as `https://api.descope.com/PROJECT`. The bare project id unless set.
+    /// The `iss` of tokens. The bare project id unless set.
+    ///
+    /// The service also issues `https://api.descope.com/PROJECT` and `https://api.descope.com/v1/apps/PROJECT`. An
+    /// issuer that is a URL comes with the claim `aud`, a list of the project id.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.settings.issuer = Some(issuer.into());
         self
@@ -135,8 +138,17 @@ impl EmulatorBuilder {
     }
 
     /// Whether each refresh gives a new refresh token and makes the old one invalid. Off unless set.
+    ///
+    /// [`EmulatorBuilder::refresh_reuse`] says what it costs to use the old one again.
     pub fn rotate_refresh_tokens(mut self, on: bool) -> Self {
         self.settings.rotate_refresh = on;
+        self
+    }
+
+    /// What happens when a refresh token comes that a newer one has replaced. The whole family is invalidated unless
+    /// set.
+    pub fn refresh_reuse(mut self, rule: RefreshReuse) -> Self {
+        self.settings.refresh_reuse = rule;
         self
     }
 
@@ -146,7 +158,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Whether tokens come in the body or in cookies. In the body unless set.
+    /// Which token comes in the body and which in a cookie. Both in the body unless set.
     pub fn token_delivery(mut self, delivery: TokenDelivery) -> Self {
         self.settings.delivery = delivery;
         self

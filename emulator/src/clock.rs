@@ -1,5 +1,6 @@
 //! The emulator's own time.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
@@ -83,6 +84,33 @@ pub(crate) fn to_time(at: Millis) -> SystemTime {
     time.unwrap_or(UNIX_EPOCH)
 }
 
+/// What dates are written for: the years 1970 to 9999. A clock beyond them shows the nearest end.
+const WRITABLE: RangeInclusive<i64> = 0..=253_402_300_799;
+
+fn writable(seconds: i64) -> SystemTime {
+    let seconds = seconds.clamp(*WRITABLE.start(), *WRITABLE.end());
+    to_time(seconds.saturating_mul(1000))
+}
+
+/// `2026-01-25T08:56:38Z`.
+pub(crate) fn rfc3339(seconds: i64) -> String {
+    humantime::format_rfc3339_seconds(writable(seconds)).to_string()
+}
+
+/// `2026-01-25T08:56:38.123Z`.
+#[cfg(feature = "program")]
+pub(crate) fn rfc3339_millis(at: SystemTime) -> String {
+    let at = to_millis(at);
+    let within =
+        writable(at.div_euclid(1000)) + Duration::from_millis(at.rem_euclid(1000).unsigned_abs());
+    humantime::format_rfc3339_millis(within).to_string()
+}
+
+/// `Sun, 25 Jan 2026 08:56:38 GMT`.
+pub(crate) fn http_date(seconds: i64) -> String {
+    httpdate::fmt_http_date(writable(seconds))
+}
+
 pub(crate) fn millis(span: Duration) -> Millis {
     Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX)
 }
@@ -110,6 +138,16 @@ mod tests {
         assert!(time.now() > before + 1500);
         time.follow_real_time();
         assert!((time.now() - real_now()).abs() < 1000);
+    }
+
+    #[test]
+    fn dates_are_written_for_every_time() {
+        let at = 1_769_331_398;
+        assert_eq!(rfc3339(at), "2026-01-25T08:56:38Z");
+        assert_eq!(http_date(at), "Sun, 25 Jan 2026 08:56:38 GMT");
+        assert_eq!(rfc3339(i64::MIN), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59Z");
+        assert_eq!(http_date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     #[test]

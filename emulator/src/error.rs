@@ -120,6 +120,16 @@ impl ApiError {
         Self::new(401, "E064001", "Invalid token", "Expired due to logout")
     }
 
+    /// A refresh token that a newer one replaced, or any token of its family after that.
+    pub(crate) fn family_invalidated() -> Self {
+        Self::new(
+            400,
+            "E064006",
+            "Invalid token",
+            "JWT family ID invalidated, cannot use this token",
+        )
+    }
+
     pub(crate) fn missing_access_key() -> Self {
         Self::new(
             401,

@@ -22,11 +22,12 @@ enum Selector {
 /// What happens to a request that is hit.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Effect {
-    Answer {
-        status: u16,
-        body: Vec<u8>,
-        headers: Vec<(String, String)>,
-    },
+    /// Another answer in place of the real one.
+    Answer(Change),
+    /// The real answer, with something changed.
+    Alter(Change),
+    /// The real answer with the tokens of the user who has this login id.
+    TokensOf(String),
     Delay(Duration),
     BlackHole,
     CutBody(usize),
@@ -42,12 +43,50 @@ impl fmt::Debug for Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer { status, .. } => write!(f, "answer {status}"),
+            Self::Answer(change) => write!(f, "answer {}", change.status.unwrap_or(200)),
+            Self::Alter(_) => f.write_str("answer altered"),
+            Self::TokensOf(_) => f.write_str("tokens of another user"),
             Self::Delay(span) => write!(f, "delay {span:?}"),
             Self::BlackHole => f.write_str("black hole"),
             Self::CutBody(bytes) => write!(f, "body cut after {bytes} bytes"),
             Self::Reset => f.write_str("connection reset"),
         }
+    }
+}
+
+/// What to put in place of parts of an answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Change {
+    pub(crate) status: Option<u16>,
+    /// Names of headers to leave out.
+    pub(crate) removed: Vec<String>,
+    pub(crate) added: Vec<(String, String)>,
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) gzip: bool,
+}
+
+impl Change {
+    pub(crate) fn removes(&self, header: &str) -> bool {
+        self.removed
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(header))
+    }
+
+    fn problem(&self) -> Option<String> {
+        if let Some(status) = self.status
+            && !(200..600).contains(&status)
+        {
+            return Some(format!(
+                "{status} is no status of an answer; it must be 200 to 599"
+            ));
+        }
+        self.added
+            .iter()
+            .find(|(name, value)| {
+                axum::http::HeaderName::try_from(name).is_err()
+                    || axum::http::HeaderValue::try_from(value).is_err()
+            })
+            .map(|(name, _)| format!("{name:?} is no header that can be sent"))
     }
 }
 
@@ -70,11 +109,23 @@ impl FaultTarget {
 
     /// Answers with this status and an empty body; see [`Fault::json`] and [`Fault::text`] for another body.
     pub fn answer(self, status: u16) -> Fault {
-        self.fault(Effect::Answer {
-            status,
-            body: Vec::new(),
-            headers: Vec::new(),
-        })
+        self.fault(Effect::Answer(Change {
+            status: Some(status),
+            ..Change::default()
+        }))
+    }
+
+    /// Sends the real answer with something changed: [`Fault::status`], [`Fault::header`], [`Fault::without_header`],
+    /// [`Fault::json`], [`Fault::text`], [`Fault::gzip`].
+    pub fn alter(self) -> Fault {
+        self.fault(Effect::Alter(Change::default()))
+    }
+
+    /// Puts a new session of another user into the answer, as a cache between that mixes answers up would.
+    ///
+    /// Answers without tokens stay as they are. While nobody has the login id the answer is `EMU500`.
+    pub fn tokens_of(self, login_id: impl Into<String>) -> Fault {
+        self.fault(Effect::TokensOf(login_id.into()))
     }
 
     /// Answers 429 with `E130429`, and with `Retry-After` in whole seconds when given.
@@ -122,9 +173,11 @@ impl FaultTarget {
 /// faults.add(Fault::on("GetKeysV2").delay(Duration::from_millis(200)))?;
 /// faults.add(Fault::on("SignInMagicLinkEmail").rate_limited(Some(Duration::from_secs(30))))?;
 /// faults.add(Fault::on("RefreshSession").reset().after_handling())?;
+/// faults.add(Fault::on("Logout").alter().status(204).without_header("Date"))?;
+/// faults.add(Fault::on("SelectTenant").tokens_of("eve@example.com"))?;
 /// faults.add(Fault::path("/v1/mgmt/").black_hole())?;
 /// faults.add(Fault::everywhere().cut_body(10))?;
-/// assert_eq!(faults.count(), 6);
+/// assert_eq!(faults.count(), 8);
 /// faults.clear();
 /// assert!(faults.add(Fault::on("NoSuchOperation").reset()).is_err());
 /// # Ok(())
@@ -173,31 +226,62 @@ impl Fault {
         self
     }
 
-    /// The body of [`FaultTarget::answer`], as JSON. No effect on other faults.
+    /// The status of [`FaultTarget::alter`] or [`FaultTarget::answer`]. No effect on other faults.
+    pub fn status(self, status: u16) -> Self {
+        self.change(|change| change.status = Some(status))
+    }
+
+    /// The body of [`FaultTarget::answer`] or [`FaultTarget::alter`], as JSON. No effect on other faults.
     pub fn json(self, value: &Value) -> Self {
         self.body("application/json", value.to_string())
     }
 
-    /// The body of [`FaultTarget::answer`], as it is. No effect on other faults.
+    /// The body of [`FaultTarget::answer`] or [`FaultTarget::alter`], as it is. No effect on other faults.
     pub fn text(self, text: impl Into<String>) -> Self {
         self.body("text/html; charset=utf-8", text.into())
     }
 
-    fn body(mut self, kind: &str, text: String) -> Self {
-        if let Effect::Answer { body, headers, .. } = &mut self.effect {
-            *body = text.into_bytes();
-            headers.retain(|(name, _)| name != "Content-Type");
-            headers.push(("Content-Type".to_owned(), kind.to_owned()));
+    fn body(self, kind: &str, text: String) -> Self {
+        self.change(|change| {
+            change.body = Some(text.into_bytes());
+            change.added.retain(|(name, _)| name != "Content-Type");
+            change
+                .added
+                .push(("Content-Type".to_owned(), kind.to_owned()));
+        })
+        .without_header("Content-Type")
+    }
+
+    /// One more header of [`FaultTarget::answer`] or [`FaultTarget::alter`]. No effect on other faults.
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.change(|change| change.added.push((name.into(), value.into())))
+    }
+
+    /// Leaves out every header of this name that the emulator would send, `Date` included. No effect on faults other
+    /// than [`FaultTarget::answer`] and [`FaultTarget::alter`].
+    pub fn without_header(self, name: impl Into<String>) -> Self {
+        self.change(|change| change.removed.push(name.into()))
+    }
+
+    /// Packs the body of [`FaultTarget::answer`] or [`FaultTarget::alter`] with gzip, whatever the request accepts. No
+    /// effect on other faults.
+    pub fn gzip(self) -> Self {
+        self.change(|change| change.gzip = true)
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Change)) -> Self {
+        if let Effect::Answer(what) | Effect::Alter(what) = &mut self.effect {
+            change(what);
         }
         self
     }
 
-    /// A header of [`FaultTarget::answer`]. No effect on other faults.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Effect::Answer { headers, .. } = &mut self.effect {
-            headers.push((name.into(), value.into()));
+    /// Whether the operation runs although the fault hits.
+    pub(crate) fn handles(&self) -> bool {
+        match self.effect {
+            Effect::Alter(_) | Effect::TokensOf(_) | Effect::CutBody(_) => true,
+            _ => self.after_handling,
         }
-        self
     }
 
     fn problem(&self) -> Option<String> {
@@ -208,24 +292,10 @@ impl Fault {
                 "{id:?} is no operation id; SUPPORTED.md lists them"
             ));
         }
-        if let Effect::Answer {
-            status, headers, ..
-        } = &self.effect
-        {
-            if !(200..600).contains(status) {
-                return Some(format!(
-                    "{status} is no status of an answer; it must be 200 to 599"
-                ));
-            }
-            for (name, value) in headers {
-                if axum::http::HeaderName::try_from(name).is_err()
-                    || axum::http::HeaderValue::try_from(value).is_err()
-                {
-                    return Some(format!("{name:?} is no header that can be sent"));
-                }
-            }
+        match &self.effect {
+            Effect::Answer(change) | Effect::Alter(change) => change.problem(),
+            _ => None,
         }
-        None
     }
 
     fn hits(&self, operation: Option<&Operation>, path: &str) -> bool {

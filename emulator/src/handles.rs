@@ -415,8 +415,13 @@ impl Mint {
                 serde_json::json!({ "iat": now - 7200, "exp": now - 3600 }),
             );
         }
-        claims.extend(self.overrides.clone());
-        claims.retain(|_, value| !value.is_null());
+        for (name, value) in self.overrides.clone() {
+            if value.is_null() {
+                claims.remove(&name);
+            } else {
+                claims.insert(name, value);
+            }
+        }
         let token = match self.flaw {
             Some(Flaw::Forged) => world.keys.forge(&claims),
             _ => world.keys.sign(&claims),

@@ -10,14 +10,14 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use axum::middleware::map_response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
-use cookie::Cookie;
 use serde_json::{Map, Value};
 
-use crate::clock::Millis;
+use crate::clock::{Millis, http_date};
 use crate::error::ApiError;
-use crate::faults::Effect;
+use crate::faults::{Change, Effect, Fault};
 use crate::journal::RecordedRequest;
 use crate::outbox::Message;
 use crate::routes::{OPERATIONS, Operation, SHORT_UPDATE_PHONE, Verb, by_id};
@@ -52,6 +52,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     }
     let elsewhere = Arc::clone(shared);
     let wrong_method = Arc::clone(shared);
+    let dating = Arc::clone(shared);
     let router = paths
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
@@ -68,7 +69,26 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
             answer(wrong_method, Target::WrongMethod, request)
         })
         .fallback(move |request: Request<Body>| answer(elsewhere, Target::Elsewhere, request))
+        .layer(map_response(move |response: Response<Body>| {
+            let response = dated(&dating, response);
+            async move { response }
+        }))
 }
+
+/// The emulator's own time, which is the service's time for clients.
+fn dated(shared: &Shared, mut response: Response<Body>) -> Response<Body> {
+    if response.extensions().get::<Undated>().is_none()
+        && !response.headers().contains_key(header::DATE)
+        && let Ok(date) = HeaderValue::try_from(http_date(shared.world().time.seconds()))
+    {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
+
+/// Marks an answer that a fault sends without a date.
+#[derive(Debug, Clone, Copy)]
+struct Undated;
 
 /// What a request is for.
 #[derive(Clone, Copy)]
@@ -98,11 +118,14 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
         tokio::time::sleep(drawn.delay).await;
     }
     let fault = drawn.fault.as_ref().map(|(_, fault)| fault);
-    let handled = fault
-        .is_none_or(|fault| fault.after_handling || matches!(fault.effect, Effect::CutBody(_)));
+    let handled = fault.is_none_or(Fault::handles);
+    let mixed_up = fault.and_then(|fault| match &fault.effect {
+        Effect::TokensOf(login_id) => Some(login_id.as_str()),
+        _ => None,
+    });
     let outcome = handled.then(|| match (target, &body) {
         (_, Err(_)) => Err(ApiError::too_large(BODY_LIMIT)),
-        (Target::Operation(operation), Ok(body)) => run(&shared, operation, &parts, body),
+        (Target::Operation(operation), Ok(body)) => run(&shared, operation, &parts, body, mixed_up),
         (Target::WrongMethod, Ok(_)) => Err(ApiError::wrong_method(
             parts.method.as_str(),
             parts.uri.path(),
@@ -135,13 +158,20 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
         return response;
     };
     match fault.effect {
-        Effect::Answer {
-            status,
-            body,
-            headers,
-        } => {
-            close(Some(status));
-            faulty(status, body, headers)
+        Effect::Answer(change) => {
+            let response = changed(Response::default(), change).await;
+            close(Some(response.status().as_u16()));
+            response
+        }
+        Effect::Alter(change) => {
+            let response = changed(response.unwrap_or_default(), change).await;
+            close(Some(response.status().as_u16()));
+            response
+        }
+        Effect::TokensOf(_) => {
+            let response = response.unwrap_or_default();
+            close(Some(response.status().as_u16()));
+            response
         }
         Effect::CutBody(after) => {
             let response = response.unwrap_or_default();
@@ -198,16 +228,64 @@ fn abort() -> Response<Body> {
     response
 }
 
-fn faulty(status: u16, body: Vec<u8>, headers: Vec<(String, String)>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in headers {
+async fn changed(response: Response<Body>, change: Change) -> Response<Body> {
+    let undated = change.removes("date");
+    let (mut parts, body) = response.into_parts();
+    if let Some(status) = change.status {
+        parts.status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    for name in &change.removed {
+        parts.headers.remove(name);
+    }
+    for (name, value) in change.added {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().append(name, value);
+            parts.headers.append(name, value);
         }
     }
-    response
+    if undated {
+        parts.extensions.insert(Undated);
+    }
+    let mut body = match change.body {
+        Some(body) => Bytes::from(body),
+        // The answers here are built in memory, so this neither waits nor fails.
+        None => to_bytes(body, usize::MAX).await.unwrap_or_default(),
+    };
+    if change.gzip {
+        body = gzip(&body).into();
+        parts
+            .headers
+            .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// A gzip file (RFC 1952) of blocks that are stored as they are (RFC 1951), which every reader takes.
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let mut blocks = body.chunks(usize::from(u16::MAX)).peekable();
+    if blocks.peek().is_none() {
+        out.extend([1, 0, 0, 0xff, 0xff]);
+    }
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
+        out.push(u8::from(blocks.peek().is_none()));
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend(block);
+    }
+    let crc = !body.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
+        })
+    });
+    out.extend(crc.to_le_bytes());
+    // The length modulo 2^32, as the format asks.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the format takes the low 32 bits"
+    )]
+    out.extend((body.len() as u32).to_le_bytes());
+    out
 }
 
 /// Announces the whole body but sends only its beginning.
@@ -272,6 +350,7 @@ fn run(
     operation: &'static Operation,
     parts: &Parts,
     bytes: &Bytes,
+    mixed_up: Option<&str>,
 ) -> Result<Reply, ApiError> {
     let mut body = object(bytes)?;
     fields::normalise(&mut body);
@@ -293,7 +372,10 @@ fn run(
     };
     let mut world = shared.world();
     let before = world.last_message;
-    let outcome = world.handle(&call);
+    let outcome = world.handle(&call).and_then(|reply| match mixed_up {
+        Some(login_id) => world.mix_up(reply, login_id),
+        None => Ok(reply),
+    });
     if let Some(tell) = &shared.settings.on_message {
         let new: Vec<Message> = world
             .outbox
@@ -319,11 +401,14 @@ fn refresh_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .as_deref()
         .filter(|asked| !asked.is_empty())
         .unwrap_or(name);
-    let cookies = text(headers, header::COOKIE)?;
-    Cookie::split_parse(&cookies)
-        .filter_map(Result::ok)
-        .find(|cookie| cookie.name() == name && !cookie.value().is_empty())
-        .map(|cookie| cookie.value().to_owned())
+    // Only space and tab are trimmed (RFC 6265bis): any other character makes another name.
+    let trim = |text: &str| text.trim_matches([' ', '\t']).to_owned();
+    text(headers, header::COOKIE)?
+        .split(';')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(known, value)| (trim(known), trim(value)))
+        .find(|(known, value)| known == name && !value.is_empty())
+        .map(|(_, value)| value)
 }
 
 /// A missing body counts as the empty object.

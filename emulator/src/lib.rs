@@ -49,7 +49,7 @@ pub use journal::{Journal, RecordedRequest};
 pub use outbox::{Channel, Filter, Message, NoMessage, Outbox, Purpose};
 pub use server::Emulator;
 pub use settings::{
-    AccessKey, CustomClaimsAt, Limits, RateLimit, RepeatedSignUp, SameSite, Template, Tenant,
-    TokenDelivery, User,
+    AccessKey, CustomClaimsAt, Limits, RateLimit, RefreshReuse, RepeatedSignUp, SameSite, Template,
+    Tenant, TokenDelivery, User,
 };
 pub use supported::{SupportedOperation, supported_operations};

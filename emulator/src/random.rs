@@ -27,6 +27,13 @@ pub(crate) fn text(length: usize) -> Result<String, NoRandomness> {
     Ok(out)
 }
 
+/// The text of a link's token: 32 bytes in hexadecimal digits, as the service writes it.
+pub(crate) fn link_token() -> Result<String, NoRandomness> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// A prefix and 27 letters and digits, the form of the service's identifiers.
 pub(crate) fn id(prefix: &str) -> Result<String, NoRandomness> {
     Ok(format!("{prefix}{}", text(27)?))

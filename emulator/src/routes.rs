@@ -318,6 +318,13 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         Auth::Management,
         |w, call, _| management::logout_user(w, call),
     ),
+    described(
+        "LicenseHandshake",
+        Verb::Get,
+        "/v1/mgmt/license",
+        Auth::Management,
+        |_, _, _| management::license(),
+    ),
     beyond(
         SHORT_UPDATE_PHONE,
         Verb::Post,
@@ -349,14 +356,6 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         Auth::Management,
         |w, call, _| management::create_user(w, call, false),
         "the Java SDK creates test users with it",
-    ),
-    beyond(
-        "LicenseHandshake",
-        Verb::Get,
-        "/v1/mgmt/license",
-        Auth::Management,
-        |_, _, _| management::license(),
-        "the Go, Node and Python SDKs call it when a management key is set",
     ),
 ];
 

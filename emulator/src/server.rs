@@ -357,6 +357,8 @@ async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch
         }
     });
     let connection = http1::Builder::new()
+        // The date is the emulator's, not the machine's.
+        .auto_date_header(false)
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(io), service);
     let mut connection = std::pin::pin!(connection);

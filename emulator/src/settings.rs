@@ -21,6 +21,34 @@ pub enum TokenDelivery {
     Body,
     /// In `Set-Cookie` headers only; the body has neither token.
     Cookies,
+    /// The session token in the body, the refresh token in a cookie.
+    RefreshInCookie,
+    /// The session token in a cookie, the refresh token in the body.
+    SessionInCookie,
+}
+
+impl TokenDelivery {
+    pub(crate) fn session_in_cookie(self) -> bool {
+        matches!(self, Self::Cookies | Self::SessionInCookie)
+    }
+
+    pub(crate) fn refresh_in_cookie(self) -> bool {
+        matches!(self, Self::Cookies | Self::RefreshInCookie)
+    }
+}
+
+/// What happens when a refresh token comes that a newer one has replaced: it is refused with `E064006`, and then?
+///
+/// Tokens are replaced where [rotation](crate::EmulatorBuilder::rotate_refresh_tokens) is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RefreshReuse {
+    /// Every refresh token of its family (claim `fti`) is refused from then on, the newest included, as the service
+    /// does.
+    #[default]
+    InvalidateFamily,
+    /// Nothing else: the newest token goes on working.
+    RefuseToken,
 }
 
 /// The `SameSite` attribute of the cookies that the service sets.
@@ -412,6 +440,7 @@ pub(crate) struct Settings {
     pub(crate) step_up_lifetime: Duration,
     pub(crate) access_key_lifetime: Duration,
     pub(crate) rotate_refresh: bool,
+    pub(crate) refresh_reuse: RefreshReuse,
     pub(crate) echo_refresh: bool,
     pub(crate) delivery: TokenDelivery,
     pub(crate) session_cookie: String,
@@ -463,6 +492,7 @@ impl Settings {
             step_up_lifetime: Duration::from_secs(600),
             access_key_lifetime: Duration::from_secs(600),
             rotate_refresh: false,
+            refresh_reuse: RefreshReuse::InvalidateFamily,
             echo_refresh: false,
             delivery: TokenDelivery::Body,
             session_cookie: "DS".to_owned(),

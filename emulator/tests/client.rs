@@ -111,7 +111,7 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_email(&auth.refresh_token, JOE, "new@example.com")
+        .update_email(auth.refresh_token().unwrap(), JOE, "new@example.com")
         .add_to_login_ids()
         .send()
         .await
@@ -122,7 +122,12 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_phone(&auth.refresh_token, PhoneDelivery::Sms, JOE, "+12223334455")
+        .update_phone(
+            auth.refresh_token().unwrap(),
+            PhoneDelivery::Sms,
+            JOE,
+            "+12223334455",
+        )
         .send()
         .await
         .unwrap();

@@ -315,17 +315,41 @@ async fn faults_and_the_journal() {
         json!({ "cutBodyAfter": 3, "times": 0, "afterHandling": true }),
         json!({ "reset": true, "times": 0 }),
         json!({ "answer": { "status": 500, "text": "<html>" }, "times": 0 }),
+        json!({ "tokensOf": "eve@example.com", "times": 0 }),
+        json!({ "alter": { "text": "{}", "gzip": true }, "times": 0 }),
     ] {
         control.post("faults", fault).await.ok();
     }
     assert_eq!(control.sign_in().await.headers["retry-after"], "7");
     control.delete("faults").await;
+    let altered = json!({ "status": 202, "removeHeaders": ["Date"], "headers": { "X-Edge": "1" } });
+    let id = control
+        .post(
+            "faults",
+            json!({ "path": "/v1/auth/otp/", "alter": altered }),
+        )
+        .await
+        .ok()["id"]
+        .clone();
+    let answer = control.0.post("/v1/auth/otp/verify/email", json!({})).await;
+    assert_eq!(
+        (answer.status, &answer.headers["x-edge"]),
+        (202, &"1".parse().unwrap())
+    );
+    assert!(answer.headers.get("date").is_none());
+    assert_eq!(
+        answer.body["errorCode"], "EMU501",
+        "the rest is the real answer"
+    );
+    control.delete(&format!("faults/{id}")).await;
     for wrong in [
         json!({}),
         json!({ "reset": true, "blackHole": true }),
         json!({ "operation": "VerifyMagicLink", "path": "/", "reset": true }),
         json!({ "operation": "Nope", "reset": true }),
         json!({ "answer": { "status": 200, "text": "a", "json": 1 } }),
+        json!({ "answer": { "text": "no status" } }),
+        json!({ "alter": { "status": 99 } }),
         json!({ "colour": "red" }),
     ] {
         control.post("faults", wrong).await.refused(400, "EMU400");
@@ -340,7 +364,7 @@ async fn faults_and_the_journal() {
     assert_eq!(seen, [503, 200, 429]);
     assert_eq!(requests[0]["body"], json!({ "loginId": JOE }));
     assert_eq!(
-        control.get("journal?after=2").await["requests"]
+        control.get("journal?after=3").await["requests"]
             .as_array()
             .unwrap()
             .len(),

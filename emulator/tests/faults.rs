@@ -9,7 +9,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use descope_magiclink_emulator::{Emulator, Fault, User};
+use descope_magiclink_emulator::{Emulator, Fault, TokenDelivery, User};
 use serde_json::{Value, json};
 use support::Api;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -221,6 +221,8 @@ async fn faults_that_cannot_work_are_refused() {
         (Fault::on("SignIn").reset(), "SignIn"),
         (Fault::everywhere().answer(42), "42"),
         (Fault::everywhere().answer(200).header("a b", "c"), "a b"),
+        (Fault::everywhere().alter().status(101), "101"),
+        (Fault::everywhere().alter().header("a", "b\n"), "\"a\""),
     ] {
         let refused = faults.add(fault).unwrap_err().to_string();
         assert!(refused.contains(word), "{refused}");
@@ -298,16 +300,260 @@ async fn the_clock_moves_both_ways() {
                 .as_secs() as i64,
         179
     );
-    // Far in the future, answers still fit the 32-bit integers of the description.
+    // Far in the future, times are beyond 32 bits.
     emulator
         .clock()
         .advance(Duration::from_secs(100 * 365 * 86_400));
     api.post(SIGN_IN, json!({ "loginId": JOE })).await.ok();
     let message = emulator.outbox().last_for(JOE).unwrap();
+    let auth = api.verify(message.token()).await.ok();
     assert_eq!(
-        api.verify(message.token()).await.ok()["sessionExpiration"],
-        i32::MAX
+        auth["sessionExpiration"],
+        support::claims(&auth["sessionJwt"])["exp"]
     );
+    assert!(auth["sessionExpiration"].as_i64().unwrap() > i64::from(i32::MAX));
+}
+
+#[tokio::test]
+async fn every_answer_is_dated_by_the_emulators_clock() {
+    let emulator = with_joe().await;
+    let api = Api::new(&emulator);
+    emulator.clock().freeze();
+    for (at, date) in [
+        (1_769_331_398, "Sun, 25 Jan 2026 08:56:38 GMT"),
+        (4_102_444_800, "Fri, 01 Jan 2100 00:00:00 GMT"),
+        // No date can be written for it: the nearest one.
+        (300_000_000_000, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ] {
+        emulator
+            .clock()
+            .set(std::time::UNIX_EPOCH + Duration::from_secs(at));
+        let answers = [
+            api.post(SIGN_IN, json!({ "loginId": JOE })).await,
+            api.post(SIGN_IN, json!({ "loginId": "nobody" })).await,
+            api.post("/v1/auth/otp/verify/email", json!({})).await,
+        ];
+        for answer in answers {
+            assert_eq!(answer.headers.get_all("date").iter().count(), 1);
+            assert_eq!(answer.headers["date"], date);
+        }
+    }
+    let faults = emulator.faults();
+    let elsewhere = || Fault::path("/v1/auth/otp/");
+    faults
+        .add(elsewhere().alter().without_header("Date").times(1))
+        .unwrap();
+    faults
+        .add(elsewhere().answer(403).without_header("date").times(1))
+        .unwrap();
+    faults
+        .add(elsewhere().alter().header("Date", "yesterday"))
+        .unwrap();
+    for wanted in [None, None, Some("yesterday")] {
+        let answer = api.post("/v1/auth/otp/verify/email", json!({})).await;
+        let dates: Vec<_> = answer.headers.get_all("date").iter().collect();
+        assert_eq!(dates, Vec::from_iter(wanted));
+    }
+}
+
+#[tokio::test]
+async fn answers_are_altered_as_a_gateway_would() {
+    let emulator = with_joe().await;
+    let faults = emulator.faults();
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let refresh = async || {
+        let minted = emulator.mint(JOE).tokens().unwrap();
+        let answer = client
+            .post(format!("{}/v1/auth/refresh", emulator.base_url()))
+            .bearer_auth(format!(
+                "{}:{}",
+                emulator.project_id(),
+                minted.refresh_jwt()
+            ))
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.headers().clone(),
+            answer.bytes().await.unwrap(),
+        )
+    };
+    let on = || Fault::on("RefreshSession");
+    for fault in [
+        on().alter().status(201).header("Set-Cookie", "edge=1"),
+        on().alter().status(204).text(""),
+        on().alter().gzip().without_header("Cache-Control"),
+        on().answer(301)
+            .header("Location", "https://elsewhere.example/"),
+        on().answer(403)
+            .text("<html>blocked</html>")
+            .header("CF-Ray", "0123456789abcdef-IAD"),
+    ] {
+        faults.add(fault.times(1)).unwrap();
+    }
+    let (status, headers, body) = refresh().await;
+    assert_eq!(
+        (status, &headers["set-cookie"]),
+        (201, &"edge=1".parse().unwrap())
+    );
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert!(body["sessionJwt"].is_string());
+
+    let (status, _, body) = refresh().await;
+    assert_eq!((status, body.len()), (204, 0));
+
+    let (status, headers, body) = refresh().await;
+    assert_eq!(
+        (status, &headers["content-encoding"]),
+        (200, &"gzip".parse().unwrap())
+    );
+    assert!(headers.get("cache-control").is_none());
+    let text = String::from_utf8(gunzip(&body)).unwrap();
+    assert!(text.contains("sessionJwt"), "{text}");
+
+    let (status, headers, _) = refresh().await;
+    assert_eq!(
+        (status, &headers["location"]),
+        (301, &"https://elsewhere.example/".parse().unwrap())
+    );
+    let (status, _, body) = refresh().await;
+    assert_eq!((status, &body[..]), (403, &b"<html>blocked</html>"[..]));
+    let altered = emulator.journal().of("RefreshSession");
+    assert_eq!(
+        altered
+            .iter()
+            .map(|request| request.status().unwrap())
+            .collect::<Vec<_>>(),
+        [201, 204, 200, 301, 403]
+    );
+    assert_eq!(altered[0].fault(), Some("answer altered"));
+}
+
+/// Unpacks with the system's `gzip`, which nobody here wrote.
+fn gunzip(packed: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut child = Command::new("gzip")
+        .arg("-dc")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(packed).unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success());
+    done.stdout
+}
+
+#[tokio::test]
+async fn tokens_of_another_user_come_as_from_a_cache() {
+    for delivery in [TokenDelivery::Body, TokenDelivery::Cookies] {
+        let emulator = Emulator::builder()
+            .user(User::new(JOE))
+            .user(User::new("eve@example.com"))
+            .token_delivery(delivery)
+            .rotate_refresh_tokens(true)
+            .start()
+            .await
+            .unwrap();
+        let api = Api::new(&emulator);
+        let joe = emulator.mint(JOE).tokens().unwrap();
+        emulator
+            .faults()
+            .add(
+                Fault::on("RefreshSession")
+                    .tokens_of("eve@example.com")
+                    .times(1),
+            )
+            .unwrap();
+        let answer = api
+            .post_as(joe.refresh_jwt(), "/v1/auth/refresh", json!({}))
+            .await;
+        let eve = emulator.users().get("eve@example.com").unwrap()["userId"].clone();
+        let tokens: Vec<Value> = match delivery {
+            TokenDelivery::Body => ["sessionJwt", "refreshJwt"]
+                .map(|name| answer.body[name].clone())
+                .into(),
+            _ => answer
+                .headers
+                .get_all("set-cookie")
+                .iter()
+                .map(|cookie| {
+                    let (_, value) = cookie.to_str().unwrap().split_once('=').unwrap();
+                    value.split(';').next().unwrap().into()
+                })
+                .collect(),
+        };
+        assert_eq!(tokens.len(), 2);
+        for token in &tokens {
+            assert_eq!(support::claims(token)["sub"], eve);
+        }
+        let body = answer.ok();
+        assert_eq!(body["user"]["userId"], eve);
+        // Joe's own refresh took place: his old token is replaced.
+        api.get_as(joe.refresh_jwt(), "/v1/auth/me")
+            .await
+            .refused(400, "E064006");
+    }
+    let emulator = with_joe().await;
+    emulator
+        .faults()
+        .add(Fault::everywhere().tokens_of("nobody"))
+        .unwrap();
+    let api = Api::new(&emulator);
+    api.post(SIGN_IN, json!({ "loginId": JOE })).await.ok();
+    let message = emulator.outbox().next_for(JOE).await.unwrap();
+    let said = api.verify(message.token()).await.refused(500, "EMU500");
+    assert!(said.contains("nobody"), "{said}");
+}
+
+#[tokio::test]
+async fn the_key_endpoint_serves_an_older_set_or_a_broken_one() {
+    let emulator = with_joe().await;
+    let api = Api::new(&emulator);
+    let path = format!("/v2/keys/{}", emulator.project_id());
+    let keys = emulator.keys();
+    let kids = async || {
+        let set = api.send("GET", &path, None, None).await.ok();
+        let keys = set["keys"].as_array().unwrap();
+        keys.iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // The next two answers come from before the rotation, as from a cache that is behind.
+    let stale = keys.published().unwrap();
+    let old = keys.ids();
+    let new = keys.rotate().unwrap();
+    emulator
+        .faults()
+        .add(Fault::on("GetKeysV2").answer(200).json(&stale).times(2))
+        .unwrap();
+    let signed = emulator.mint(JOE).tokens().unwrap();
+    assert_eq!(
+        support::header(&Value::from(signed.session_jwt()))["kid"],
+        Value::from(new.as_str())
+    );
+    assert_eq!([kids().await, kids().await], [old.clone(), old]);
+    assert!(kids().await.contains(&new));
+
+    // The same until told otherwise; no keys; keys of another use.
+    keys.publish_instead(stale);
+    assert!(!kids().await.contains(&new));
+    keys.publish_instead(json!({ "keys": [] }));
+    assert!(kids().await.is_empty());
+    keys.restore();
+    let mut other = keys.published().unwrap();
+    for key in other["keys"].as_array_mut().unwrap() {
+        key["use"] = "enc".into();
+    }
+    keys.publish_instead(other);
+    assert_eq!(kids().await.len(), 2);
+    keys.restore();
+    assert!(kids().await.contains(&new));
 }
 
 #[tokio::test]

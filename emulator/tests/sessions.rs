@@ -10,8 +10,8 @@ mod support;
 use std::time::Duration;
 
 use descope_magiclink_emulator::{
-    AccessKey, CustomClaimsAt, Emulator, EmulatorBuilder, Filter, Purpose, RateLimit, SameSite,
-    Tenant, TokenDelivery, User,
+    AccessKey, CustomClaimsAt, Emulator, EmulatorBuilder, Filter, Purpose, RateLimit, RefreshReuse,
+    SameSite, Tenant, TokenDelivery, User,
 };
 use serde_json::{Value, json};
 use support::{Api, claims};
@@ -242,12 +242,231 @@ async fn refresh_tokens_rotate_when_asked() {
     let second = api.post_as(first, "/v1/auth/refresh", json!({})).await.ok();
     let second = text(&second["refreshJwt"]);
     assert_ne!(first, second);
-    api.post_as(first, "/v1/auth/refresh", json!({}))
+    let [old, new] = [&auth["refreshJwt"], &Value::from(second)].map(claims);
+    assert_eq!(old["fti"], new["fti"], "the family stays");
+    assert_ne!(old["jti"], new["jti"]);
+
+    let message = api
+        .post_as(first, "/v1/auth/refresh", json!({}))
         .await
-        .refused(401, "E061005");
-    api.post_as(second, "/v1/auth/refresh", json!({}))
+        .refused(400, "E064006");
+    assert_eq!(message, "JWT family ID invalidated, cannot use this token");
+    for token in [first, second] {
+        api.post_as(token, "/v1/auth/refresh", json!({}))
+            .await
+            .refused(400, "E064006");
+        api.get_as(token, "/v1/auth/me")
+            .await
+            .refused(400, "E064006");
+        assert_eq!(
+            api.post_as(token, "/v1/auth/try-refresh", json!({}))
+                .await
+                .ok(),
+            json!({})
+        );
+    }
+    // The family is one login: another login of the same user goes on.
+    let other = sign_in(&api, json!({})).await;
+    api.get_as(text(&other["refreshJwt"]), "/v1/auth/me")
         .await
         .ok();
+}
+
+#[tokio::test]
+async fn only_the_replaced_token_is_refused_where_asked() {
+    let emulator = with_joe()
+        .rotate_refresh_tokens(true)
+        .refresh_reuse(RefreshReuse::RefuseToken)
+        .start()
+        .await
+        .unwrap();
+    let api = Api::new(&emulator);
+    let auth = sign_in(&api, json!({})).await;
+    let first = text(&auth["refreshJwt"]);
+    let second = api.post_as(first, "/v1/auth/refresh", json!({})).await.ok();
+    api.post_as(first, "/v1/auth/refresh", json!({}))
+        .await
+        .refused(400, "E064006");
+    let body = json!({ "tenant": "acme" });
+    let third = api
+        .post_as(text(&second["refreshJwt"]), "/v1/auth/tenant/select", body)
+        .await
+        .ok();
+    api.get_as(text(&second["refreshJwt"]), "/v1/auth/me")
+        .await
+        .refused(400, "E064006");
+    api.get_as(text(&third["refreshJwt"]), "/v1/auth/me")
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn claims_are_those_that_the_service_was_seen_to_issue() {
+    let emulator = Emulator::builder()
+        .user(User::new(JOE))
+        .user(User::new("tess@example.com").test())
+        .echo_refresh_token(true)
+        .start()
+        .await
+        .unwrap();
+    emulator.clock().freeze();
+    let api = Api::new(&emulator);
+    let auth = sign_in(&api, json!({})).await;
+    let names =
+        |claims: &serde_json::Map<String, Value>| claims.keys().cloned().collect::<Vec<_>>();
+    let (session, refresh) = (claims(&auth["sessionJwt"]), claims(&auth["refreshJwt"]));
+    assert_eq!(
+        names(&session),
+        ["amr", "drn", "exp", "iat", "iss", "rexp", "sub"]
+    );
+    assert_eq!(
+        names(&refresh),
+        ["amr", "drn", "dv", "exp", "fti", "iat", "iss", "jti", "sub"]
+    );
+    assert_eq!(refresh["dv"], 1);
+    assert_eq!(refresh["fti"], refresh["jti"], "the first of its family");
+    let id = text(&refresh["jti"]);
+    assert!(id.len() == 28 && id.starts_with('J'), "{id}");
+
+    // After five days: `rexp` counts from the session token, and the refresh token is the one that was sent.
+    emulator.clock().advance(Duration::from_secs(5 * 86_400));
+    let later = api
+        .post_as(
+            text(&auth["refreshJwt"]),
+            "/v1/auth/refresh?dcs=t&dcr=f",
+            json!({}),
+        )
+        .await
+        .ok();
+    assert_eq!(later["refreshJwt"], auth["refreshJwt"]);
+    let rexp = |token: &Value| {
+        let claims = claims(token);
+        assert!(text(&claims["rexp"]).ends_with('Z'));
+        let at = humantime::parse_rfc3339(text(&claims["rexp"])).unwrap();
+        let iat = claims["iat"].as_u64().unwrap();
+        at.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() - iat
+    };
+    assert_eq!(
+        [rexp(&auth["sessionJwt"]), rexp(&later["sessionJwt"])],
+        [2_419_200; 2]
+    );
+
+    let tess = emulator.mint("tess@example.com").tokens().unwrap();
+    for token in [tess.session_jwt(), tess.refresh_jwt()] {
+        assert_eq!(claims(&Value::from(token))["tu"], true);
+    }
+}
+
+#[tokio::test]
+async fn answers_have_the_members_that_were_recorded() {
+    let emulator = Emulator::builder()
+        .user(User::new(JOE).name("Joe Person"))
+        .start()
+        .await
+        .unwrap();
+    let auth = sign_in(&Api::new(&emulator), json!({})).await;
+    let names = |value: &Value| {
+        let members = value.as_object().unwrap();
+        members.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&auth),
+        [
+            "cookieDomain",
+            "cookieExpiration",
+            "cookieMaxAge",
+            "cookiePath",
+            "firstSeen",
+            "refreshJwt",
+            "sessionExpiration",
+            "sessionJwt",
+            "user"
+        ]
+    );
+    assert_eq!(
+        (&auth["cookieDomain"], &auth["cookiePath"]),
+        (&json!(""), &json!("/"))
+    );
+    assert_eq!(auth["cookieMaxAge"], 2_419_199);
+    assert_eq!(auth["cookieExpiration"], claims(&auth["refreshJwt"])["exp"]);
+    assert_eq!(
+        auth["sessionExpiration"],
+        claims(&auth["sessionJwt"])["exp"]
+    );
+    let mut user = auth["user"].clone();
+    assert!(user["createdTime"].as_u64().unwrap() < 10_000_000_000);
+    for name in ["createdTime", "userId"] {
+        user.as_object_mut().unwrap().remove(name);
+    }
+    assert_eq!(
+        user,
+        json!({
+            "loginIds": [JOE], "externalIds": [JOE], "name": "Joe Person", "email": JOE, "phone": "",
+            "verifiedEmail": true, "verifiedPhone": false, "roleNames": [], "userTenants": [], "status": "enabled",
+            "picture": "", "test": false, "customAttributes": {}, "TOTP": false, "SAML": false, "SCIM": false,
+            "OAuth": {}, "webauthn": false, "password": false, "ssoAppIds": [],
+            "givenName": "", "middleName": "", "familyName": "",
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_a_url_comes_with_an_audience() {
+    for (issuer, audience) in [
+        (None, None),
+        (
+            Some("https://api.descope.com/P2abc"),
+            Some(json!(["P2abc"])),
+        ),
+        (
+            Some("https://api.descope.com/v1/apps/P2abc"),
+            Some(json!(["P2abc"])),
+        ),
+    ] {
+        let builder = with_joe().project_id("P2abc");
+        let builder = match issuer {
+            Some(issuer) => builder.issuer(issuer),
+            None => builder,
+        };
+        let emulator = builder.start().await.unwrap();
+        let api = Api::new(&emulator);
+        let auth = sign_in(&api, json!({})).await;
+        for token in ["sessionJwt", "refreshJwt"] {
+            let claims = claims(&auth[token]);
+            assert_eq!(claims["iss"], issuer.unwrap_or("P2abc"));
+            assert_eq!(claims.get("aud"), audience.as_ref());
+        }
+        api.get_as(text(&auth["refreshJwt"]), "/v1/auth/me")
+            .await
+            .ok();
+    }
+}
+
+#[tokio::test]
+async fn one_token_comes_in_the_body_and_one_in_a_cookie_where_asked() {
+    for (delivery, in_body, in_cookie) in [
+        (TokenDelivery::RefreshInCookie, "sessionJwt", "DSR="),
+        (TokenDelivery::SessionInCookie, "refreshJwt", "DS="),
+    ] {
+        let emulator = with_joe().token_delivery(delivery).start().await.unwrap();
+        let api = Api::new(&emulator);
+        api.post(SIGN_IN, json!({ "loginId": JOE })).await.ok();
+        let message = emulator.outbox().next_for(JOE).await.unwrap();
+        let answer = api.verify(message.token()).await;
+        let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies.len(), 1);
+        let cookie = cookies[0].to_str().unwrap();
+        assert!(cookie.starts_with(in_cookie), "{cookie}");
+        // The session cookie ends with the refresh token, long after the token in it.
+        assert!(cookie.contains("; Max-Age=2419200; "), "{cookie}");
+        let tokens = ["sessionJwt", "refreshJwt"];
+        let body = answer.body.as_object().unwrap();
+        let found: Vec<_> = tokens
+            .iter()
+            .filter(|name| body.contains_key(**name))
+            .collect();
+        assert_eq!(found, [&in_body]);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@ use crate::authentication::{Authentication, UncheckedAuthentication};
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::secret::MagicLinkToken;
+use crate::session::handover::{Handover, Handovers};
+use crate::session::tokens::TokenResponse;
+use crate::session::verified::hash;
 
 impl MagicLink {
     /// Signs the user in with the token of a link, and checks the tokens that come back.
@@ -13,7 +16,12 @@ impl MagicLink {
     /// the `GET` of the link: mail scanners open links too. It is never sent twice by itself.
     ///
     /// The project's public keys are fetched first if they are not at hand, so that a link is not
-    /// used up for tokens that could not be checked then.
+    /// used up for tokens that could not be checked then. Once made, the call goes on though its
+    /// caller goes away. Tokens that reached nobody are kept for 60 s, and those that could not be
+    /// checked for 10 minutes: the next call with the same token gets them, once.
+    ///
+    /// The tokens are the service's word: their times are measured by the answer's own `Date` and not
+    /// by this machine's clock.
     ///
     /// # Errors
     ///
@@ -33,10 +41,11 @@ impl MagicLink {
     /// ```
     pub async fn verify(&self, token: &MagicLinkToken) -> Result<Authentication> {
         check(token)?;
-        let validator = self.client.validator();
-        validator.prepare().await?;
-        let unchecked = self.verify_unchecked(token).await?;
-        unchecked.check(validator).await
+        let until = self.client.deadline();
+        self.client.validator().prepare().await?;
+        let handover = self.obtain(token).await?;
+        let (response, tokens) = handover.check(None, until).await?;
+        Ok(Authentication::new(&response, tokens))
     }
 
     /// As [`verify`](Self::verify), without a look at the tokens that come back.
@@ -52,13 +61,24 @@ impl MagicLink {
         token: &MagicLinkToken,
     ) -> Result<UncheckedAuthentication> {
         check(token)?;
-        let body = types::VerifyMagicLinkRequest {
-            token: Some(token.clone()),
-            ..Default::default()
-        };
-        let answer = self.client.raw().verify_magic_link(&body).await?;
-        let (body, status, headers) = answer.into_parts();
-        UncheckedAuthentication::from_response(body, status, &headers, self.client.cookie_names())
+        let response = self.obtain(token).await?.deliver();
+        Ok(UncheckedAuthentication::new(&response))
+    }
+
+    /// The answer for a token: the service's, or one to an earlier call that reached nobody.
+    async fn obtain(&self, token: &MagicLinkToken) -> Result<Handover> {
+        let hash = hash(token.expose_secret());
+        Handovers::obtain(&self.client, hash, |client| {
+            let body = types::VerifyMagicLinkRequest {
+                token: Some(token.clone()),
+                ..Default::default()
+            };
+            async move {
+                let answer = client.raw().verify_magic_link(&body).await?;
+                TokenResponse::read(answer, &client)
+            }
+        })
+        .await
     }
 }
 

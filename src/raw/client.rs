@@ -866,6 +866,41 @@ impl Client {
             _ => Err(unexpected(response).await),
         }
     }
+    /// Read the rate limit tier
+    ///
+    /// Returns the tier of the customer's rate limits. Management calls repeat it in the header x-descope-license, so that the right limits apply; a call without the header works too.
+    ///
+    /// Sends a `GET` request to `/v1/mgmt/license`
+    pub async fn license_handshake<'a>(
+        &'a self,
+        authorization: &'a crate::secret::ManagementKey,
+    ) -> Result<ResponseValue<types::LicenseResponse>, Error> {
+        let url = format!("{}/v1/mgmt/license", self.baseurl,);
+        let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+        self.authorize(&mut header_map, authorization)?;
+        #[allow(unused_mut)]
+        let mut request = self
+            .client
+            .get(url)
+            .header(
+                ::reqwest::header::ACCEPT,
+                ::reqwest::header::HeaderValue::from_static("application/json"),
+            )
+            .headers(header_map)
+            .build()
+            .map_err(build_error)?;
+        let info = OperationInfo {
+            operation_id: "license_handshake",
+        };
+        self.pre(&mut request, &info).await?;
+        let result = self.exec(request, &info).await;
+        self.post(&result, &info).await?;
+        let response = result?;
+        match response.status().as_u16() {
+            200u16 => ResponseValue::from_response(response).await,
+            _ => Err(unexpected(response).await),
+        }
+    }
     /// Generate a link for a test user
     ///
     /// Makes a magic link for a test user and returns it instead of sending it. The link can be verified straight away, without a sign-in call before it.

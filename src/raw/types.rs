@@ -699,6 +699,21 @@ pub struct JwtResponse {
     #[serde(flatten)]
     pub extra: crate::runtime::Extra,
 }
+/// Rate limits of the customer.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LicenseResponse {
+    /// Tier of the rate limits, as the header x-descope-license takes it.
+    #[serde(
+        rename = "rateLimitTier",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub rate_limit_tier: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know.
+    #[serde(flatten)]
+    pub extra: crate::runtime::Extra,
+}
 /// What a sign-in should do beyond signing in.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
@@ -1858,6 +1873,7 @@ pub fn json_schemas(
         ("IDPResponse", generator.subschema_for:: < IdpResponse > ()), ("JWK", generator
         .subschema_for:: < Jwk > ()), ("JWKSet", generator.subschema_for:: < JwkSet >
         ()), ("JWTResponse", generator.subschema_for:: < JwtResponse > ()),
+        ("LicenseResponse", generator.subschema_for:: < LicenseResponse > ()),
         ("LoginOptions", generator.subschema_for:: < LoginOptions > ()),
         ("LogoutRequest", generator.subschema_for:: < LogoutRequest > ()),
         ("MagicLinkSignInRequest", generator.subschema_for:: < MagicLinkSignInRequest >

@@ -9,10 +9,9 @@ use serde_json::{Map, Value};
 use super::error::SessionError;
 use super::json::{Document, Item, Object};
 use super::policy::Facts;
-use super::timestamp;
 
 /// Claims with a meaning of their own, which are therefore not custom claims.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 27] = [
     "amr",
     "aud",
     "azp",
@@ -24,6 +23,7 @@ const RESERVED: [&str; 24] = [
     "dsub",
     "dv",
     "exp",
+    "fti",
     "iat",
     "iss",
     "jti",
@@ -34,9 +34,11 @@ const RESERVED: [&str; 24] = [
     "rexp",
     "roles",
     "scope",
+    "su",
     "sub",
     "tenants",
     "token_type",
+    "tu",
 ];
 
 /// The claims of a token that passed every check.
@@ -157,12 +159,6 @@ impl Session {
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         since_epoch(self.claims.facts.expires_at)
-    }
-
-    /// When the refresh token that belongs to this session ends, if the session token says so.
-    #[must_use]
-    pub fn refresh_expires_at(&self) -> Option<SystemTime> {
-        self.claims.text("rexp").and_then(timestamp::parse)
     }
 
     /// How the user signed in, for example `email` for a link by email, `sms`, `webauthn`.
@@ -462,6 +458,11 @@ impl RefreshClaims {
     #[must_use]
     pub fn claims(&self) -> Map<String, Value> {
         self.claims.all()
+    }
+
+    /// The sign-in that the token comes from, kept through rotation, if it says so (`fti`).
+    pub(super) fn family_id(&self) -> Option<&str> {
+        self.claims.text("fti")
     }
 }
 

@@ -34,6 +34,12 @@ pub enum SessionError {
     /// The token could not be checked, because there are no keys to check it with. Says nothing
     /// about the token: try again later, and do not sign the user out.
     Unavailable(KeysUnavailable),
+    /// A token in the service's response to our own call is bad. Says nothing about the token that the
+    /// call was made with: do not sign the user out.
+    InvalidResponse(TokenProblem),
+    /// The tokens in the service's response belong to another user than the one that asked, so none of
+    /// them was used. Says nothing about the token that the call was made with.
+    UserMismatch,
     /// The session is good, but its user does not belong to the tenant that was asked for.
     NotInTenant,
 }
@@ -42,7 +48,10 @@ impl SessionError {
     /// Whether the token could not be checked, as opposed to being bad.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::InvalidResponse(_) | Self::UserMismatch
+        )
     }
 
     /// Whether the token was good in every way but is past its time: a refresh gets a new one.
@@ -55,7 +64,7 @@ impl SessionError {
     #[must_use]
     pub fn token_problem(&self) -> Option<TokenProblem> {
         match self {
-            Self::Token(problem) => Some(*problem),
+            Self::Token(problem) | Self::InvalidResponse(problem) => Some(*problem),
             _ => None,
         }
     }
@@ -67,6 +76,16 @@ impl fmt::Display for SessionError {
             Self::Missing => f.write_str("there is no session token; sign in first"),
             Self::Token(problem) => problem.fmt(f),
             Self::Unavailable(unavailable) => unavailable.fmt(f),
+            Self::InvalidResponse(problem) => {
+                write!(
+                    f,
+                    "the service's response holds a token that was not used: {problem}"
+                )
+            }
+            Self::UserMismatch => f.write_str(
+                "the service's response holds tokens of another user, so none was used; \
+                 look for a cache or a proxy that mixes responses up",
+            ),
             Self::NotInTenant => f.write_str("the user does not belong to the tenant"),
         }
     }
@@ -97,6 +116,8 @@ pub enum TokenProblem {
     Nested,
     /// Signed by an algorithm that is not accepted, or not the one its key is for.
     Algorithm,
+    /// Its header says (`typ`) that it is something else than a JWT of the kind that is accepted.
+    UnsupportedType,
     /// Demands an extension (`crit`, or `b64` false) that this crate does not implement.
     Extension,
     /// Names no key, or names it with a text that cannot be a key's name.
@@ -115,8 +136,8 @@ pub enum TokenProblem {
     SenderConstrained,
     /// Past its time; a refresh gets a new one.
     Expired,
-    /// Not valid yet, or issued in the future. When it happens to fresh tokens, this machine's clock
-    /// is slow.
+    /// Not valid yet, or issued more than a minute in the future. When it happens to fresh tokens, this
+    /// machine's clock is slow.
     NotYetValid,
     /// A claim that every token needs is absent or has the wrong shape.
     Claim(Claim),
@@ -157,6 +178,7 @@ impl fmt::Display for TokenProblem {
             Self::Encrypted => "the token is encrypted; only signed tokens can be checked locally",
             Self::Nested => "the token holds another token; only plain signed tokens are accepted",
             Self::Algorithm => "the token's algorithm is not accepted for its key",
+            Self::UnsupportedType => "the token's header has a `typ` that is not accepted; only `JWT` is unless the validator names more",
             Self::Extension => "the token demands an extension that is not supported",
             Self::KeyId => "the token does not name a key properly; sign in again",
             Self::UnknownKey => "the token names a key that the project does not have; sign in again",
@@ -265,6 +287,8 @@ pub enum KeyProblem {
     NotFetched,
     /// The token names a key not known, and the key endpoint was asked too recently to ask again.
     AskedRecently,
+    /// The service issued a token of a key that its key endpoint does not publish yet.
+    NotPublished,
     /// There is no Tokio runtime to fetch the keys on, or it went away meanwhile.
     NoRuntime,
 }
@@ -285,6 +309,7 @@ impl fmt::Display for KeyProblem {
             Self::Unreadable => "the key endpoint's answer is not a key set",
             Self::NoUsableKey => "the key endpoint's answer holds no usable key",
             Self::NotFetched => "the keys are not at hand",
+            Self::NotPublished => "the key endpoint does not publish its key yet",
             Self::AskedRecently => "its key is not known and was asked for a moment ago",
             Self::NoRuntime => "there is no Tokio runtime to fetch the keys on",
         })
@@ -303,6 +328,7 @@ mod tests {
             TokenProblem::Encrypted,
             TokenProblem::Nested,
             TokenProblem::Algorithm,
+            TokenProblem::UnsupportedType,
             TokenProblem::Extension,
             TokenProblem::KeyId,
             TokenProblem::UnknownKey,
@@ -325,6 +351,7 @@ mod tests {
             KeyProblem::Unreadable,
             KeyProblem::NoUsableKey,
             KeyProblem::NotFetched,
+            KeyProblem::NotPublished,
             KeyProblem::AskedRecently,
             KeyProblem::NoRuntime,
         ];
@@ -335,7 +362,12 @@ mod tests {
                 keys.into_iter()
                     .map(|problem| KeysUnavailable::new(problem).into()),
             )
-            .chain([SessionError::Missing, SessionError::NotInTenant])
+            .chain([
+                SessionError::Missing,
+                SessionError::NotInTenant,
+                SessionError::UserMismatch,
+                SessionError::InvalidResponse(TokenProblem::Issuer),
+            ])
             .map(|error| error.to_string());
         for text in texts {
             assert!(text.starts_with(|c: char| c.is_ascii_lowercase()), "{text}");

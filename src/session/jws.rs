@@ -49,8 +49,9 @@ impl<'t> Compact<'t> {
 
     /// Reads the header. Members that would bring a key along (`jwk`, `jku`, `x5u`, `x5c`) are
     /// ignored, as RFC 7515 section 4 has it for what is not understood: keys come from the project's
-    /// key set only. `typ` is ignored too, since services and libraries disagree on what it says.
-    pub(super) fn header(&self) -> Result<Header, TokenProblem> {
+    /// key set only. A `typ` that is there must be `JWT` or one of `types`: a token made for another
+    /// purpose by the same key is not taken (RFC 8725 section 3.11).
+    pub(super) fn header(&self, types: &[String]) -> Result<Header, TokenProblem> {
         if self.header.len() > MAX_HEADER {
             return Err(TokenProblem::Malformed);
         }
@@ -67,6 +68,9 @@ impl<'t> Compact<'t> {
                 "kid" => key_id = Some(value),
                 // Whatever it says: a recipient that implements no extension has to refuse it.
                 "crit" | "b64" => return Err(TokenProblem::Extension),
+                "typ" if !is_accepted_type(value, types) => {
+                    return Err(TokenProblem::UnsupportedType);
+                }
                 "cty" if says_jwt(value) => return Err(TokenProblem::Nested),
                 _ => {}
             }
@@ -135,6 +139,20 @@ fn says_jwt(value: Item<'_>) -> bool {
     value.as_str().is_some_and(|text| {
         let kind = text.rsplit_once('/').map_or(text, |(_, kind)| kind);
         kind.eq_ignore_ascii_case("jwt")
+    })
+}
+
+/// RFC 7515 section 4.1.9: a media type in any case, mostly without its `application/`.
+fn is_accepted_type(value: Item<'_>, types: &[String]) -> bool {
+    fn short(text: &str) -> &str {
+        match text.split_at_checked("application/".len()) {
+            Some((start, rest)) if start.eq_ignore_ascii_case("application/") => rest,
+            _ => text,
+        }
+    }
+    value.as_str().is_some_and(|text| {
+        let mut accepted = std::iter::once("JWT").chain(types.iter().map(String::as_str));
+        accepted.any(|known| short(known).eq_ignore_ascii_case(short(text)))
     })
 }
 

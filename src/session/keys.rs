@@ -9,7 +9,11 @@
 //!   a fetch, because the key may have been withdrawn meanwhile; if that fails, the old key serves.
 //! - Too old: its keys no longer serve.
 //!
-//! An unknown key name starts a fetch too, at most one per cool-down whatever becomes of it.
+//! Whatever set the endpoint answers with replaces the one before, even one without a usable key:
+//! nothing can be checked then. Old keys serve only while the endpoint cannot be reached or read.
+//!
+//! An unknown key name starts a fetch too, at most one per cool-down whatever becomes of it. In a token
+//! that the service has just issued to us it starts one a second, until the key is published.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +30,8 @@ use crate::retry::random_fraction;
 
 /// After a failed fetch, the next one waits this long; doubled with each further failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The least time between two fetches for the sake of a token that the service has issued.
+const ISSUED_KEY_COOLDOWN: Duration = Duration::from_secs(1);
 
 /// The source of keys of one validator.
 #[derive(Debug)]
@@ -59,21 +65,25 @@ impl From<KeysUnavailable> for NoKey {
     }
 }
 
-/// Where the token came from that names a key.
+/// Who has sent the token that names a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// From anyone: made-up names must not cause fetches at will.
-    Request,
-    /// From the service itself, in an answer to us.
-    Service,
+pub(super) enum TokenSender {
+    /// Made-up names must not cause fetches at will.
+    Anyone,
+    /// The service itself, in a response to us: the key exists, and is waited for.
+    Service { until: tokio::time::Instant },
 }
 
 impl Keys {
     /// The key of this name, waiting for a fetch if there has to be one.
-    pub(super) async fn find(&self, id: &str, origin: Origin) -> Result<Arc<VerifyingKey>, NoKey> {
+    pub(super) async fn find(
+        &self,
+        id: &str,
+        sender: TokenSender,
+    ) -> Result<Arc<VerifyingKey>, NoKey> {
         match self {
             Self::Provided(set) => set.get(id).cloned().ok_or(NoKey::Unknown { asked: true }),
-            Self::Fetched(cache) => cache.find(id, origin).await,
+            Self::Fetched(cache) => cache.find(id, sender).await,
         }
     }
 
@@ -149,6 +159,9 @@ struct Gate {
     /// Turns true when the fetch under way is over.
     flight: Option<watch::Receiver<bool>>,
     unknown_key_asked: Option<Instant>,
+    /// When a fetch was last made for a token of the service. By the runtime's timer, which waits for
+    /// the next one.
+    issued_key_asked: Option<tokio::time::Instant>,
     retry_at: Option<Instant>,
     failures: u32,
 }
@@ -170,6 +183,18 @@ enum Look {
 enum Want {
     Set,
     UnknownKey,
+    IssuedKey,
+}
+
+/// A fetch to wait for.
+enum Flight {
+    /// It began before the caller looked, so that it need not know of a key that is new.
+    Earlier(watch::Receiver<bool>),
+    New(watch::Receiver<bool>),
+    /// It began before the caller looked, and is over.
+    Over,
+    /// None may be made now.
+    None,
 }
 
 impl KeyCache {
@@ -183,24 +208,64 @@ impl KeyCache {
         }
     }
 
-    async fn find(self: &Arc<Self>, id: &str, origin: Origin) -> Result<Arc<VerifyingKey>, NoKey> {
-        let flight = {
-            let seen = self.state.load();
-            let want = match (self.look(&seen, id), origin) {
-                (Look::Key { key, refresh }, _) => {
-                    if refresh {
-                        self.refresh_in_background();
-                    }
-                    return Ok(key);
+    async fn find(
+        self: &Arc<Self>,
+        id: &str,
+        sender: TokenSender,
+    ) -> Result<Arc<VerifyingKey>, NoKey> {
+        // Of the first fetch only it can be that it began before this call.
+        let mut first = true;
+        loop {
+            if let TokenSender::Service { until } = sender
+                && matches!(self.look(&self.state.load(), id), Look::Unknown)
+            {
+                let next = self.next_issued_key_fetch();
+                if next >= until {
+                    return Err(NoKey::Unknown { asked: false });
                 }
-                (Look::Unknown, Origin::Request) => Want::UnknownKey,
-                (Look::Unknown, Origin::Service) | (Look::NoSet, _) => Want::Set,
+                tokio::time::sleep_until(next).await;
+            }
+            let flight = {
+                let seen = self.state.load();
+                let want = match (self.look(&seen, id), sender) {
+                    (Look::Key { key, refresh }, _) => {
+                        if refresh {
+                            self.refresh_in_background();
+                        }
+                        return Ok(key);
+                    }
+                    (Look::Unknown, TokenSender::Anyone) => Want::UnknownKey,
+                    (Look::Unknown, TokenSender::Service { .. }) => Want::IssuedKey,
+                    (Look::NoSet, _) => Want::Set,
+                };
+                self.join_or_start(&seen, want)?
             };
-            self.join_or_start(&seen, want)?
-        };
-        let asked = flight.is_some();
-        wait(flight).await;
-        self.settle(id, asked)
+            let (asked, decides) = match flight {
+                Flight::Earlier(flight) => {
+                    wait(flight).await;
+                    (true, !first)
+                }
+                Flight::New(flight) => {
+                    wait(flight).await;
+                    (true, true)
+                }
+                Flight::Over => (true, !first),
+                Flight::None => (false, true),
+            };
+            first = false;
+            match self.lookup_after_fetch(id, asked) {
+                Err(NoKey::Unknown { .. }) if !decides || sender != TokenSender::Anyone => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// When the next fetch may be made for a token of the service.
+    fn next_issued_key_fetch(&self) -> tokio::time::Instant {
+        let now = tokio::time::Instant::now();
+        let asked = self.gate().issued_key_asked;
+        let next = asked.and_then(|at| at.checked_add(ISSUED_KEY_COOLDOWN));
+        next.map_or(now, |next| next.max(now))
     }
 
     async fn prepare(self: &Arc<Self>) -> Result<(), KeysUnavailable> {
@@ -211,7 +276,9 @@ impl KeyCache {
             }
             self.join_or_start(&seen, Want::Set)?
         };
-        wait(flight).await;
+        if let Flight::Earlier(flight) | Flight::New(flight) = flight {
+            wait(flight).await;
+        }
         let state = self.state.load();
         match (self.is_usable(&state), &state.failure) {
             (Some(_), _) => Ok(()),
@@ -246,7 +313,7 @@ impl KeyCache {
     }
 
     /// The verdict once a fetch is over, or may not be made.
-    fn settle(&self, id: &str, asked: bool) -> Result<Arc<VerifyingKey>, NoKey> {
+    fn lookup_after_fetch(&self, id: &str, asked: bool) -> Result<Arc<VerifyingKey>, NoKey> {
         let state = self.state.load();
         match (self.look(&state, id), &state.failure) {
             (Look::Key { key, .. }, _) => Ok(key),
@@ -267,17 +334,17 @@ impl KeyCache {
         self: &Arc<Self>,
         seen: &Arc<State>,
         want: Want,
-    ) -> Result<Option<watch::Receiver<bool>>, KeysUnavailable> {
+    ) -> Result<Flight, KeysUnavailable> {
         let mut gate = self.gate();
         if let Some(flight) = &gate.flight {
-            return Ok(Some(flight.clone()));
+            return Ok(Flight::Earlier(flight.clone()));
         }
         if !Arc::ptr_eq(seen, &self.state.load()) {
-            return Ok(None);
+            return Ok(Flight::Over);
         }
         let claimed = self.claim(&mut gate, want)?;
         drop(gate);
-        Ok(claimed.map(Claimed::start))
+        Ok(claimed.map_or(Flight::None, |claimed| Flight::New(claimed.start())))
     }
 
     fn refresh_in_background(self: &Arc<Self>) {
@@ -302,14 +369,21 @@ impl KeyCache {
             && gate
                 .unknown_key_asked
                 .is_some_and(|at| now.saturating_duration_since(at) <= self.ages.cool_down);
-        if cooling || gate.retry_at.is_some_and(|at| now < at) {
+        let timer = tokio::time::Instant::now();
+        let waiting = want == Want::IssuedKey
+            && gate
+                .issued_key_asked
+                .is_some_and(|at| timer.saturating_duration_since(at) < ISSUED_KEY_COOLDOWN);
+        if cooling || waiting || gate.retry_at.is_some_and(|at| now < at) {
             return Ok(None);
         }
         let runtime =
             Handle::try_current().map_err(|_| KeysUnavailable::new(KeyProblem::NoRuntime))?;
         // Claimed before the fetch, so that nothing the endpoint does can bring the next one forward.
-        if want == Want::UnknownKey {
-            gate.unknown_key_asked = Some(now);
+        match want {
+            Want::Set => {}
+            Want::UnknownKey => gate.unknown_key_asked = Some(now),
+            Want::IssuedKey => gate.issued_key_asked = Some(timer),
         }
         let (over, flight) = watch::channel(false);
         gate.flight = Some(flight.clone());
@@ -342,11 +416,9 @@ impl Claimed {
     }
 }
 
-async fn wait(flight: Option<watch::Receiver<bool>>) {
-    if let Some(mut flight) = flight {
-        // An error means that the fetch died with its runtime; whoever waits finds that out.
-        let _ = flight.wait_for(|over| *over).await;
-    }
+async fn wait(mut flight: watch::Receiver<bool>) {
+    // An error means that the fetch died with its runtime; whoever waits finds that out.
+    let _ = flight.wait_for(|over| *over).await;
 }
 
 /// A fetch under way. However it ends, the gate opens again and those who wait are woken.
@@ -391,8 +463,11 @@ impl Fetch {
                 // endpoint is down, and old keys would not serve.
                 let longest = cache.ages.cool_down.min(cache.ages.time_to_live);
                 gate.retry_at = now.checked_add(doubled.min(longest));
+                // A set that holds no usable key is the service's word too: the old keys are withdrawn.
+                let withdrawn = why.problem() == KeyProblem::NoUsableKey;
+                let before = cache.state.load().fetched.clone();
                 State {
-                    fetched: cache.state.load().fetched.clone(),
+                    fetched: before.filter(|_| !withdrawn),
                     failure: Some(Failure { at: now, why }),
                 }
             }

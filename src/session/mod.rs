@@ -61,8 +61,10 @@
 //!   and `b64` are refused.
 //! - Base64url and JSON are read strictly: no padding, no spare bits, no member twice at any depth,
 //!   32 levels at most.
-//! - `exp` is a must, and is an integer like every time. `iat` and `nbf` must not lie ahead by more
-//!   than the leeway.
+//! - A header's `typ` must be `JWT` or absent, unless the validator
+//!   [names more](SessionValidatorBuilder::allow_type).
+//! - `exp` is a must, and is an integer like every time. `nbf` must not lie ahead by more than the
+//!   leeway, `iat` not by more than a minute. A claim that is `null` counts as absent.
 //! - A refresh token is not taken for a session nor the reverse, told by `drn`, or by `token_type`
 //!   where there is none. A token with neither is taken for what it is given as.
 //! - A token bound to a key of its holder (`cnf`) is not a bearer token and is refused.
@@ -72,7 +74,8 @@
 //! # Keys
 //!
 //! They are fetched at the first use, kept for [`key_ttl`](SessionValidatorBuilder::key_ttl), and
-//! replaced as a whole. A process that is in use fetches ahead of time and never waits for the
+//! replaced as a whole, also by a set that holds no usable key: nothing can be checked then. A process
+//! that is in use fetches ahead of time and never waits for the
 //! network; one that was idle for longer waits for one fetch, since a key may have been withdrawn
 //! meanwhile. While the endpoint is down the old keys serve up to
 //! [`max_key_age`](SessionValidatorBuilder::max_key_age). Any number of tasks cause one fetch, and
@@ -84,18 +87,32 @@
 //! [`SessionError::is_unavailable`] parts what a server answers with 503 from what it answers with
 //! 401: a token that could not be checked is not a bad token, and its user is not to be signed out.
 //!
+//! # Tokens that the service has just issued
+//!
+//! Tokens in the response to a call of this client are the service's word. Signature, issuer and kind
+//! are checked as always, but their times are measured by the response's own `Date` and not by this
+//! machine's clock. The difference corrects the client's validator ([`SessionValidator::now`]), up to
+//! 15 minutes. Where there is no date that can be trusted (none, one with an `Age`, or one over plain
+//! http from another machine), times are not looked at and nothing is learned.
+//!
+//! A key that is not published yet is asked for once a second until the call's deadline, and an answer
+//! that could not be checked is kept, so that a second try needs no second answer. Tokens of one
+//! response that name two users are used by nobody: [`SessionError::UserMismatch`].
+//!
 //! # Several processes
 //!
-//! Nothing needs to be shared between machines. With refresh token rotation there is one race that
-//! a client cannot settle: two machines that refresh one token at the same moment. The service
-//! refuses the second. Its server should answer that request without touching the cookies, because
-//! the first answer has renewed them; within one process this cannot happen.
+//! Where refresh tokens stay the same, nothing needs to be shared between machines. Where they rotate,
+//! presenting a superseded token makes the service invalidate all tokens that came of that sign-in.
+//! Two machines that refresh one token at the same moment therefore sign the user out, the winner's new
+//! tokens included. Within one process this cannot happen. Send the requests of one user to one process
+//! then.
 
 mod access;
 #[cfg(feature = "cookies")]
 pub mod cookies;
 mod error;
 mod fetch;
+pub(crate) mod handover;
 mod json;
 mod jws;
 mod key;
@@ -104,11 +121,13 @@ mod policy;
 mod refresh;
 mod sessions;
 mod timestamp;
+pub(crate) mod tokens;
 mod validator;
-mod verified;
+pub(crate) mod verified;
 
 pub use access::{RefreshClaims, Session, TenantAccess};
 pub use error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};
+pub(crate) use handover::Handovers;
 pub(crate) use refresh::Refreshes;
 pub use sessions::{
     AccessKeySession, ExchangeAccessKey, Refreshed, Sessions, SignInRecord, SignedIn, TenantProfile,

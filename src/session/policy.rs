@@ -13,6 +13,31 @@ pub(super) enum Kind {
     Refresh,
 }
 
+/// By how many seconds a token may say that it was issued in the future: the claim is for a token's age
+/// only (RFC 7519 section 4.1.6), and clocks differ.
+const MAX_ISSUED_AHEAD: i64 = 60;
+/// The same, and for `nbf`, of tokens in the service's own response.
+const MAX_ISSUED_AHEAD_OF_DATE: i64 = 300;
+
+/// What a token's times are measured by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Now {
+    /// Of a token that somebody presents: this machine's clock, in seconds since the epoch.
+    Clock(i64),
+    /// Of a token in the service's response to our own call: the response's `Date`. The token was
+    /// issued for that call, so that without a date its times are not looked at.
+    ResponseDate(Option<i64>),
+}
+
+/// What a caller wants of a token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected<'a> {
+    pub(super) kind: Kind,
+    pub(super) now: Now,
+    /// A value of `drn` that marks this token, beside those of the policy.
+    pub(super) name: Option<&'a str>,
+}
+
 /// What is demanded of claims.
 #[derive(Debug)]
 pub(super) struct Policy {
@@ -42,25 +67,39 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Seconds since the epoch against the token's life. Run again when a token comes from a cache.
-    pub(super) fn check_times(&self, now: i64, leeway: i64) -> Result<(), TokenProblem> {
-        if now >= self.expires_at.saturating_add(leeway) {
+    /// The time against the token's life. Run again when a token comes from a cache.
+    pub(super) fn check_times(&self, now: Now, leeway: i64) -> Result<(), TokenProblem> {
+        let (expired_from, latest_start, latest_issue) = match now {
+            Now::Clock(now) => (
+                now.saturating_sub(leeway),
+                now.saturating_add(leeway),
+                now.saturating_add(MAX_ISSUED_AHEAD.max(leeway)),
+            ),
+            Now::ResponseDate(Some(date)) => {
+                let latest = date.saturating_add(MAX_ISSUED_AHEAD_OF_DATE);
+                (date, latest, latest)
+            }
+            Now::ResponseDate(None) => return Ok(()),
+        };
+        if self.expires_at <= expired_from {
             return Err(TokenProblem::Expired);
         }
-        let latest_start = now.saturating_add(leeway);
-        let starts = [self.not_before, self.issued_at];
-        if starts
-            .into_iter()
-            .flatten()
-            .any(|start| start > latest_start)
+        if self.not_before.is_some_and(|start| start > latest_start)
+            || self.issued_at.is_some_and(|issue| issue > latest_issue)
         {
             return Err(TokenProblem::NotYetValid);
+        }
+        #[cfg(feature = "tracing")]
+        if let Some(issued_at) = self.issued_at.filter(|issue| *issue > latest_start) {
+            let seconds = issued_at.saturating_sub(latest_start.saturating_sub(leeway));
+            tracing::debug!(seconds, "a token was issued in the future; accepted");
         }
         Ok(())
     }
 }
 
-/// The claims that decide, found in one pass.
+/// The claims that decide, found in one pass. A `null` counts as absent: projects can have claims that
+/// are not set written so.
 #[derive(Default)]
 struct Registered<'d> {
     iss: Option<Item<'d>>,
@@ -80,6 +119,9 @@ impl<'d> Registered<'d> {
     fn of(claims: &'d Document) -> Self {
         let mut found = Self::default();
         for (name, value) in claims.root().as_object().into_iter().flat_map(|o| o.iter()) {
+            if value.is_null() {
+                continue;
+            }
             let slot = match name {
                 "iss" => &mut found.iss,
                 "sub" => &mut found.sub,
@@ -106,11 +148,11 @@ impl Policy {
     pub(super) fn check(
         &self,
         claims: &Document,
-        kind: Kind,
-        now: i64,
+        expected: Expected<'_>,
     ) -> Result<Facts, TokenProblem> {
+        let kind = expected.kind;
         let found = Registered::of(claims);
-        if !self.kind_fits(&found, kind) {
+        if !self.kind_fits(&found, expected) {
             return Err(TokenProblem::WrongKind);
         }
         let issuer = found.iss.and_then(Item::as_str);
@@ -130,22 +172,22 @@ impl Policy {
             issued_at: time(found.iat, Claim::IssuedAt)?,
             subject: subject(&found)?,
         };
-        facts.check_times(now, self.leeway)?;
+        facts.check_times(expected.now, self.leeway)?;
         Ok(facts)
     }
 
     /// A token says what it is by `drn` (very old ones by `cookieName`), OIDC ones by `token_type`.
     /// One that says nothing is let through, as Descope issues such tokens; one that says something
     /// unknown is not.
-    fn kind_fits(&self, found: &Registered<'_>, kind: Kind) -> bool {
-        let (names, oidc_type) = match kind {
+    fn kind_fits(&self, found: &Registered<'_>, expected: Expected<'_>) -> bool {
+        let (names, oidc_type) = match expected.kind {
             Kind::Session => (&self.session_names, "access_token"),
             Kind::Refresh => (&self.refresh_names, "refresh_token"),
         };
         match (found.drn.or(found.cookie_name), found.token_type) {
-            (Some(name), _) => name
-                .as_str()
-                .is_some_and(|name| names.iter().any(|known| known == name)),
+            (Some(name), _) => name.as_str().is_some_and(|name| {
+                expected.name == Some(name) || names.iter().any(|known| known == name)
+            }),
             (None, Some(kind)) => kind.as_str() == Some(oidc_type),
             (None, None) => true,
         }
@@ -203,7 +245,7 @@ impl Policy {
 fn is_bound(cnf: Item<'_>) -> bool {
     match cnf.as_object() {
         Some(methods) => !methods.is_empty(),
-        None => !cnf.is_null(),
+        None => true,
     }
 }
 
@@ -221,10 +263,9 @@ fn time(value: Option<Item<'_>>, claim: Claim) -> Result<Option<i64>, TokenProbl
 
 /// The user's id: `dsub` when there is one, since JWT templates may fill `sub` with something else.
 fn subject(found: &Registered<'_>) -> Result<Place, TokenProblem> {
-    let absent = |item: &Item<'_>| item.is_null() || item.as_str() == Some("");
     found
         .dsub
-        .filter(|dsub| !absent(dsub))
+        .filter(|dsub| dsub.as_str() != Some(""))
         .or(found.sub)
         .filter(|id| id.as_str().is_some_and(|text| !text.is_empty()))
         .map(Item::place)

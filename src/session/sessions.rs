@@ -1,6 +1,5 @@
 //! The calls of a signed-in user: refreshing and ending sessions, and what they may read.
 
-use std::fmt;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -11,12 +10,15 @@ use tokio::runtime::Handle;
 
 use super::access::{RefreshClaims, Session};
 use super::error::{KeyProblem, KeysUnavailable, SessionError};
-use super::refresh::{Flight, Kept, Outcome, Refreshes, Turn};
+use super::handover::Handovers;
+use super::refresh::{CachedOutcome, Flight, Forget, Outcome, Refreshes, Turn};
+use super::timestamp;
+use super::tokens::{CheckedTokens, TokenResponse};
 use super::validator::SessionValidator;
 use super::verified;
-use crate::authentication::{CookieFacts, Tokens, epoch};
+use crate::authentication::{CookieFacts, epoch};
 use crate::client::Client;
-use crate::error::{DecodeError, Error, Result};
+use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::runtime::{ClientHooks as _, OperationInfo, ResponseValue, build_error, unexpected};
 use crate::secret::{AccessKey, RefreshToken, SessionToken};
@@ -139,7 +141,8 @@ impl Sessions {
         Ok(self.client.validator().validate(token).await?)
     }
 
-    /// Has the service validate a session token, and gives the claims it answers with.
+    /// Has the service validate a session token, and gives the claims it answers with. The times
+    /// `exp`, `iat` and `nbf` are seconds since 1970, though the service writes them as text.
     ///
     /// # Errors
     ///
@@ -151,26 +154,35 @@ impl Sessions {
         let mut claims = Map::from(answer.into_inner());
         // The description has the claims in a member; what came over the wire so far had them at the top.
         match claims.remove("parsedJWT") {
-            Some(Value::Object(wrapped)) => Ok(wrapped),
+            Some(Value::Object(wrapped)) => claims = wrapped,
             Some(other) => {
                 claims.insert("parsedJWT".to_owned(), other);
-                Ok(claims)
             }
-            None => Ok(claims),
+            None => {}
         }
+        for name in ["exp", "iat", "nbf"] {
+            if let Some(time) = claims.get_mut(name)
+                && let Some(seconds) = time.as_str().and_then(timestamp::parse_seconds)
+            {
+                *time = seconds.into();
+            }
+        }
+        Ok(claims)
     }
 
     /// Gets a new session by a refresh token.
     ///
-    /// Within this client, concurrent refreshes of one token are one call, and those that come up
-    /// to 10 s later get the same new tokens. The call goes on if the caller is cancelled. The
-    /// token is validated locally first, and what comes back is validated too. A token that the
-    /// service refuses (401) is not asked for again for 30 s.
+    /// Within this client, concurrent refreshes of one token are one call. Those that come later get
+    /// the same new tokens: for 10 s where the refresh token stays the same; where it is replaced,
+    /// until the new one is seen, but for 5 minutes at most. The call goes on if the caller is
+    /// cancelled. The token is validated locally first, and what comes back is validated too. A token
+    /// that the service refuses is not asked for again for 30 s.
     ///
-    /// In a project with refresh token rotation, a second process that refreshes the same token at
-    /// the same time is refused ([`is_unauthorized`](Error::is_unauthorized)). A server should then
-    /// not remove the cookies unless the session token is of no use either: another response may
-    /// just have renewed them.
+    /// In a project with refresh token rotation, a superseded token costs the whole sign-in: when it
+    /// is presented, the service invalidates all tokens that came of that sign-in, the newest included
+    /// ([`ErrorCode`](crate::ErrorCode) `E064006`). Two processes that refresh one token at the same
+    /// moment sign the user out in that way, so send the requests of one user to one process where
+    /// refresh tokens rotate.
     ///
     /// # Errors
     ///
@@ -180,7 +192,7 @@ impl Sessions {
         let claims = self.client.validator().validate_refresh(token).await?;
         loop {
             // `None` is the outcome of a `try_refresh` that this call has joined.
-            if let Some(refreshed) = self.fly(token, &claims, Endpoint::Refresh).await? {
+            if let Some(refreshed) = self.refresh_once(token, &claims, Endpoint::Refresh).await? {
                 return Ok(refreshed);
             }
         }
@@ -197,13 +209,16 @@ impl Sessions {
             return Ok(None);
         };
         let outcome = match self.client.validator().validate_refresh(token).await {
-            Ok(claims) => self.fly(token, &claims, Endpoint::TryRefresh).await,
+            Ok(claims) => {
+                self.refresh_once(token, &claims, Endpoint::TryRefresh)
+                    .await
+            }
             Err(error) => Err(error.into()),
         };
         match outcome {
             Err(Error::Session(SessionError::Missing | SessionError::Token(_))) => Ok(None),
             // The outcome of a `refresh` that this call has joined.
-            Err(error) if error.status() == Some(StatusCode::UNAUTHORIZED) => Ok(None),
+            Err(error) if error.is_unauthorized() => Ok(None),
             outcome => outcome,
         }
     }
@@ -228,10 +243,17 @@ impl Sessions {
             None => Err(SessionError::Missing),
         };
         match (validated, refresh_token) {
-            (Ok(session), _) => Ok(SignedIn {
-                session,
-                refreshed: None,
-            }),
+            (Ok(session), token) => {
+                if let Some(token) = token {
+                    let now = self.client.settings().clock.instant();
+                    let hash = || verified::hash(token.expose_secret());
+                    self.client.refreshes().note_seen(now, hash);
+                }
+                Ok(SignedIn {
+                    session,
+                    refreshed: None,
+                })
+            }
             (Err(SessionError::Missing | SessionError::Token(_)), Some(token))
                 if !token.is_empty() =>
             {
@@ -252,15 +274,9 @@ impl Sessions {
     ///
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
+        let _forgotten = self.forget(token, Forget::Session);
         let body = types::LogoutRequest::default();
-        let outcome = self.client.raw().logout(token, &body).await;
-        // Whatever became of the call: the user is not to get new tokens out of the memory.
-        let ended = verified::hash(token.expose_secret());
-        let is_new = |new: &Refreshed| new.refresh_token.expose_secret() == token.expose_secret();
-        self.client
-            .refreshes()
-            .forget(|old, new| *old == ended || new.is_some_and(is_new));
-        outcome.map(drop)
+        self.client.raw().logout(token, &body).await.map(drop)
     }
 
     /// Ends all sessions of the user, on all devices.
@@ -269,16 +285,29 @@ impl Sessions {
     ///
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
+        let _forgotten = self.forget(token, Forget::User);
         let body = types::LogoutRequest::default();
-        let outcome = self.client.raw().logout_all_devices(token, &body).await;
+        let answer = self.client.raw().logout_all_devices(token, &body).await;
+        answer.map(drop)
+    }
+
+    /// Forgets the refreshes that are kept for the owner of a token: now, so that nobody gets new
+    /// tokens out of them while the service is asked, and again when the call is over or dropped.
+    fn forget<'a>(&'a self, token: &'a RefreshToken, what: Forget) -> impl Drop + 'a {
+        struct Guard<F: Fn()>(F);
+        impl<F: Fn()> Drop for Guard<F> {
+            fn drop(&mut self) {
+                (self.0)();
+            }
+        }
         let hash = verified::hash(token.expose_secret());
-        let claims = self.client.validator().validate_refresh(token).await.ok();
-        let user = claims.as_ref().map(RefreshClaims::user_id);
-        let is_theirs = |new: &Refreshed| Some(new.session.user_id()) == user;
-        self.client
-            .refreshes()
-            .forget(|old, new| *old == hash || new.is_some_and(is_theirs));
-        outcome.map(drop)
+        let claims = self.client.validator().validate_refresh_now(token).ok();
+        let forget = move || {
+            let refreshes = self.client.refreshes();
+            refreshes.forget(hash, claims.as_ref(), what);
+        };
+        forget();
+        Guard(forget)
     }
 
     /// The user, as the service knows them now.
@@ -385,6 +414,9 @@ impl Sessions {
 
     /// Makes a tenant the current one of the session. Gives new tokens of both kinds.
     ///
+    /// Once made, the call goes on though its caller goes away. Tokens that reached nobody are kept
+    /// for 60 s, for the next call with the same arguments.
+    ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] for an empty id, [`Error::Session`] when a token is bad or could
@@ -398,15 +430,25 @@ impl Sessions {
         if tenant_id.is_empty() {
             return Err(Error::argument("tenant_id", "must not be empty"));
         }
-        let validator = self.client.validator();
-        let claims = validator.validate_refresh(token).await?;
-        let body = types::SelectTenantRequest {
-            tenant: Some(tenant_id),
-            ..Default::default()
-        };
-        let answer = self.client.raw().select_tenant(token, &body).await?;
-        let issued = Issued::from_answer(answer, &self.client).ok_or_else(no_session_token)?;
-        issued.check(validator, token, &claims).await
+        let until = self.client.deadline();
+        let claims = self.client.validator().validate_refresh(token).await?;
+        let _forgotten = self.forget(token, Forget::Session);
+        // No text of a token has a line break, so that no two pairs read alike.
+        let hash = verified::hash(&format!("{}\n{tenant_id}", token.expose_secret()));
+        let handover = Handovers::obtain(&self.client, hash, |client| {
+            let token = token.clone();
+            let body = types::SelectTenantRequest {
+                tenant: Some(tenant_id.clone()),
+                ..Default::default()
+            };
+            async move {
+                let answer = client.raw().select_tenant(&token, &body).await?;
+                TokenResponse::read(answer, &client)
+            }
+        })
+        .await?;
+        let (response, tokens) = handover.check(Some((token, &claims)), until).await?;
+        Ok(Refreshed::new(&response, tokens, token, &claims))
     }
 
     /// Exchanges an access key for a session of its own, for programs that sign in without a user.
@@ -419,23 +461,29 @@ impl Sessions {
     }
 
     /// Refreshes a token, or waits for whoever does.
-    async fn fly(
+    async fn refresh_once(
         &self,
         token: &RefreshToken,
         claims: &RefreshClaims,
         endpoint: Endpoint,
     ) -> Outcome {
         let hash = verified::hash(token.expose_secret());
-        let mut receiver = match Refreshes::take_turn(&self.client, hash) {
-            Turn::Done(outcome) => return *outcome,
-            Turn::Wait(receiver) => receiver,
-            Turn::Fly(flight, issued, receiver) => {
+        let mut receiver = match Refreshes::join_or_start(&self.client, hash, claims) {
+            Turn::Cached(outcome) => return *outcome,
+            Turn::InFlight(receiver) => receiver,
+            Turn::Start(flight, response, receiver) => {
                 let runtime = Handle::try_current().map_err(|_| no_runtime())?;
-                runtime.spawn(run(flight, issued, token.clone(), claims.clone(), endpoint));
+                runtime.spawn(run(
+                    flight,
+                    response,
+                    token.clone(),
+                    claims.clone(),
+                    endpoint,
+                ));
                 receiver
             }
         };
-        // A flight that is dropped before it has landed went down with its runtime.
+        // A flight that is dropped before it was completed went down with its runtime.
         let outcome = receiver.wait_for(Option::is_some).await.ok();
         outcome
             .and_then(|outcome| outcome.clone())
@@ -454,59 +502,56 @@ fn no_runtime() -> Error {
     SessionError::from(KeysUnavailable::new(KeyProblem::NoRuntime)).into()
 }
 
-fn no_session_token() -> Error {
-    let what = "session token, neither in its body nor in the session cookie";
-    Error::Decode(DecodeError::missing(StatusCode::OK, what))
-}
-
 /// Makes a refresh and tells its outcome.
 async fn run(
     flight: Flight,
-    issued: Option<Box<Issued>>,
+    response: Option<Box<TokenResponse>>,
     token: RefreshToken,
     claims: RefreshClaims,
     endpoint: Endpoint,
 ) {
-    let issued = match issued {
-        Some(issued) => issued,
-        None => match ask(flight.client(), &token, endpoint).await {
-            Ok(Some(issued)) => Box::new(issued),
-            Ok(None) => return flight.land(Ok(None), None),
+    let until = flight.client().deadline();
+    let response = match response {
+        Some(response) => response,
+        None => match request_refresh(flight.client(), &token, endpoint).await {
+            Ok(Some(response)) => Box::new(response),
+            Ok(None) => return flight.complete(Ok(None), None),
             Err(error) => {
-                let refused = error.status() == Some(StatusCode::UNAUTHORIZED);
-                let kept = refused.then(|| Kept::Refused(error.clone()));
-                return flight.land(Err(error), kept);
+                let refused = error.is_unauthorized();
+                let kept = refused.then(|| CachedOutcome::Refused(error.clone()));
+                return flight.complete(Err(error), kept);
             }
         },
     };
-    let checked = issued
-        .check(flight.client().validator(), &token, &claims)
-        .await;
-    match checked {
-        Ok(refreshed) => {
-            let kept = Kept::Checked(Box::new(refreshed.clone()));
-            flight.land(Ok(Some(refreshed)), Some(kept));
+    let old = Some((&token, &claims));
+    match response.check(flight.client(), old, until).await {
+        Ok(tokens) => {
+            let refreshed = Refreshed::new(&response, tokens, &token, &claims);
+            let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
+            flight.complete(Ok(Some(refreshed)), Some(kept));
         }
         Err(error) => {
-            let unavailable = matches!(&error, Error::Session(why) if why.is_unavailable());
-            let kept = unavailable.then(|| Kept::Unchecked(issued));
-            flight.land(Err(error), kept);
+            let unchecked = matches!(error, SessionError::Unavailable(_));
+            let kept = unchecked.then_some(CachedOutcome::Unchecked(response));
+            flight.complete(Err(error.into()), kept);
         }
     }
 }
 
-async fn ask(client: &Client, token: &RefreshToken, endpoint: Endpoint) -> Result<Option<Issued>> {
+async fn request_refresh(
+    client: &Client,
+    token: &RefreshToken,
+    endpoint: Endpoint,
+) -> Result<Option<TokenResponse>> {
     let body = types::RefreshSessionRequest::default();
     match endpoint {
         Endpoint::Refresh => {
             let answer = client.raw().refresh_session(token, &body).await?;
-            let issued = Issued::from_answer(answer, client);
-            issued.ok_or_else(no_session_token).map(Some)
+            TokenResponse::read(answer, client).map(Some)
         }
         Endpoint::TryRefresh => {
             let answer = client.raw().try_refresh_session(Some(token), &body).await?;
-            let (optional, _, headers) = answer.into_parts();
-            let body = types::JwtResponse {
+            let answer = answer.map(|optional| types::JwtResponse {
                 session_jwt: optional.session_jwt,
                 refresh_jwt: optional.refresh_jwt,
                 cookie_name: optional.cookie_name,
@@ -517,113 +562,32 @@ async fn ask(client: &Client, token: &RefreshToken, endpoint: Endpoint) -> Resul
                 session_cookie_name: optional.session_cookie_name,
                 session_cookie_domain: optional.session_cookie_domain,
                 ..Default::default()
-            };
-            Ok(Issued::new(body, &headers, client))
+            });
+            // Without a session token there was nothing to refresh.
+            Ok(TokenResponse::read(answer, client).ok())
         }
     }
 }
 
-/// Tokens that the service has issued and nobody has looked at.
-#[derive(Clone)]
-pub(super) struct Issued {
-    session: Vec<SessionToken>,
-    refresh: Vec<RefreshToken>,
-    user: Option<User>,
-    cookies: CookieFacts,
-}
-
-impl fmt::Debug for Issued {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued").finish_non_exhaustive()
-    }
-}
-
-impl Issued {
-    fn from_answer(answer: ResponseValue<types::JwtResponse>, client: &Client) -> Option<Self> {
-        let (body, _, headers) = answer.into_parts();
-        Self::new(body, &headers, client)
-    }
-
-    /// `None` when there is no session token.
-    fn new(mut body: types::JwtResponse, headers: &HeaderMap, client: &Client) -> Option<Self> {
-        let tokens = Tokens::take(&mut body, headers, client.cookie_names());
-        let issued = Self {
-            session: [tokens.session, tokens.session_cookie]
-                .into_iter()
-                .flatten()
-                .collect(),
-            refresh: [tokens.refresh, tokens.refresh_cookie]
-                .into_iter()
-                .flatten()
-                .collect(),
-            cookies: CookieFacts::new(&body),
-            user: body.user.map(User::new),
-        };
-        (!issued.session.is_empty()).then_some(issued)
-    }
-
-    /// Validates the tokens, and of each kind takes the newest: body and cookies may differ, and
-    /// the body may repeat the old refresh token while a cookie holds the new one.
-    async fn check(
-        &self,
-        validator: &SessionValidator,
+impl Refreshed {
+    fn new(
+        response: &TokenResponse,
+        tokens: CheckedTokens,
         old_token: &RefreshToken,
         old_claims: &RefreshClaims,
-    ) -> Result<Refreshed> {
-        let mut session: Option<(&SessionToken, Session)> = None;
-        let mut problem = SessionError::Missing;
-        for token in &self.session {
-            match validator.validate_issued(token).await {
-                Ok(found) => {
-                    let is_newer = session.as_ref().is_none_or(|(_, best)| {
-                        (found.issued_at(), found.expires_at())
-                            > (best.issued_at(), best.expires_at())
-                    });
-                    if is_newer {
-                        session = Some((token, found));
-                    }
-                }
-                Err(error) if error.is_unavailable() => return Err(error.into()),
-                Err(error) => problem = error,
-            }
+    ) -> Self {
+        let refresh = tokens.refresh;
+        let (refresh_token, claims) =
+            refresh.unwrap_or_else(|| (old_token.clone(), old_claims.clone()));
+        Self {
+            session: tokens.session,
+            session_token: tokens.session_token,
+            refresh_token,
+            refresh_expires_at: claims.expires_at(),
+            rotated: tokens.rotated,
+            user: response.user.clone(),
+            cookies: response.cookies.clone(),
         }
-        let Some((session_token, session)) = session else {
-            return Err(problem.into());
-        };
-
-        let age = |claims: &RefreshClaims| (claims.issued_at(), claims.expires_at());
-        let mut refresh = (old_token, old_claims.clone());
-        let mut problem = None;
-        for token in &self.refresh {
-            if token.expose_secret() == old_token.expose_secret() {
-                continue;
-            }
-            match validator.validate_issued_refresh(token).await {
-                Ok(found) => {
-                    // Of one age with the old one, it is still the one that replaces it.
-                    let replaces =
-                        std::ptr::eq(refresh.0, old_token) && age(&found) >= age(&refresh.1);
-                    if replaces || age(&found) > age(&refresh.1) {
-                        refresh = (token, found);
-                    }
-                }
-                Err(error) if error.is_unavailable() => return Err(error.into()),
-                Err(error) => problem = Some(error),
-            }
-        }
-        let rotated = !std::ptr::eq(refresh.0, old_token);
-        if let Some(problem) = problem.filter(|_| !rotated) {
-            return Err(problem.into());
-        }
-        Ok(Refreshed {
-            session,
-            session_token: session_token.clone(),
-            refresh_token: refresh.0.clone(),
-            refresh_expires_at: refresh.1.expires_at(),
-            rotated,
-            user: self.user.clone(),
-            cookies: self.cookies.clone(),
-        })
     }
 }
 
@@ -656,6 +620,7 @@ impl ExchangeAccessKey {
     /// [`Error::Api`] when the service refuses the key, [`Error::Session`] when the token is bad or
     /// could not be checked.
     pub async fn send(self) -> Result<AccessKeySession> {
+        let until = self.client.deadline();
         let has_options =
             !self.options.custom_claims.is_empty() || self.options.selected_tenant.is_some();
         let body = types::ExchangeAccessKeyRequest {
@@ -667,19 +632,17 @@ impl ExchangeAccessKey {
             .raw()
             .exchange_access_key(&self.key, &body)
             .await?;
-        let answer = answer.into_inner();
-        let session_token = answer
-            .session_jwt
-            .filter(|token| !token.is_empty())
-            .ok_or_else(no_session_token)?;
+        let key_id = answer.key_id.clone().filter(|id| !id.is_empty());
+        let answer = answer.map(|body| types::JwtResponse {
+            session_jwt: body.session_jwt,
+            ..Default::default()
+        });
+        let response = TokenResponse::read(answer, &self.client)?;
+        let tokens = response.check(&self.client, None, until).await?;
         Ok(AccessKeySession {
-            session: self
-                .client
-                .validator()
-                .validate_issued(&session_token)
-                .await?,
-            session_token,
-            key_id: answer.key_id.filter(|id| !id.is_empty()),
+            session: tokens.session,
+            session_token: tokens.session_token,
+            key_id,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
@@ -12,8 +13,8 @@ use super::error::{KeyProblem, KeysUnavailable, SessionError, TokenProblem};
 use super::fetch::Endpoint;
 use super::jws::{Compact, Header};
 use super::key::{Algorithm, KeySet, VerifyingKey};
-use super::keys::{Ages, AtHand, KeyCache, Keys, NoKey, Origin};
-use super::policy::{Kind, Policy};
+use super::keys::{Ages, AtHand, KeyCache, Keys, NoKey, TokenSender};
+use super::policy::{Expected, Kind, Now, Policy};
 use super::verified::{self, TokenHash, Verified, VerifiedTokens};
 use crate::client::{CookieNames, Proxy, http_client};
 use crate::clock::{Clock, SystemClock};
@@ -28,6 +29,8 @@ const SESSION_NAME: &str = "DS";
 const REFRESH_NAME: &str = "DSR";
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
+/// By how many seconds this machine's clock may be off and be corrected by the service's responses.
+const MAX_CLOCK_OFFSET: i64 = 15 * 60;
 const DEFAULT_TOKEN_BYTES: usize = 16 * 1024;
 const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
@@ -71,7 +74,21 @@ struct Inner {
     max_token_bytes: usize,
     keys: Keys,
     clock: Arc<dyn Clock>,
+    /// By how many seconds the service's clock is ahead of this one, as its last response has it.
+    clock_offset: AtomicI64,
+    /// Values of `typ` that are accepted beside `JWT`.
+    types: Vec<String>,
     verified: Option<VerifiedTokens>,
+}
+
+/// What is known of a token that the service has just issued to us.
+pub(super) struct Issued<'a> {
+    /// The response's `Date`, in seconds since the epoch.
+    pub(super) date: Option<i64>,
+    /// The name of its cookie, where the response gave one.
+    pub(super) name: Option<&'a str>,
+    /// Until when to wait for its key.
+    pub(super) until: tokio::time::Instant,
 }
 
 impl fmt::Debug for SessionValidator {
@@ -115,7 +132,9 @@ impl SessionValidator {
             return Ok(Session::new(claims));
         }
         let (compact, header) = self.open(token)?;
-        let key = self.find(&header, Kind::Session, Origin::Request).await?;
+        let key = self
+            .find(&header, Kind::Session, TokenSender::Anyone)
+            .await?;
         self.finish_session(compact, header, key, hash)
     }
 
@@ -146,11 +165,7 @@ impl SessionValidator {
             return Ok(Session::new(claims));
         }
         let (compact, header) = self.open(token)?;
-        let key = match self.inner.keys.at_hand(&header.key_id) {
-            AtHand::Key(key) => key,
-            AtHand::Unknown => return Err(TokenProblem::UnknownKey.into()),
-            AtHand::Wait => return Err(KeysUnavailable::new(KeyProblem::NotFetched).into()),
-        };
+        let key = self.key_at_hand(&header)?;
         self.finish_session(compact, header, key, hash)
     }
 
@@ -164,32 +179,80 @@ impl SessionValidator {
         &self,
         token: &RefreshToken,
     ) -> Result<RefreshClaims, SessionError> {
+        let expected = self.presented(Kind::Refresh);
         let claims = self
-            .check(token.expose_secret(), Kind::Refresh, Origin::Request)
+            .check(token.expose_secret(), expected, TokenSender::Anyone)
             .await?;
         Ok(RefreshClaims::new(Arc::new(claims)))
     }
 
+    /// As [`validate_refresh`](Self::validate_refresh), with the keys at hand.
+    pub(crate) fn validate_refresh_now(
+        &self,
+        token: &RefreshToken,
+    ) -> Result<RefreshClaims, SessionError> {
+        let (compact, header) = self.open(token.expose_secret())?;
+        let key = self.key_at_hand(&header)?;
+        let expected = self.presented(Kind::Refresh);
+        let claims = self.finish(compact, &header, &key, expected)?;
+        Ok(RefreshClaims::new(Arc::new(claims)))
+    }
+
     /// Validates a session token that the service has just issued to us.
-    pub(crate) async fn validate_issued(
+    pub(super) async fn validate_issued(
         &self,
         token: &SessionToken,
+        issued: &Issued<'_>,
     ) -> Result<Session, SessionError> {
         let claims = self
-            .check(token.expose_secret(), Kind::Session, Origin::Service)
+            .check_issued(token.expose_secret(), Kind::Session, issued)
             .await?;
         Ok(Session::new(Arc::new(claims)))
     }
 
     /// Validates a refresh token that the service has just issued to us.
-    pub(crate) async fn validate_issued_refresh(
+    pub(super) async fn validate_issued_refresh(
         &self,
         token: &RefreshToken,
+        issued: &Issued<'_>,
     ) -> Result<RefreshClaims, SessionError> {
         let claims = self
-            .check(token.expose_secret(), Kind::Refresh, Origin::Service)
+            .check_issued(token.expose_secret(), Kind::Refresh, issued)
             .await?;
         Ok(RefreshClaims::new(Arc::new(claims)))
+    }
+
+    async fn check_issued(
+        &self,
+        token: &str,
+        kind: Kind,
+        issued: &Issued<'_>,
+    ) -> Result<Claims, SessionError> {
+        let expected = Expected {
+            kind,
+            now: Now::ResponseDate(issued.date),
+            name: issued.name,
+        };
+        let sender = TokenSender::Service {
+            until: issued.until,
+        };
+        let claims = self.check(token, expected, sender).await;
+        let claims = claims.map_err(|error| match error {
+            SessionError::Token(problem) => SessionError::InvalidResponse(problem),
+            error => error,
+        })?;
+        #[cfg(feature = "tracing")]
+        if let Err(problem) = claims
+            .facts()
+            .check_times(self.presented(kind).now, self.inner.policy.leeway)
+        {
+            tracing::warn!(
+                has_date = issued.date.is_some(),
+                problem = %problem,
+                "this machine's clock differs from the service's; its tokens were accepted"
+            );
+        }
+        Ok(claims)
     }
 
     /// Fetches the keys unless they are at hand, so that the first request need not wait for them,
@@ -202,21 +265,30 @@ impl SessionValidator {
         Ok(self.inner.keys.prepare().await?)
     }
 
-    async fn check(&self, token: &str, kind: Kind, origin: Origin) -> Result<Claims, SessionError> {
+    async fn check(
+        &self,
+        token: &str,
+        expected: Expected<'_>,
+        sender: TokenSender,
+    ) -> Result<Claims, SessionError> {
         let (compact, header) = self.open(token)?;
-        let key = self.find(&header, kind, origin).await?;
-        Ok(self.finish(compact, &header, &key, kind)?)
+        let key = self.find(&header, expected.kind, sender).await?;
+        Ok(self.finish(compact, &header, &key, expected)?)
     }
 
     async fn find(
         &self,
         header: &Header,
         kind: Kind,
-        origin: Origin,
+        sender: TokenSender,
     ) -> Result<Arc<VerifyingKey>, SessionError> {
-        match self.inner.keys.find(&header.key_id, origin).await {
+        match self.inner.keys.find(&header.key_id, sender).await {
             Ok(key) => Ok(key),
             Err(NoKey::Unavailable(why)) => Err(why.into()),
+            // The service has signed with it, so there is such a key.
+            Err(NoKey::Unknown { .. }) if sender != TokenSender::Anyone && self.fetches_keys() => {
+                Err(KeysUnavailable::new(KeyProblem::NotPublished).into())
+            }
             // A user whose session token is refused gets a new one by the refresh token. There is
             // nothing behind the refresh token, so that is not refused for a key nobody asked for.
             Err(NoKey::Unknown { asked: false }) if kind == Kind::Refresh => {
@@ -224,6 +296,18 @@ impl SessionValidator {
             }
             Err(NoKey::Unknown { .. }) => Err(TokenProblem::UnknownKey.into()),
         }
+    }
+
+    fn key_at_hand(&self, header: &Header) -> Result<Arc<VerifyingKey>, SessionError> {
+        match self.inner.keys.at_hand(&header.key_id) {
+            AtHand::Key(key) => Ok(key),
+            AtHand::Unknown => Err(TokenProblem::UnknownKey.into()),
+            AtHand::Wait => Err(KeysUnavailable::new(KeyProblem::NotFetched).into()),
+        }
+    }
+
+    fn fetches_keys(&self) -> bool {
+        matches!(self.inner.keys, Keys::Fetched(_))
     }
 
     /// The project whose sessions this validates.
@@ -238,7 +322,7 @@ impl SessionValidator {
             return Err(SessionError::Missing);
         }
         let compact = Compact::split(token, self.inner.max_token_bytes)?;
-        let header = compact.header()?;
+        let header = compact.header(&self.inner.types)?;
         if !self.inner.algorithms.contains(&header.algorithm) {
             return Err(TokenProblem::Algorithm.into());
         }
@@ -252,7 +336,7 @@ impl SessionValidator {
         compact: Compact<'_>,
         header: &Header,
         key: &VerifyingKey,
-        kind: Kind,
+        expected: Expected<'_>,
     ) -> Result<Claims, TokenProblem> {
         if key.algorithm() != header.algorithm {
             return Err(TokenProblem::Algorithm);
@@ -263,7 +347,7 @@ impl SessionValidator {
             return Err(TokenProblem::Signature);
         }
         let claims = compact.claims()?;
-        let facts = self.inner.policy.check(&claims, kind, self.now())?;
+        let facts = self.inner.policy.check(&claims, expected)?;
         let project_id = Arc::clone(&self.inner.project_id);
         Ok(Claims::new(claims, facts, project_id))
     }
@@ -275,7 +359,8 @@ impl SessionValidator {
         key: Arc<VerifyingKey>,
         hash: Option<TokenHash>,
     ) -> Result<Session, SessionError> {
-        let claims = Arc::new(self.finish(compact, &header, &key, Kind::Session)?);
+        let claims =
+            Arc::new(self.finish(compact, &header, &key, self.presented(Kind::Session))?);
         if let (Some(verified), Some(hash)) = (&self.inner.verified, hash) {
             let entry = Verified {
                 claims: Arc::clone(&claims),
@@ -304,7 +389,7 @@ impl SessionValidator {
         let in_time = found
             .claims
             .facts()
-            .check_times(self.now(), self.inner.policy.leeway)
+            .check_times(self.presented(Kind::Session).now, self.inner.policy.leeway)
             .is_ok();
         if key_serves && in_time {
             return Some(Arc::clone(&found.claims));
@@ -313,17 +398,56 @@ impl SessionValidator {
         None
     }
 
-    fn now(&self) -> i64 {
-        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        match self
-            .inner
-            .clock
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-        {
-            Ok(since) => seconds(since),
-            Err(before) => -seconds(before.duration()),
+    /// The time that presented tokens are judged by: this machine's clock, and in the validator of a
+    /// [`Client`](crate::Client) with the correction that the service's responses call for.
+    ///
+    /// A response that carries tokens says by its `Date` what time it is for the service. Up to 15
+    /// minutes of difference are made up for, until the next such response.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        let offset = self.inner.clock_offset.load(Ordering::Relaxed);
+        let now = self.inner.clock.now();
+        let by = Duration::from_secs(offset.unsigned_abs());
+        let corrected = if offset < 0 {
+            now.checked_sub(by)
+        } else {
+            now.checked_add(by)
+        };
+        corrected.unwrap_or(now)
+    }
+
+    fn presented(&self, kind: Kind) -> Expected<'static> {
+        Expected {
+            kind,
+            now: Now::Clock(seconds_since_epoch(self.now())),
+            name: None,
         }
+    }
+
+    /// Learns from the `Date` of a response that carries tokens by how much the clocks differ.
+    pub(super) fn learn_time(&self, date: Option<i64>) {
+        let Some(date) = date else {
+            return;
+        };
+        let offset = date.saturating_sub(seconds_since_epoch(self.inner.clock.now()));
+        let usable = offset.abs() <= MAX_CLOCK_OFFSET;
+        #[cfg(feature = "tracing")]
+        if !usable {
+            tracing::warn!(
+                seconds = offset,
+                "this machine's clock is too far from the service's to be corrected; set it right"
+            );
+        }
+        let offset = if usable { offset } else { 0 };
+        self.inner.clock_offset.store(offset, Ordering::Relaxed);
+    }
+}
+
+fn seconds_since_epoch(time: SystemTime) -> i64 {
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => seconds(since),
+        Err(before) => -seconds(before.duration()),
     }
 }
 
@@ -358,6 +482,7 @@ pub struct SessionValidatorBuilder {
     refresh_names: Vec<String>,
     max_token_bytes: usize,
     es384: bool,
+    types: Vec<String>,
     ages: Ages,
     fetch_timeout: Duration,
     clock: Arc<dyn Clock>,
@@ -389,6 +514,7 @@ impl SessionValidatorBuilder {
             refresh_names: vec![REFRESH_NAME.to_owned()],
             max_token_bytes: DEFAULT_TOKEN_BYTES,
             es384: false,
+            types: Vec::new(),
             ages: Ages {
                 time_to_live: DEFAULT_TIME_TO_LIVE,
                 maximum: DEFAULT_MAX_AGE,
@@ -440,7 +566,7 @@ impl SessionValidatorBuilder {
     }
 
     /// By how much this machine's clock may differ from the service's: 5 s unless set, 60 s at
-    /// most.
+    /// most. It holds for `exp` and `nbf`; `iat` may lie ahead by 60 s in any case.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
@@ -469,6 +595,13 @@ impl SessionValidatorBuilder {
     /// Accepts ES384 as well. Only projects from before RS256 became Descope's standard need it.
     pub fn allow_es384(mut self) -> Self {
         self.es384 = true;
+        self
+    }
+
+    /// Accepts tokens whose header has this `typ`, such as `at+jwt`. Without it a `typ` must be `JWT` or
+    /// absent, so that what the project's keys sign for another purpose is no session.
+    pub fn allow_type(mut self, typ: impl Into<String>) -> Self {
+        self.types.push(typ.into());
         self
     }
 
@@ -610,6 +743,8 @@ impl SessionValidatorBuilder {
                 max_token_bytes: self.max_token_bytes,
                 keys,
                 clock: self.clock,
+                clock_offset: AtomicI64::new(0),
+                types: self.types,
                 verified: (self.remembered_tokens > 0)
                     .then(|| VerifiedTokens::new(self.remembered_tokens)),
             }),
@@ -619,6 +754,7 @@ impl SessionValidatorBuilder {
     fn check(&self) -> Result<(), ConfigError> {
         let second = Duration::from_secs(1);
         let named = [
+            ("allow_type", &self.types),
             ("issuer", &self.issuers),
             ("audience", &self.audiences),
             ("session_name", &self.session_names),

@@ -12,9 +12,9 @@ use super::key::VerifyingKey;
 const SHARDS: usize = 16;
 
 /// What stands for a token: a hash of its whole text, signature included.
-pub(super) type TokenHash = [u8; 32];
+pub(crate) type TokenHash = [u8; 32];
 
-pub(super) fn hash(token: &str) -> TokenHash {
+pub(crate) fn hash(token: &str) -> TokenHash {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
     hash

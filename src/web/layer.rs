@@ -12,8 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::rejection::Rejection;
-use super::store::{Lasting, store};
-use super::{BoxFuture, note};
+use super::{BoxFuture, is_refusal, note};
 use crate::client::Client;
 use crate::secret::RefreshToken;
 use crate::session::cookies::{RequestTokens, SessionCookies, TokenSource};
@@ -273,7 +272,7 @@ impl Settings {
             {
                 match renew(client, refresh).await {
                     Ok(new) => {
-                        let cookies = self.renewed_cookies(&new, client);
+                        let cookies = self.renewed_cookies(&new);
                         tokens.session = Some(new.session_token);
                         tokens.session_source = Some(TokenSource::Cookie);
                         tokens.refresh = Some(new.refresh_token);
@@ -288,15 +287,9 @@ impl Settings {
         (found, renewed)
     }
 
-    fn renewed_cookies(&self, new: &Refreshed, client: &Client) -> Option<HeaderMap> {
-        let session = Lasting::session(&new.session_token, &new.session);
-        let refresh = new.rotated.then_some(Lasting {
-            token: &new.refresh_token,
-            end: new.refresh_expires_at,
-        });
+    fn renewed_cookies(&self, new: &Refreshed) -> Option<HeaderMap> {
         let mut headers = HeaderMap::new();
-        let now = client.settings().clock.now();
-        match store(&self.cookies, &mut headers, now, &session, refresh.as_ref()) {
+        match self.cookies.set(&mut headers, new) {
             Ok(()) => Some(headers),
             Err(error) => {
                 // The request is served all the same; the next one renews once more.
@@ -309,17 +302,14 @@ impl Settings {
 
 async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rejection> {
     client.sessions().refresh(refresh).await.map_err(|error| {
-        let client_error = error
-            .status()
-            .is_some_and(|status| status.is_client_error());
-        match Rejection::from(error) {
-            // What is wrong with a refresh token is not what is wrong with the session.
-            Rejection::NoToken | Rejection::BadToken(_) => Rejection::RefreshRefused,
-            Rejection::ServiceUnavailable(error) if client_error && !error.is_retryable() => {
-                Rejection::RefreshRefused
-            }
-            rejection => rejection,
+        // What is wrong with a refresh token is not what is wrong with the session.
+        if error.is_unauthorized() || is_refusal(&error) {
+            return Rejection::RefreshRefused;
         }
+        if error.is_credential_refused() {
+            note("the service refused the key of this server", &error);
+        }
+        Rejection::from(error)
     })
 }
 

@@ -23,7 +23,6 @@ mod origin;
 mod redirect;
 mod rejection;
 mod require;
-mod store;
 
 pub use landing::{
     HiddenSendError, LandingLink, LandingPage, LandingPageBuilder, LandingProblem, LandingTexts,
@@ -44,6 +43,16 @@ pub mod guide {}
 pub mod requests {}
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Whether the service itself has refused what the user brought: a token, a link, an address. What
+/// anything else on the way answers, such as a firewall, says nothing about it; and a key of this
+/// server that was refused is no fault of the user's.
+fn is_refusal(error: &crate::error::Error) -> bool {
+    let by_client = error
+        .status()
+        .is_some_and(|status| status.is_client_error());
+    by_client && error.code().is_some() && !error.is_credential_refused() && !error.is_retryable()
+}
 
 /// Tells the log what the answer to a request cannot tell.
 fn note(what: &'static str, error: &dyn std::error::Error) {

@@ -8,7 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::error::Error;
-use crate::session::{KeysUnavailable, SessionError, TokenProblem};
+use crate::session::{SessionError, TokenProblem};
 
 /// Why a request has no session, or its session does not suffice.
 ///
@@ -48,11 +48,12 @@ pub enum Rejection {
     BadToken(TokenProblem),
     /// The service refused the refresh token, so that a session that has ended stays so (401).
     RefreshRefused,
-    /// The token could not be checked (503). Says nothing about the user.
-    KeysUnavailable(KeysUnavailable),
-    /// The service could not be asked: to renew a session that has ended, or for something on the
-    /// user's behalf (503).
-    ServiceUnavailable(Arc<Error>),
+    /// The token could not be checked, or the service could not be asked to renew the session or for
+    /// something on the user's behalf (503). Says nothing about the user.
+    ///
+    /// That a key of this server was refused is among it:
+    /// [`is_credential_refused`](Error::is_credential_refused) of the error tells.
+    Unavailable(Arc<Error>),
     /// The user does not belong to the tenant that was asked for, or none was asked for (403).
     NotInTenant,
     /// The user lacks a role (403).
@@ -69,9 +70,7 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::BadToken(_) | Self::RefreshRefused => StatusCode::UNAUTHORIZED,
-            Self::KeysUnavailable(_) | Self::ServiceUnavailable(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
                 StatusCode::FORBIDDEN
             }
@@ -114,7 +113,7 @@ impl Rejection {
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
                 Some("Bearer realm=\"session\", error=\"insufficient_scope\"")
             }
-            Self::KeysUnavailable(_) | Self::ServiceUnavailable(_) | Self::NoLayer => None,
+            Self::Unavailable(_) | Self::NoLayer => None,
         }
     }
 
@@ -122,7 +121,7 @@ impl Rejection {
         match self {
             Self::NoToken => "sign in first",
             Self::BadToken(_) | Self::RefreshRefused => "the session is over; sign in again",
-            Self::KeysUnavailable(_) | Self::ServiceUnavailable(_) => {
+            Self::Unavailable(_) => {
                 "the session cannot be checked right now; try again in a moment"
             }
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
@@ -146,8 +145,7 @@ impl StdError for Rejection {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::BadToken(problem) => Some(problem),
-            Self::KeysUnavailable(unavailable) => Some(unavailable),
-            Self::ServiceUnavailable(error) => Some(&**error),
+            Self::Unavailable(error) => Some(&**error),
             _ => None,
         }
     }
@@ -158,8 +156,8 @@ impl From<SessionError> for Rejection {
         match error {
             SessionError::Missing => Self::NoToken,
             SessionError::Token(problem) => Self::BadToken(problem),
-            SessionError::Unavailable(unavailable) => Self::KeysUnavailable(unavailable),
             SessionError::NotInTenant => Self::NotInTenant,
+            unavailable => Self::Unavailable(Arc::new(unavailable.into())),
         }
     }
 }
@@ -170,7 +168,7 @@ impl From<Error> for Rejection {
         match error {
             Error::Session(error) => error.into(),
             error if error.is_unauthorized() => Self::RefreshRefused,
-            error => Self::ServiceUnavailable(Arc::new(error)),
+            error => Self::Unavailable(Arc::new(error)),
         }
     }
 }

@@ -20,10 +20,16 @@
 mod driver;
 
 use std::process::Command;
+use std::time::Duration;
 
-use descope_magiclink::Client;
-use descope_magiclink::web::LandingPage;
-use descope_magiclink_emulator::Emulator;
+use axum::http::{HeaderMap, header};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use descope_magiclink::session::Session;
+use descope_magiclink::session::cookies::SessionCookies;
+use descope_magiclink::web::{LandingPage, SessionLayer};
+use descope_magiclink::{Client, SessionToken};
+use descope_magiclink_emulator::{Emulator, User};
 use driver::{Browser, Running, chromedriver, start};
 use serde_json::{Value, json};
 
@@ -302,5 +308,92 @@ async fn the_page_that_needs_no_template() {
     browser.click("button").await;
     browser.expect("We cannot sign you in right now").await;
     look(&browser, "23-unreachable").await;
+    browser.quit().await;
+}
+
+/// What of a name a reader may take for space although no browser does, as a script writes it.
+const NO_SPACE: [&str; 6] = [
+    r"\u0085", r"\u00a0", r"\u2000", r"\u2028", r"\u3000", r"\ufeff",
+];
+
+/// A neighbour of the application's, `eve.site.localhost`, has a cookie of hers sent to it. Browsers
+/// refuse to let her have `__Host-DS`, so she takes a name that is nearly that.
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn a_neighbour_cannot_plant_a_session() {
+    let emulator = Emulator::builder()
+        .user(User::new("ann@example.com"))
+        .user(User::new("eve@example.com"))
+        .start()
+        .await
+        .unwrap();
+    let session = |user| {
+        emulator
+            .mint(user)
+            .tokens()
+            .unwrap()
+            .session_jwt()
+            .to_owned()
+    };
+    let (ann, eve) = (session("ann@example.com"), session("eve@example.com"));
+    let client = Client::builder(emulator.project_id())
+        .base_url(emulator.base_url())
+        .build()
+        .unwrap();
+    let id = async |token: &str| {
+        let sessions = client.sessions();
+        let session = sessions.validate(&SessionToken::new(token)).await.unwrap();
+        session.user_id().to_owned()
+    };
+    let (ann_id, eve_id) = (id(&ann).await, id(&eve).await);
+    assert_ne!(ann_id, eve_id);
+
+    let cookies = SessionCookies::builder().host_prefix().build().unwrap();
+    let set = cookies
+        .session_cookie(&SessionToken::new(ann), Duration::from_secs(600))
+        .unwrap();
+    let planted: String = NO_SPACE
+        .map(|space| {
+            format!(
+                "document.cookie = '{space}__Host-DS={eve}; Domain=site.localhost; Path=/orders; Secure';"
+            )
+        })
+        .concat();
+    let plant = format!("<h1>eve</h1><script>{planted}</script>");
+    let app: axum::Router = axum::Router::new()
+        .route(
+            "/orders",
+            get(async |session: Session, headers: HeaderMap| {
+                let sent = headers[header::COOKIE].as_bytes();
+                let sent = String::from_utf8_lossy(sent).matches("__Host-DS=").count();
+                let user = session.user_id();
+                Html(format!("<h1>{user}</h1><p>{sent}</p>"))
+            }),
+        )
+        .layer(SessionLayer::new(&client).cookies(cookies))
+        .route(
+            "/in",
+            get(async || ([(header::SET_COOKIE, set)], Html("<h1>in</h1>")).into_response()),
+        )
+        .route("/plant", get(async || Html(plant)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let (_driver, driver) = chromedriver();
+    let browser = Browser::start(&driver).await;
+    let page = |host: &str, path: &str| format!("http://{host}.site.localhost:{port}{path}");
+    browser.go(&page("app", "/in")).await;
+    browser.expect("in").await;
+    browser.go(&page("app", "/orders")).await;
+    browser.expect(&ann_id).await;
+    assert_eq!(browser.text("p").await, "1");
+
+    browser.go(&page("eve", "/plant")).await;
+    browser.expect("eve").await;
+    browser.go(&page("app", "/orders")).await;
+    // All of them arrive, and none of them counts.
+    assert_eq!(browser.text("p").await, (1 + NO_SPACE.len()).to_string());
+    browser.expect(&ann_id).await;
     browser.quit().await;
 }

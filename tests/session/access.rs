@@ -299,7 +299,6 @@ fn times_and_methods() {
     let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     assert_eq!(user.issued_at(), Some(at(1_769_330_798)));
     assert_eq!(user.expires_at(), at(253_402_300_000));
-    assert_eq!(user.refresh_expires_at(), Some(at(1_769_331_398)));
     assert_eq!(user.auth_methods().collect::<Vec<_>>(), ["email", "totp"]);
     assert!(user.is_mfa());
     for (amr, is_mfa) in [
@@ -316,9 +315,6 @@ fn times_and_methods() {
         assert_eq!(session(json!({ "amr": amr })).is_mfa(), is_mfa, "{amr}");
     }
     assert!(!session(json!({})).is_mfa());
-    for rexp in [json!("soon"), json!(1_769_331_398), json!("")] {
-        assert_eq!(session(json!({ "rexp": rexp })).refresh_expires_at(), None);
-    }
 }
 
 #[test]

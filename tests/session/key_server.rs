@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use descope_magiclink::Clock as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -36,6 +37,8 @@ pub(crate) struct KeyServer {
 struct Shared {
     requests: AtomicUsize,
     answer: Mutex<Answer>,
+    /// Answers of their own for requests whose head has this text.
+    answers: Mutex<Vec<(&'static str, Answer)>>,
     heads: Mutex<Vec<String>>,
     release: Notify,
 }
@@ -47,6 +50,7 @@ impl KeyServer {
         let shared = Arc::new(Shared {
             requests: AtomicUsize::new(0),
             answer: Mutex::new(answer),
+            answers: Mutex::default(),
             heads: Mutex::default(),
             release: Notify::new(),
         });
@@ -70,6 +74,19 @@ impl KeyServer {
 
     pub(crate) fn answer(&self, answer: Answer) {
         *self.shared.answer.lock().unwrap() = answer;
+    }
+
+    /// Answers requests whose head has this text otherwise than the rest.
+    pub(crate) fn answer_to(&self, text: &'static str, answer: Answer) {
+        let mut answers = self.shared.answers.lock().unwrap();
+        answers.retain(|(other, _)| *other != text);
+        answers.push((text, answer));
+    }
+
+    /// Requests so far whose head has this text.
+    pub(crate) fn requests_of(&self, text: &str) -> usize {
+        let heads = self.heads();
+        heads.iter().filter(|head| head.contains(text)).count()
     }
 
     /// The request lines and headers so far.
@@ -114,9 +131,14 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         if stream.read_exact(&mut body).await.is_err() {
             return;
         }
+        let own = {
+            let answers = shared.answers.lock().unwrap();
+            let own = answers.iter().find(|(text, _)| head.contains(text));
+            own.map(|(_, answer)| answer.clone())
+        };
         shared.heads.lock().unwrap().push(head);
         shared.requests.fetch_add(1, Ordering::SeqCst);
-        let answer = shared.answer.lock().unwrap().clone();
+        let answer = own.unwrap_or_else(|| shared.answer.lock().unwrap().clone());
         let text = match answer {
             Answer::Body(body) => response(200, "", &body),
             Answer::Held(body) => {
@@ -164,9 +186,20 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
+/// With a `Date` of the machine's clock, unless the headers have one.
 fn response(status: u16, headers: &str, body: &str) -> String {
+    let date = if headers.contains("Date: ") {
+        String::new()
+    } else {
+        date(descope_magiclink::SystemClock.now())
+    };
     format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{date}{headers}\r\n{body}",
         body.len()
     )
+}
+
+/// The header line that says what time it is.
+pub(crate) fn date(now: SystemTime) -> String {
+    format!("Date: {}\r\n", httpdate::fmt_http_date(now))
 }

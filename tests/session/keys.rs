@@ -199,9 +199,8 @@ async fn what_names_no_key_asks_nothing() {
 }
 
 #[tokio::test]
-async fn failures_and_empty_sets_do_not_end_the_cool_down() {
+async fn failures_do_not_end_the_cool_down() {
     let failing = [
-        Answer::Body(jwks(vec![])),
         Answer::Raw(404, String::new(), String::new()),
         Answer::Body("<html>".to_owned()),
     ];
@@ -219,6 +218,76 @@ async fn failures_and_empty_sets_do_not_end_the_cool_down() {
         }
         assert_eq!(world.server.requests() - before, 1);
     }
+}
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_withdraws_the_old_keys() {
+    let mut for_encryption = Key::p256("first").jwk();
+    for_encryption["use"] = json!("enc");
+    for set in [jwks(vec![]), jwks(vec![for_encryption])] {
+        let world = World::new().await;
+        let validator = world.validator();
+        validator.validate(&world.token()).await.unwrap();
+        world.server.answer(Answer::Body(set));
+        world.clock.advance(TTL);
+        // Nothing can be checked, which is held against nobody.
+        let found = validator.validate(&world.token()).await;
+        assert_eq!(key_problem(found), KeyProblem::NoUsableKey);
+        let before = world.server.requests();
+        for n in 0..200 {
+            let found = validator.validate(&world.made_up(n)).await;
+            assert!(found.unwrap_err().is_unavailable());
+            let found = validator.validate(&world.token()).await;
+            assert_eq!(key_problem(found), KeyProblem::NoUsableKey);
+        }
+        assert_eq!(world.server.requests(), before, "not asked at each token");
+        // It recovers as soon as the endpoint does.
+        world.server.answer(Answer::Body(key_set(&[&world.key])));
+        world.clock.advance(COOL_DOWN);
+        validator.validate(&world.token()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_from_the_set_is_unknown() {
+    let world = World::new().await;
+    let validator = world.validator();
+    validator.validate(&world.token()).await.unwrap();
+    world
+        .server
+        .answer(Answer::Body(key_set(&[&Key::p256("second")])));
+    world.clock.advance(TTL);
+    let error = validator.validate(&world.token()).await.unwrap_err();
+    assert_eq!(error.token_problem(), Some(TokenProblem::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_fetch_that_began_earlier_does_not_decide_that_there_is_no_such_key() {
+    let world = World::new().await;
+    let validator = world.validator();
+    // A first caller's fetch is on its way, with the old set, ...
+    let old = key_set(&[&world.key]);
+    world.server.answer(Answer::Held(old));
+    let first = {
+        let (validator, token) = (validator.clone(), world.token());
+        tokio::spawn(async move { validator.validate(&token).await.map(drop) })
+    };
+    world.server.reached(1).await;
+    // ... when the keys are rotated and the first token of the new key comes in.
+    let next = Key::p256("second");
+    world
+        .server
+        .answer(Answer::Body(key_set(&[&world.key, &next])));
+    let second = {
+        let (validator, token) = (validator.clone(), world.token_by(&next));
+        tokio::spawn(async move { validator.validate(&token).await.map(drop) })
+    };
+    // Both tasks run on this thread, so the second waits for the fetch after this.
+    tokio::task::yield_now().await;
+    world.server.release();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(world.server.requests(), 2);
 }
 
 #[tokio::test]
@@ -566,6 +635,10 @@ async fn faults_later() {
         let validator = world.validator();
         let token = world.token();
         validator.validate(&token).await.unwrap();
+        if problem == KeyProblem::NoUsableKey {
+            // No fault: see `a_set_without_a_usable_key_withdraws_the_old_keys`.
+            continue;
+        }
         world.server.answer(answer);
         world.clock.advance(TTL);
         validator.validate(&token).await.unwrap();

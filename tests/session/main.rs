@@ -11,6 +11,7 @@
 
 mod access;
 mod client;
+mod issued;
 mod key_server;
 mod keys;
 mod kit;

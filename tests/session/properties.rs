@@ -103,7 +103,7 @@ proptest! {
         if let Ok(session) = VALIDATOR.validate_now(&token) {
             // Whatever the shape, each question has an answer.
             let _ = (session.user_id(), session.expires_at(), session.issued_at(), session.is_mfa());
-            let _ = (session.refresh_expires_at(), session.claims(), session.custom_claims());
+            let _ = (session.expires_at(), session.claims(), session.custom_claims());
             let tenants: Vec<String> = session.tenants().map(str::to_owned).collect();
             for tenant in tenants {
                 prop_assert!(session.tenant(&tenant).is_ok());

@@ -209,8 +209,28 @@ fn headers() {
             json!({"kid": "../../etc/passwd"}),
             Some(TokenProblem::UnknownKey),
         );
-        case("typ unknown", json!({"typ": "at+jwt"}), None);
-        case("typ a number", json!({"typ": 7}), None);
+        case("no typ", json!({"typ": null}), None);
+        for typ in ["JWT", "jwt", "Jwt", "application/jwt", "Application/JWT"] {
+            case(&format!("typ {typ}"), json!({"typ": typ}), None);
+        }
+        for typ in [
+            json!("at+jwt"),
+            json!("dpop+jwt"),
+            json!("logout+jwt"),
+            json!("application/at+jwt"),
+            json!("text/jwt"),
+            json!("JWT "),
+            json!(""),
+            json!(7),
+            json!(["JWT"]),
+            json!({}),
+        ] {
+            case(
+                &format!("typ {typ}"),
+                json!({"typ": typ}),
+                Some(TokenProblem::UnsupportedType),
+            );
+        }
         // What would bring another key along is not looked at, so a token of the right key passes.
         let bystander = Key::rsa("bystander");
         case(
@@ -723,26 +743,18 @@ fn times() {
         );
         case("nbf past".into(), json!({"nbf": now - 600}), None);
         case(
-            "iat 6 s ahead".into(),
-            json!({"iat": now + 6}),
+            "iat 61 s ahead".into(),
+            json!({"iat": now + 61}),
             Some(TokenProblem::NotYetValid),
         );
-        case(
-            "iat 5 s ahead, within the leeway".into(),
-            json!({"iat": now + 5}),
-            None,
-        );
+        case("iat 60 s ahead".into(), json!({"iat": now + 60}), None);
         case("no iat".into(), json!({"iat": null}), None);
     }
     // `merged` takes null for "remove", so an explicit null is made by hand.
-    for (name, claim) in [
-        ("nbf", Claim::NotBefore),
-        ("iat", Claim::IssuedAt),
-        ("exp", Claim::Expiry),
-    ] {
+    for (name, expected) in [("nbf", None), ("iat", None), ("exp", bad(Claim::Expiry))] {
         let mut claims = world.claims();
         claims[name] = Value::Null;
-        cases.push((format!("{name} null"), world.rsa.sign(&claims), bad(claim)));
+        cases.push((format!("{name} null"), world.rsa.sign(&claims), expected));
     }
     run(&validator, cases);
 }
@@ -932,7 +944,7 @@ fn audiences() {
         assert_eq!(problem(&strict, &without), wrong);
         let mut null = world.claims();
         null["aud"] = Value::Null;
-        assert_eq!(problem(&open, &key.sign(&null)), wrong);
+        assert_eq!(problem(&open, &key.sign(&null)), None, "null is none");
         assert_eq!(problem(&strict, &key.sign(&null)), wrong);
     }
 }

@@ -8,6 +8,7 @@ use descope_magiclink::{Client, DeliveryMethod};
 use descope_magiclink_emulator::{Emulator, User};
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
 use tower::{Service, ServiceExt};
 
 pub(crate) const ORIGIN: &str = "https://app.example.com";
@@ -179,6 +180,11 @@ pub(crate) fn fields(page: &Response<String>) -> Vec<(String, String)> {
 
 pub(crate) fn location(response: &Response<String>) -> &str {
     response.headers()[LOCATION].to_str().unwrap()
+}
+
+/// The body of an answer in which the service refuses something.
+pub(crate) fn problem(code: &str) -> Value {
+    json!({ "errorCode": code, "errorDescription": "No", "errorMessage": "no", "message": "no" })
 }
 
 /// The names of the cookies that a response sets.

@@ -1,22 +1,26 @@
 //! The landing page: what opens a link does not use it up, and what uses it up is meant to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use descope_magiclink::web::{
-    HiddenSendError, LandingProblem, LandingTexts, SendProblem, escape_html,
+    HiddenSendError, LandingPage, LandingProblem, LandingTexts, SendProblem, escape_html,
 };
 use descope_magiclink::{DeliveryMethod, SignUpUser};
-use descope_magiclink_emulator::Fault;
+use descope_magiclink_emulator::{Emulator, Fault};
 use http::header::{ACCEPT_LANGUAGE, ALLOW, COOKIE, SET_COOKIE};
 use http::{HeaderValue, Method, Response, StatusCode};
+use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::kit::{
-    Browser, EMAIL, client, emulator, fields, landing, link, link_with, location, set_cookies,
+    Browser, EMAIL, client, emulator, fields, landing, link, link_with, location,
+    problem as refusal, set_cookies,
 };
 
 const SESSION_COOKIES: [&str; 2] = ["DS", "DSR"];
 
-fn verifications(emulator: &descope_magiclink_emulator::Emulator) -> usize {
+fn verifications(emulator: &Emulator) -> usize {
     emulator.journal().count("VerifyMagicLink")
 }
 
@@ -380,16 +384,45 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
             Fault::on("VerifyMagicLink").rate_limited(None),
             LandingProblem::Busy,
         ),
+        // Not the service's own words: the link is as good as it was.
         (
-            // A firewall: nobody has seen the link.
-            Fault::on("VerifyMagicLink").answer(403),
+            Fault::on("VerifyMagicLink").answer(401),
             LandingProblem::Unreachable,
         ),
         (
             Fault::on("VerifyMagicLink")
                 .answer(403)
-                .text(r#"{"errorCode":"E999999"}"#),
+                .text("<html>Request blocked</html>"),
+            LandingProblem::Unreachable,
+        ),
+        (
+            Fault::on("VerifyMagicLink")
+                .answer(400)
+                .json(&json!({ "message": "bad gateway rule" })),
+            LandingProblem::Unreachable,
+        ),
+        (
+            Fault::on("VerifyMagicLink").answer(302),
+            LandingProblem::Unreachable,
+        ),
+        // The key of the server, not the link.
+        (
+            Fault::on("VerifyMagicLink")
+                .answer(401)
+                .json(&refusal("E111119")),
+            LandingProblem::Unreachable,
+        ),
+        (
+            Fault::on("VerifyMagicLink")
+                .answer(401)
+                .json(&refusal("E061005")),
             LandingProblem::Unknown,
+        ),
+        (
+            Fault::on("VerifyMagicLink")
+                .answer(400)
+                .json(&refusal("E062504")),
+            LandingProblem::Expired,
         ),
         (
             Fault::on("VerifyMagicLink").answer(200).text("{}"),
@@ -416,30 +449,54 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
     assert_ne!(browser.cookies["DSR"], session);
 }
 
+/// A landing page whose verifications do not end before there is a permit for each.
+fn gated(emulator: &Emulator) -> (LandingPage, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let closed = Arc::clone(&gate);
+    let landing = landing(emulator)
+        .on_sign_in(move |_| {
+            let gate = Arc::clone(&closed);
+            async move {
+                gate.acquire().await.unwrap().forget();
+                None
+            }
+        })
+        .build()
+        .unwrap();
+    (landing, gate)
+}
+
+/// Lets a request come as far as it can by itself.
+async fn begin(request: &mut (impl Future + Unpin)) {
+    let is_waiting = std::future::poll_fn(|context| {
+        let request = std::pin::Pin::new(&mut *request);
+        std::task::Poll::Ready(request.poll(context).is_pending())
+    });
+    assert!(is_waiting.await);
+}
+
 #[tokio::test]
 async fn pressing_twice_verifies_once_and_both_get_the_session() {
     let emulator = emulator().await;
-    emulator
-        .faults()
-        .add(Fault::on("VerifyMagicLink").delay(Duration::from_millis(150)))
-        .unwrap();
-    let landing = landing(&emulator).build().unwrap();
+    let (landing, gate) = gated(&emulator);
     let mut browser = Browser::default();
     let path = link(&emulator, &landing, &mut browser).await;
     let page = browser.get(&landing, &path).await;
     let (mut one, mut two, mut gone) = (browser.clone(), browser.clone(), browser.clone());
     let other_page = browser.get(&landing, &path).await;
-    let (one, two, other, _) = tokio::join!(
-        async { one.press(&landing, &page).await },
-        async { two.press(&landing, &page).await },
-        // Another showing of the form does not get the session.
-        async { browser.press(&landing, &other_page).await },
-        // A browser that goes away does not take the verification with it.
-        async {
-            let request = gone.press(&landing, &page);
-            tokio::time::timeout(Duration::from_millis(50), request).await
-        },
-    );
+    // A browser that goes away does not take the verification with it.
+    let mut first = Box::pin(gone.press(&landing, &page));
+    begin(&mut first).await;
+    let mut one = Box::pin(one.press(&landing, &page));
+    let mut two = Box::pin(two.press(&landing, &page));
+    // Another showing of the form does not get the session.
+    let mut other = Box::pin(browser.press(&landing, &other_page));
+    for request in [&mut one, &mut two, &mut other] {
+        begin(request).await;
+    }
+    drop(first);
+    gate.add_permits(1);
+    let (one, two, other) = tokio::join!(one, two, other);
     assert_eq!(one.status(), StatusCode::SEE_OTHER);
     assert_eq!(
         one.headers().get_all(SET_COOKIE).iter().collect::<Vec<_>>(),
@@ -461,23 +518,19 @@ async fn pressing_twice_verifies_once_and_both_get_the_session() {
 #[tokio::test]
 async fn a_verification_outlives_the_request_that_started_it() {
     let emulator = emulator().await;
-    emulator
-        .faults()
-        .add(Fault::on("VerifyMagicLink").delay(Duration::from_millis(150)))
-        .unwrap();
-    let landing = landing(&emulator).build().unwrap();
+    let (landing, gate) = gated(&emulator);
     let mut browser = Browser::default();
     let path = link(&emulator, &landing, &mut browser).await;
     let page = browser.get(&landing, &path).await;
-    let first = tokio::time::timeout(
-        Duration::from_millis(50),
-        browser.clone().press(&landing, &page),
-    )
-    .await
-    .is_err();
-    assert!(first);
+    let mut impatient = browser.clone();
+    let mut first = Box::pin(impatient.press(&landing, &page));
+    begin(&mut first).await;
+    drop(first);
     // The second press of the impatient finds the first one's verification.
-    let answer = browser.press(&landing, &page).await;
+    let mut second = Box::pin(browser.press(&landing, &page));
+    begin(&mut second).await;
+    gate.add_permits(1);
+    let answer = second.await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(set_cookies(answer.headers()), SESSION_COOKIES);
     assert_eq!(verifications(&emulator), 1);
@@ -635,6 +688,15 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
         let problem = sign_in(address).await.unwrap_err();
         assert_eq!(problem.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(problem.response().headers()["retry-after"], "7");
+    }
+    emulator.faults().clear();
+    for fault in [
+        Fault::everywhere().answer(403).text("<html>blocked</html>"),
+        Fault::everywhere().answer(401).json(&refusal("E111119")),
+    ] {
+        emulator.faults().add(fault.times(1)).unwrap();
+        let problem = sign_in(EMAIL).await.unwrap_err();
+        assert!(matches!(problem, SendProblem::Unreachable), "{problem:?}");
     }
     emulator.stop().await;
     let problem = sign_in(EMAIL).await.unwrap_err();

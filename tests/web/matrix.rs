@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceExt};
 
-use crate::kit::{EMAIL, client, set_cookies};
+use crate::kit::{EMAIL, client, problem, set_cookies};
 
 const NO_TOKEN: &str = "Bearer realm=\"session\"";
 const INVALID: &str = "Bearer realm=\"session\", error=\"invalid_token\"";
@@ -33,6 +33,11 @@ enum Case {
     RefreshRefused,
     RefreshUnreachable,
     RefreshLimited,
+    RefreshBlocked,
+    RefreshBehindProxy,
+    RefreshFamilyEnded,
+    RefreshOfNobody,
+    OwnKeyRefused,
     ForgedAlone,
     Forged,
     OtherProject,
@@ -43,7 +48,7 @@ enum Case {
     RightRole,
 }
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 24] = [
     Case::NoToken,
     Case::Good,
     Case::GoodBearer,
@@ -55,6 +60,11 @@ const CASES: [Case; 19] = [
     Case::RefreshRefused,
     Case::RefreshUnreachable,
     Case::RefreshLimited,
+    Case::RefreshBlocked,
+    Case::RefreshBehindProxy,
+    Case::RefreshFamilyEnded,
+    Case::RefreshOfNobody,
+    Case::OwnKeyRefused,
     Case::ForgedAlone,
     Case::Forged,
     Case::OtherProject,
@@ -84,8 +94,18 @@ impl Case {
             | Self::MissingRole
             | Self::RightRole => Found::Session,
             Self::KeysUnreachable => Found::Unavailable,
-            Self::RefreshUnreachable | Self::RefreshLimited if refreshing => Found::Unavailable,
-            Self::RefreshRefused => Found::BadToken,
+            Self::RefreshUnreachable
+            | Self::RefreshLimited
+            | Self::RefreshBlocked
+            | Self::RefreshBehindProxy
+            | Self::OwnKeyRefused
+                if refreshing =>
+            {
+                Found::Unavailable
+            }
+            Self::RefreshRefused | Self::RefreshFamilyEnded | Self::RefreshOfNobody => {
+                Found::BadToken
+            }
             case if refreshing && case.asks() => Found::Session,
             Self::NoToken | Self::RefreshAlone => Found::NoToken,
             _ => Found::BadToken,
@@ -104,6 +124,11 @@ impl Case {
                 | Self::RefreshRefused
                 | Self::RefreshUnreachable
                 | Self::RefreshLimited
+                | Self::RefreshBlocked
+                | Self::RefreshBehindProxy
+                | Self::RefreshFamilyEnded
+                | Self::RefreshOfNobody
+                | Self::OwnKeyRefused
         )
     }
 
@@ -128,14 +153,16 @@ impl Case {
     }
 
     fn fault(self) -> Option<Fault> {
+        let refresh = Fault::on("RefreshSession");
         match self {
-            Self::RefreshRefused => Some(
-                Fault::on("RefreshSession")
-                    .answer(401)
-                    .text(r#"{"errorCode":"E064001"}"#),
-            ),
-            Self::RefreshUnreachable => Some(Fault::on("RefreshSession").reset()),
-            Self::RefreshLimited => Some(Fault::on("RefreshSession").rate_limited(None)),
+            Self::RefreshRefused => Some(refresh.answer(401).json(&problem("E064001"))),
+            Self::RefreshFamilyEnded => Some(refresh.answer(400).json(&problem("E064006"))),
+            Self::RefreshOfNobody => Some(refresh.answer(404).json(&problem("E062108"))),
+            Self::RefreshUnreachable => Some(refresh.reset()),
+            Self::RefreshLimited => Some(refresh.rate_limited(None)),
+            Self::RefreshBlocked => Some(refresh.answer(403).text("<html>blocked</html>")),
+            Self::RefreshBehindProxy => Some(refresh.answer(401)),
+            Self::OwnKeyRefused => Some(refresh.answer(401).json(&problem("E111119"))),
             Self::KeysUnreachable => Some(Fault::on("GetKeysV2").answer(503)),
             _ => None,
         }
@@ -157,7 +184,12 @@ impl Case {
             | Self::ExpiredBearer
             | Self::RefreshRefused
             | Self::RefreshUnreachable
-            | Self::RefreshLimited => (session(&expired), refresh),
+            | Self::RefreshLimited
+            | Self::RefreshBlocked
+            | Self::RefreshBehindProxy
+            | Self::RefreshFamilyEnded
+            | Self::RefreshOfNobody
+            | Self::OwnKeyRefused => (session(&expired), refresh),
             Self::RefreshAlone => (None, refresh),
             Self::RefreshAsSession => (refresh.clone(), refresh),
             Self::ForgedAlone => (session(&forged), None),
@@ -315,6 +347,33 @@ async fn every_case_in_every_setting() {
                 check(case, required, refreshing).await;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn what_was_no_refusal_is_not_remembered_as_one() {
+    for case in [
+        Case::RefreshBlocked,
+        Case::RefreshBehindProxy,
+        Case::OwnKeyRefused,
+    ] {
+        let emulator = emulator().await;
+        let fault = case.fault().unwrap().times(1);
+        emulator.faults().add(fault).unwrap();
+        let layer = SessionLayer::new(&client(&emulator)).refreshing();
+        let service = layer.required().layer(tower::service_fn(app));
+        let request = case.request(&emulator);
+        let mut again = Request::new(String::new());
+        *again.headers_mut() = request.headers().clone();
+        let response = send(service.clone(), request).await;
+        assert_eq!(
+            response.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{case:?}"
+        );
+        let response = send(service, again).await;
+        assert_eq!(response.status(), StatusCode::OK, "{case:?}");
+        assert_eq!(set_cookies(response.headers()), ["DS"], "{case:?}");
     }
 }
 

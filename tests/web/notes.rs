@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::kit::{Browser, client, emulator, landing, link};
+use crate::kit::{Browser, client, emulator, landing, link, problem};
 
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -68,9 +68,8 @@ async fn refusals_that_no_page_tells_are_noted_without_the_address() {
     asked.answer(sent, "/inbox").unwrap();
 
     let path = link(&emulator, &landing, &mut browser).await;
-    let refusal = r#"{"errorCode":"E999999"}"#;
-    let fault = Fault::on("VerifyMagicLink").answer(403).text(refusal);
-    let fault = fault.times(1);
+    let fault = Fault::on("VerifyMagicLink").answer(403);
+    let fault = fault.json(&problem("E061001")).times(1);
     emulator.faults().add(fault).unwrap();
     browser.follow(&landing, &path).await;
 

@@ -163,7 +163,9 @@ pub(crate) struct FaultInput {
     times: Option<u32>,
     #[serde(default)]
     after_handling: bool,
-    answer: Option<AnswerInput>,
+    answer: Option<ChangeInput>,
+    alter: Option<ChangeInput>,
+    tokens_of: Option<String>,
     rate_limited: Option<RateLimitedInput>,
     delay_millis: Option<u64>,
     #[serde(default)]
@@ -174,13 +176,42 @@ pub(crate) struct FaultInput {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AnswerInput {
-    status: u16,
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ChangeInput {
+    status: Option<u16>,
     json: Option<Value>,
     text: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    #[serde(default)]
+    remove_headers: Vec<String>,
+    #[serde(default)]
+    gzip: bool,
+}
+
+impl ChangeInput {
+    fn apply(self, mut fault: Fault) -> Result<Fault, ControlError> {
+        if let Some(status) = self.status {
+            fault = fault.status(status);
+        }
+        match (self.json, self.text) {
+            (Some(_), Some(_)) => {
+                return Err(ControlError(
+                    "only one of json and text may be given".to_owned(),
+                ));
+            }
+            (Some(json), None) => fault = fault.json(&json),
+            (None, Some(text)) => fault = fault.text(text),
+            (None, None) => {}
+        }
+        for name in self.remove_headers {
+            fault = fault.without_header(name);
+        }
+        for (name, value) in self.headers {
+            fault = fault.header(name, value);
+        }
+        Ok(if self.gzip { fault.gzip() } else { fault })
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -201,23 +232,16 @@ impl FaultInput {
         };
         let mut made: Vec<Fault> = Vec::new();
         if let Some(answer) = self.answer.clone() {
-            let mut fault = target()?.answer(answer.status);
-            match (answer.json, answer.text) {
-                (Some(_), Some(_)) => {
-                    return Err(ControlError(
-                        "only one of answer.json and answer.text may be given".to_owned(),
-                    ));
-                }
-                (Some(json), None) => fault = fault.json(&json),
-                (None, Some(text)) => fault = fault.text(text),
-                (None, None) => {}
-            }
-            made.push(
-                answer
-                    .headers
-                    .into_iter()
-                    .fold(fault, |fault, (name, value)| fault.header(name, value)),
-            );
+            let status = answer
+                .status
+                .ok_or_else(|| ControlError("answer.status is missing".to_owned()))?;
+            made.push(answer.apply(target()?.answer(status))?);
+        }
+        if let Some(change) = self.alter.clone() {
+            made.push(change.apply(target()?.alter())?);
+        }
+        if let Some(login_id) = &self.tokens_of {
+            made.push(target()?.tokens_of(login_id));
         }
         if let Some(limited) = &self.rate_limited {
             made.push(target()?.rate_limited(limited.retry_after_seconds.map(Duration::from_secs)));
@@ -238,7 +262,7 @@ impl FaultInput {
         }
         let (Some(mut fault), true) = (made.pop(), made.is_empty()) else {
             return Err(ControlError(
-                "exactly one of answer, rateLimited, delayMillis, blackHole, cutBodyAfter and reset must be given".to_owned(),
+                "exactly one of answer, alter, tokensOf, rateLimited, delayMillis, blackHole, cutBodyAfter and reset must be given".to_owned(),
             ));
         };
         if let Some(times) = self.times {

@@ -15,7 +15,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::clock::to_time;
+use crate::clock::{rfc3339_millis, to_time};
 use crate::error::ApiError;
 use crate::faults::{FaultId, Faults};
 use crate::handles::{Clock, ControlError, Keys, Mint, Snapshot, Stored, Users};
@@ -400,7 +400,7 @@ fn to_inbox() -> Response<Body> {
 }
 
 fn time(at: std::time::SystemTime) -> Value {
-    humantime::format_rfc3339_millis(at).to_string().into()
+    rfc3339_millis(at).into()
 }
 
 fn status(ask: &Ask<'_>) -> Result<Value, ApiError> {

@@ -24,6 +24,19 @@ pub(super) enum Delivery {
     Body,
     /// In cookies.
     Cookies,
+    /// The session token in the body, the refresh token in a cookie.
+    RefreshInCookie,
+    /// The session token in a cookie, the refresh token in the body.
+    SessionInCookie,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Reuse {
+    /// All refresh tokens of its login are refused from then on.
+    InvalidateFamily,
+    /// Only the replaced token is refused.
+    RefuseToken,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
@@ -229,6 +242,15 @@ pub(super) struct Args {
         help_heading = "Sessions"
     )]
     pub(super) rotate_refresh_tokens: bool,
+
+    /// What a refresh token costs that a newer one has replaced [default: invalidate-family]
+    #[arg(
+        long,
+        env = "DESCOPE_EMULATOR_REFRESH_REUSE",
+        value_enum,
+        help_heading = "Sessions"
+    )]
+    pub(super) refresh_reuse: Option<Reuse>,
 
     /// A refresh without rotation answers with the refresh token again
     #[arg(

@@ -9,12 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::args::{Args, ClaimsAt, Delivery, Repeated, Site};
+use super::args::{Args, ClaimsAt, Delivery, Repeated, Reuse, Site};
 use crate::builder::EmulatorBuilder;
 use crate::control::input::{
     AccessKeyInput, RateLimitInput, TemplateInput, TenantInput, UserInput, span,
 };
-use crate::settings::{CustomClaimsAt, Limits, RepeatedSignUp, SameSite, TokenDelivery, User};
+use crate::settings::{
+    CustomClaimsAt, Limits, RefreshReuse, RepeatedSignUp, SameSite, TokenDelivery, User,
+};
 
 const PORT: u16 = 8055;
 const PROJECT_ID: &str = "P2EmulatorProjectForLocalDev";
@@ -49,6 +51,7 @@ struct File {
     #[serde(deserialize_with = "span")]
     access_key_lifetime: Option<Duration>,
     rotate_refresh_tokens: bool,
+    refresh_reuse: Option<Reuse>,
     echo_refresh_token: bool,
     token_delivery: Option<Delivery>,
     session_cookie: Option<String>,
@@ -220,6 +223,14 @@ pub(super) fn builder(args: Args) -> Result<(EmulatorBuilder, SocketAddr), Strin
         builder = builder.token_delivery(match delivery {
             Delivery::Body => TokenDelivery::Body,
             Delivery::Cookies => TokenDelivery::Cookies,
+            Delivery::RefreshInCookie => TokenDelivery::RefreshInCookie,
+            Delivery::SessionInCookie => TokenDelivery::SessionInCookie,
+        });
+    }
+    if let Some(rule) = args.refresh_reuse.or(file.refresh_reuse) {
+        builder = builder.refresh_reuse(match rule {
+            Reuse::InvalidateFamily => RefreshReuse::InvalidateFamily,
+            Reuse::RefuseToken => RefreshReuse::RefuseToken,
         });
     }
     let session_cookie = args.session_cookie.or(file.session_cookie);

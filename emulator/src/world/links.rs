@@ -538,7 +538,7 @@ impl World {
         action: Action,
         lifetime: Millis,
     ) -> Result<(String, Millis), ApiError> {
-        let token = random::text(64)?;
+        let token = random::link_token()?;
         let expires_at = self.time.now().saturating_add(lifetime);
         self.links.by_token.insert(
             token.clone(),

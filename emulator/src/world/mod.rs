@@ -68,6 +68,8 @@ pub(crate) struct Caller {
 pub(crate) struct Reply {
     pub(crate) body: Value,
     pub(crate) cookies: Vec<String>,
+    /// What was asked for where the answer holds the tokens of a session.
+    pub(crate) issued: Option<sessions::Parts>,
 }
 
 impl From<Value> for Reply {
@@ -75,6 +77,7 @@ impl From<Value> for Reply {
         Self {
             body,
             cookies: Vec::new(),
+            issued: None,
         }
     }
 }
@@ -164,7 +167,7 @@ impl World {
         Ok(())
     }
 
-    fn authenticate(&self, call: &Call) -> Result<Caller, ApiError> {
+    fn authenticate(&mut self, call: &Call) -> Result<Caller, ApiError> {
         let rule = call.operation.auth;
         if rule == Auth::Open {
             return Ok(Caller::default());

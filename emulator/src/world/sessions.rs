@@ -3,28 +3,37 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
-use cookie::time::format_description::well_known::Rfc3339;
-use cookie::time::{Duration as CookieDuration, OffsetDateTime};
-use cookie::{Cookie, SameSite as CookieSameSite};
 use serde_json::{Map, Value, json};
 
 use super::links::{Login, refuse_disabled};
 use super::users::Person;
 use super::{Call, Caller, Outcome, Reply, World};
-use crate::clock::whole_seconds;
+use crate::clock::{http_date, rfc3339, whole_seconds};
 use crate::error::ApiError;
 use crate::outbox::push_bounded;
 use crate::random;
-use crate::settings::{CustomClaimsAt, SameSite, TokenDelivery};
+use crate::settings::{CustomClaimsAt, RefreshReuse};
 
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// By a logout, or by what amounts to one.
+    LoggedOut,
+    /// A refresh token came that a newer one had replaced.
+    Reused,
+}
+
+/// One login and the family of its refresh tokens; its id is their `fti`.
 #[derive(Clone)]
 pub(crate) struct Session {
     user_id: String,
-    /// Seconds since the epoch.
+    /// When the current refresh token was issued, in seconds since the epoch.
+    refresh_iat: i64,
+    /// When the current refresh token ends.
     refresh_exp: i64,
-    /// Grows with each rotation; a refresh token holds the one that it was issued at.
-    generation: u32,
-    ended: bool,
+    /// The `jti` of the current refresh token; the first one is the id of the family.
+    refresh_jti: String,
+    end: Option<End>,
     amr: Vec<String>,
     tenant: Option<String>,
     custom_claims: Map<String, Value>,
@@ -36,7 +45,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("user_id", &self.user_id)
-            .field("ended", &self.ended)
+            .field("end", &self.end)
             .finish_non_exhaustive()
     }
 }
@@ -57,9 +66,9 @@ impl Sessions {
         self.by_id.get(id).map(|session| session.user_id.as_str())
     }
 
-    fn end(&mut self, id: &str) {
+    fn end(&mut self, id: &str, why: End) {
         if let Some(session) = self.by_id.get_mut(id) {
-            session.ended = true;
+            session.end.get_or_insert(why);
         }
     }
 
@@ -67,46 +76,45 @@ impl Sessions {
     pub(crate) fn end_of_user(&mut self, user_id: &str, except: Option<&str>) {
         for (id, session) in &mut self.by_id {
             if session.user_id == user_id && except != Some(id.as_str()) {
-                session.ended = true;
+                session.end.get_or_insert(End::LoggedOut);
             }
         }
     }
 
     pub(crate) fn end_all(&mut self) {
         for session in self.by_id.values_mut() {
-            session.ended = true;
+            session.end.get_or_insert(End::LoggedOut);
         }
     }
 }
 
 /// Which parts of an answer with tokens are there.
 #[derive(Debug, Clone, Copy)]
-struct Parts {
+pub(crate) struct Parts {
     refresh: bool,
     user: bool,
     first_seen: Option<bool>,
 }
 
 impl World {
-    /// The session of a refresh token that is valid now.
-    pub(crate) fn open_refresh(&self, token: &str) -> Result<String, ApiError> {
+    /// The session of a refresh token that is valid now. A token that was replaced can end the whole family.
+    pub(crate) fn open_refresh(&mut self, token: &str) -> Result<String, ApiError> {
         let bad = || ApiError::unauthorized("The refresh token is not valid");
         let claims = self
             .open_token(token, &self.settings.refresh_cookie)
             .ok_or_else(bad)?;
-        let id = claims.get("jti").and_then(Value::as_str).ok_or_else(bad)?;
-        let (id, generation) = id.split_once('-').ok_or_else(bad)?;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str).ok_or_else(bad);
+        let (id, jti) = (text("fti")?, text("jti")?);
         let session = self.sessions.by_id.get(id).ok_or_else(bad)?;
-        if session.ended {
-            return Err(ApiError::logged_out());
-        }
+        refuse_ended(session)?;
         if !self.lives(&claims) {
             return Err(ApiError::unauthorized("The refresh token has expired"));
         }
-        if generation.parse() != Ok(session.generation) {
-            return Err(ApiError::unauthorized(
-                "The refresh token was replaced by a newer one",
-            ));
+        if jti != session.refresh_jti {
+            if self.settings.refresh_reuse == RefreshReuse::InvalidateFamily {
+                self.sessions.end(id, End::Reused);
+            }
+            return Err(ApiError::family_invalidated());
         }
         refuse_disabled(self.users.get(&session.user_id).ok_or_else(bad)?)?;
         Ok(id.to_owned())
@@ -141,6 +149,33 @@ impl World {
             .unwrap_or(&self.settings.project_id)
     }
 
+    /// The claims that tell who issued a token and for whom: a URL as issuer comes with an audience.
+    fn put_issuer(&self, claims: &mut Map<String, Value>) {
+        let issuer = self.issuer();
+        claims.insert("iss".to_owned(), issuer.into());
+        if issuer.contains("://") {
+            claims.insert("aud".to_owned(), json!([self.settings.project_id]));
+        }
+    }
+
+    /// A new refresh token takes the place of the current one.
+    fn rotate_refresh(&mut self, id: &str) -> Result<(), ApiError> {
+        let (iat, exp) = self.refresh_times();
+        let jti = random::id("J")?;
+        if let Some(session) = self.sessions.by_id.get_mut(id) {
+            (session.refresh_iat, session.refresh_exp) = (iat, exp);
+            session.refresh_jti = jti;
+        }
+        Ok(())
+    }
+
+    /// Beginning and end of a refresh token that is issued now.
+    fn refresh_times(&self) -> (i64, i64) {
+        let now = self.time.seconds();
+        let life = whole_seconds(self.settings.refresh_lifetime);
+        (now, now.saturating_add(life))
+    }
+
     pub(crate) fn new_session(
         &mut self,
         user_id: &str,
@@ -148,16 +183,14 @@ impl World {
         tenant: Option<String>,
         custom_claims: Map<String, Value>,
     ) -> Result<String, ApiError> {
-        let id = random::id("S")?;
-        let refresh_exp = self
-            .time
-            .seconds()
-            .saturating_add(whole_seconds(self.settings.refresh_lifetime));
+        let id = random::id("J")?;
+        let (refresh_iat, refresh_exp) = self.refresh_times();
         let session = Session {
             user_id: user_id.to_owned(),
+            refresh_iat,
             refresh_exp,
-            generation: 0,
-            ended: false,
+            refresh_jti: id.clone(),
+            end: None,
             amr,
             tenant,
             custom_claims,
@@ -199,9 +232,7 @@ impl World {
             .get_mut(id)
             .filter(|session| session.user_id == user_id)
             .ok_or_else(|| ApiError::unauthorized("The session to build on is gone"))?;
-        if session.ended {
-            return Err(ApiError::logged_out());
-        }
+        refuse_ended(session)?;
         if login.step_up.is_some() {
             session.stepped_up_until = Some(until);
         }
@@ -286,15 +317,17 @@ impl World {
             lifetime = until.saturating_sub(now);
         }
         let own = json!({
-            "iss": self.issuer(),
             "sub": person.id,
             "drn": self.settings.session_cookie,
             "iat": now,
             "exp": now.saturating_add(lifetime),
-            "rexp": rfc3339(session.refresh_exp),
+            // Of this token, whatever is left of the refresh token.
+            "rexp": rfc3339(now.saturating_add(whole_seconds(self.settings.refresh_lifetime))),
             "amr": session.amr,
         });
         put_all(&mut claims, own);
+        self.put_issuer(&mut claims);
+        put_test(&mut claims, person);
         Ok(claims)
     }
 
@@ -310,15 +343,18 @@ impl World {
             claims.insert("tenants".to_owned(), tenants.into());
         }
         let own = json!({
-            "iss": self.issuer(),
             "sub": person.id,
             "drn": self.settings.refresh_cookie,
-            "iat": self.time.seconds(),
+            "iat": session.refresh_iat,
             "exp": session.refresh_exp,
             "amr": session.amr,
-            "jti": format!("{session_id}-{}", session.generation),
+            "jti": session.refresh_jti,
+            "fti": session_id,
+            "dv": 1,
         });
         put_all(&mut claims, own);
+        self.put_issuer(&mut claims);
+        put_test(&mut claims, person);
         Ok(claims)
     }
 
@@ -351,9 +387,9 @@ impl World {
             None
         };
 
-        let refresh_left = session.refresh_exp.saturating_sub(now);
-        let mut reply = self.cookie_members(refresh_left, session.refresh_exp);
-        reply.insert("sessionExpiration".to_owned(), int32(session_exp));
+        let (expires, left) = (session.refresh_exp, session.refresh_exp.saturating_sub(now));
+        let mut reply = self.cookie_members(left.saturating_sub(1).max(0), expires);
+        reply.insert("sessionExpiration".to_owned(), session_exp.into());
         if parts.user {
             reply.insert("user".to_owned(), self.user_json(person));
         }
@@ -361,35 +397,52 @@ impl World {
             reply.insert("firstSeen".to_owned(), first_seen.into());
         }
         let mut cookies = Vec::new();
-        match self.settings.delivery {
-            TokenDelivery::Body => {
-                reply.insert("sessionJwt".to_owned(), session_jwt.into());
-                if let Some(token) = refresh_jwt {
-                    reply.insert("refreshJwt".to_owned(), token.into());
-                }
-            }
-            TokenDelivery::Cookies => {
-                let left = session_exp.saturating_sub(now);
-                cookies.push(self.cookie(
-                    &self.settings.session_cookie,
-                    session_jwt,
-                    left,
-                    session_exp,
-                ));
-                if let Some(token) = refresh_jwt {
-                    cookies.push(self.cookie(
-                        &self.settings.refresh_cookie,
-                        token,
-                        refresh_left,
-                        session.refresh_exp,
-                    ));
-                }
+        let settings = &self.settings;
+        for (token, member, cookie, in_cookie) in [
+            (
+                Some(session_jwt),
+                "sessionJwt",
+                &settings.session_cookie,
+                settings.delivery.session_in_cookie(),
+            ),
+            (
+                refresh_jwt,
+                "refreshJwt",
+                &settings.refresh_cookie,
+                settings.delivery.refresh_in_cookie(),
+            ),
+        ] {
+            let Some(token) = token else { continue };
+            if in_cookie {
+                // Both cookies end with the refresh token, so the session cookie often holds an expired token.
+                cookies.push(self.cookie(cookie, &token, left, expires));
+            } else {
+                reply.insert(member.to_owned(), token.into());
             }
         }
         Ok(Reply {
             body: reply.into(),
             cookies,
+            issued: Some(parts),
         })
+    }
+
+    /// The same answer with a new session of another user in it, as a cache that mixes answers up would give it.
+    pub(crate) fn mix_up(&mut self, reply: Reply, login_id: &str) -> Outcome {
+        let Some(parts) = reply.issued else {
+            return Ok(reply);
+        };
+        let user = self
+            .users
+            .owner(login_id)
+            .ok_or_else(|| {
+                ApiError::internal(format!(
+                    "A fault asks for the tokens of {login_id}, whom nobody has added"
+                ))
+            })?
+            .to_owned();
+        let id = self.new_session(&user, vec!["email".to_owned()], None, Map::new())?;
+        self.token_reply(&id, parts)
     }
 
     fn cookie_members(&self, max_age: i64, expires: i64) -> Map<String, Value> {
@@ -397,8 +450,8 @@ impl World {
         let domain = self.settings.cookie_domain.as_deref().unwrap_or_default();
         members.insert("cookieDomain".to_owned(), domain.into());
         members.insert("cookiePath".to_owned(), "/".into());
-        members.insert("cookieMaxAge".to_owned(), int32(max_age));
-        members.insert("cookieExpiration".to_owned(), int32(expires));
+        members.insert("cookieMaxAge".to_owned(), max_age.into());
+        members.insert("cookieExpiration".to_owned(), expires.into());
         if self.settings.refresh_cookie != "DSR" {
             members.insert(
                 "cookieName".to_owned(),
@@ -415,41 +468,43 @@ impl World {
         members
     }
 
-    fn cookie(&self, name: &str, value: String, max_age: i64, expires: i64) -> String {
-        let mut cookie = Cookie::new(name.to_owned(), value);
-        cookie.set_path("/");
-        if let Some(domain) = &self.settings.cookie_domain {
-            cookie.set_domain(domain.clone());
-        }
-        cookie.set_max_age(CookieDuration::seconds(max_age));
-        if let Ok(at) = OffsetDateTime::from_unix_timestamp(expires) {
-            cookie.set_expires(at);
-        }
-        cookie.set_http_only(true);
-        cookie.set_secure(true);
-        cookie.set_same_site(match self.settings.same_site {
-            SameSite::Strict => CookieSameSite::Strict,
-            SameSite::Lax => CookieSameSite::Lax,
-            SameSite::None => CookieSameSite::None,
-        });
-        cookie.to_string()
+    fn cookie(&self, name: &str, value: &str, max_age: i64, expires: i64) -> String {
+        let domain = self
+            .settings
+            .cookie_domain
+            .as_ref()
+            .map(|domain| format!("; Domain={domain}"))
+            .unwrap_or_default();
+        format!(
+            "{name}={value}; Path=/{domain}; Max-Age={max_age}; Expires={}; HttpOnly; Secure; SameSite={:?}",
+            http_date(expires),
+            self.settings.same_site
+        )
     }
 
     fn logout_reply(&self) -> Reply {
         let mut members = self.cookie_members(0, 0);
         members.insert("sessionJwt".to_owned(), "".into());
         members.insert("refreshJwt".to_owned(), "".into());
-        let cookies = match self.settings.delivery {
-            TokenDelivery::Body => Vec::new(),
-            TokenDelivery::Cookies => {
-                [&self.settings.session_cookie, &self.settings.refresh_cookie]
-                    .map(|name| self.cookie(name, String::new(), 0, 0))
-                    .into()
-            }
-        };
+        let settings = &self.settings;
+        let cookies = [
+            (
+                &settings.session_cookie,
+                settings.delivery.session_in_cookie(),
+            ),
+            (
+                &settings.refresh_cookie,
+                settings.delivery.refresh_in_cookie(),
+            ),
+        ];
         Reply {
             body: members.into(),
-            cookies,
+            cookies: cookies
+                .into_iter()
+                .filter(|(_, in_cookie)| *in_cookie)
+                .map(|(name, _)| self.cookie(name, "", 0, 0))
+                .collect(),
+            issued: None,
         }
     }
 
@@ -481,13 +536,13 @@ impl World {
             claims.insert("dct".to_owned(), tenant.into());
         }
         let own = json!({
-            "iss": self.issuer(),
             "sub": key.id,
             "drn": self.settings.session_cookie,
             "iat": now,
             "exp": now.saturating_add(whole_seconds(self.settings.access_key_lifetime)),
         });
         put_all(&mut claims, own);
+        self.put_issuer(&mut claims);
         Ok(claims)
     }
 }
@@ -498,18 +553,19 @@ pub(crate) fn put_all(claims: &mut Map<String, Value>, own: Value) {
     }
 }
 
-/// Times of the answers are 32-bit integers; a clock moved beyond 2038 shows the largest one.
-fn int32(value: i64) -> Value {
-    i32::try_from(value)
-        .unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
-        .into()
+/// Tokens of test users say so.
+fn put_test(claims: &mut Map<String, Value>, person: &Person) {
+    if person.test {
+        claims.insert("tu".to_owned(), true.into());
+    }
 }
 
-fn rfc3339(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|at| at.format(&Rfc3339).ok())
-        .unwrap_or_default()
+fn refuse_ended(session: &Session) -> Result<(), ApiError> {
+    match session.end {
+        None => Ok(()),
+        Some(End::LoggedOut) => Err(ApiError::logged_out()),
+        Some(End::Reused) => Err(ApiError::family_invalidated()),
+    }
 }
 
 fn session_of(by: &Caller) -> Result<&str, ApiError> {
@@ -526,14 +582,7 @@ pub(crate) fn refresh(world: &mut World, call: &Call, by: &Caller) -> Outcome {
 fn refresh_session(world: &mut World, id: &str, user: bool) -> Outcome {
     let rotate = world.settings.rotate_refresh;
     if rotate {
-        let exp = world
-            .time
-            .seconds()
-            .saturating_add(whole_seconds(world.settings.refresh_lifetime));
-        if let Some(session) = world.sessions.by_id.get_mut(id) {
-            session.generation = session.generation.wrapping_add(1);
-            session.refresh_exp = exp;
-        }
+        world.rotate_refresh(id)?;
     }
     world.token_reply(
         id,
@@ -555,7 +604,7 @@ pub(crate) fn try_refresh(world: &mut World, call: &Call, by: &Caller) -> Outcom
 
 pub(crate) fn logout(world: &mut World, call: &Call, by: &Caller) -> Outcome {
     call.fields().strings("logoutType")?;
-    world.sessions.end(session_of(by)?);
+    world.sessions.end(session_of(by)?, End::LoggedOut);
     Ok(world.logout_reply())
 }
 
@@ -584,7 +633,7 @@ pub(crate) fn history(world: &mut World, _: &Call, by: &Caller) -> Outcome {
         .map(|visit| {
             json!({
                 "userId": person.id,
-                "loginTime": int32(visit.at),
+                "loginTime": visit.at,
                 "city": "",
                 "country": "",
                 "ip": visit.ip,
@@ -638,9 +687,9 @@ pub(crate) fn select_tenant(world: &mut World, call: &Call, by: &Caller) -> Outc
     }
     if let Some(session) = world.sessions.by_id.get_mut(id) {
         session.tenant = Some(tenant.to_owned());
-        if world.settings.rotate_refresh {
-            session.generation = session.generation.wrapping_add(1);
-        }
+    }
+    if world.settings.rotate_refresh {
+        world.rotate_refresh(id)?;
     }
     world.login_reply(id, Some(false))
 }
@@ -697,7 +746,7 @@ pub(crate) fn exchange(world: &mut World, call: &Call, by: &Caller) -> Outcome {
     Ok(json!({
         "keyId": key_id,
         "sessionJwt": world.keys.sign(&claims)?,
-        "expiration": int32(expiration),
+        "expiration": expiration,
     })
     .into())
 }

@@ -290,7 +290,6 @@ impl World {
             "verifiedEmail": person.verified_email,
             "verifiedPhone": person.verified_phone,
             "roleNames": person.roles,
-            "permissions": self.permissions(&person.roles),
             "userTenants": tenants,
             "status": person.status.as_str(),
             "externalIds": person.login_ids,
@@ -299,16 +298,17 @@ impl World {
             "createdTime": person.created,
             "TOTP": false,
             "SAML": false,
-            "OIDC": false,
             "SCIM": false,
             "OAuth": {},
             "webauthn": false,
             "password": false,
-            "push": false,
-            "editable": true,
             "ssoAppIds": person.sso_apps,
         });
         if let Some(map) = user.as_object_mut() {
+            // What is not known of a user is sent as empty text, except a recovery address.
+            for name in PROFILE.iter().filter(|name| !name.starts_with("recovery")) {
+                map.insert((*name).to_owned(), "".into());
+            }
             for (name, value) in &person.profile {
                 map.insert((*name).to_owned(), Value::from(value.as_str()));
             }

@@ -1,12 +1,16 @@
 //! What ties a form, and if wanted a link, to one browser: a random value in a cookie that no page of
 //! another host can set or read.
 
+use std::time::Duration;
+
 use aws_lc_rs::{digest, hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+
+use crate::session::cookies::SameSite;
+use crate::session::cookies::header::{SetCookie, values};
 
 /// Length of a random value in bytes.
 const LENGTH: usize = 32;
@@ -16,12 +20,12 @@ const LENGTH: usize = 32;
 pub(super) struct BindingCookie {
     name: String,
     secure: bool,
-    max_age: cookie::time::Duration,
+    max_age: Duration,
 }
 
 impl BindingCookie {
     /// Over plain http, which is for this machine only, browsers refuse the prefix.
-    pub(super) fn new(name: &str, secure: bool, max_age: cookie::time::Duration) -> Self {
+    pub(super) fn new(name: &str, secure: bool, max_age: Duration) -> Self {
         Self {
             name: if secure {
                 format!("__Host-{name}")
@@ -35,32 +39,24 @@ impl BindingCookie {
 
     /// The value that the browser has, if it can be one of ours.
     pub(super) fn read(&self, headers: &HeaderMap) -> Option<Binding> {
-        headers
-            .get_all(COOKIE)
-            .iter()
-            // Other people's cookies may have any bytes, and ours must be found all the same.
-            .map(|line| String::from_utf8_lossy(line.as_bytes()))
-            .find_map(|line| {
-                Cookie::split_parse(&*line)
-                    .filter_map(Result::ok)
-                    .filter(|cookie| cookie.name() == self.name)
-                    .find_map(|cookie| Binding::parse(cookie.value()))
-            })
+        let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        values(lines, &self.name).find_map(Binding::parse)
     }
 
     /// The `Set-Cookie` that stores a value.
     pub(super) fn store(&self, binding: &Binding) -> Option<HeaderValue> {
-        let cookie = Cookie::build((self.name.as_str(), encode(&binding.0)))
-            .path("/")
-            .secure(self.secure)
-            .http_only(true)
+        let cookie = SetCookie {
+            name: &self.name,
+            value: &encode(&binding.0),
             // Not strict: the link in the mail is another site's, and the value must not change
             // under a form that is open in another tab.
-            .same_site(SameSite::Lax)
-            .max_age(self.max_age);
-        let mut value = HeaderValue::from_str(&cookie.to_string()).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+            same_site: SameSite::Lax,
+            secure: self.secure,
+            path: "/",
+            domain: None,
+            max_age: self.max_age.as_secs(),
+        };
+        cookie.line()
     }
 }
 
@@ -76,8 +72,8 @@ impl Binding {
         Some(Self(bytes))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    fn parse(value: &[u8]) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
         bytes.try_into().ok().map(Self)
     }
 
@@ -153,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_cookie_that_was_stored_is_read_and_nothing_else_is() {
-        let cookie = BindingCookie::new("form", true, cookie::time::Duration::HOUR);
+        let cookie = BindingCookie::new("form", true, Duration::from_secs(3600));
         let binding = Binding::random().unwrap();
         let stored = cookie.store(&binding).unwrap();
         let stored = stored.to_str().unwrap();

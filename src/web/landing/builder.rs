@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::binding::BindingCookie;
 use super::memory::Memory;
@@ -15,9 +16,9 @@ use crate::session::cookies::SessionCookies;
 use crate::web::redirect::{RedirectTarget, RedirectTargets, app_url};
 
 /// How long a page may stay open before its button has to be pressed twice.
-const FORM_AGE: cookie::time::Duration = cookie::time::Duration::HOUR;
-/// Longer than any link lives.
-const BROWSER_AGE: cookie::time::Duration = cookie::time::Duration::DAY;
+const FORM_AGE: Duration = Duration::from_secs(60 * 60);
+/// Longer than a link that somebody asks for is good.
+const BROWSER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Settings of a [`LandingPage`], before it is built.
 #[must_use = "a builder does nothing until `build`"]
@@ -166,7 +167,8 @@ impl LandingPageBuilder {
     /// Nobody can then be led to sign in with a link that somebody else asked for. The price: who asks
     /// on a computer and opens the mail on a phone gets
     /// [`OtherBrowser`](super::LandingProblem::OtherBrowser). The service does not know of it, so that
-    /// a stolen link can still be used with the service directly.
+    /// a stolen link can still be used with the service directly. A link that nobody has asked for, as
+    /// that of an invitation, works in no browser then.
     pub fn same_browser(mut self) -> Self {
         self.same_browser = true;
         self

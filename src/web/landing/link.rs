@@ -13,7 +13,7 @@ use super::{LandingPage, field, plain};
 use crate::error::{Error, InvalidArgument};
 use crate::magic_link::Sent;
 use crate::web::origin::is_foreign;
-use crate::web::{note, note_refusal};
+use crate::web::{is_refusal, note, note_refusal};
 
 impl LandingPage {
     /// Prepares a link that leads to this page. `request` are the headers of the request that asks
@@ -179,7 +179,7 @@ pub enum SendProblem {
         /// How long the service asks to wait, if it says so.
         retry_after: Option<Duration>,
     },
-    /// The service could not be reached, or failed (503).
+    /// The service could not be reached, or failed, or refused the key of this server (503).
     #[error("the service cannot be reached; try again in a moment")]
     Unreachable,
 }
@@ -225,7 +225,7 @@ impl SendProblem {
             Error::InvalidArgument(argument) if argument.name() != "redirect_url" => {
                 Err(Self::Address(argument))
             }
-            Error::Api(_) if !error.is_retryable() && is_client_error(&error) => {
+            error if is_refusal(&error) => {
                 note_refusal(
                     "the service refused to send a link; the page does not tell",
                     &error,
@@ -238,12 +238,6 @@ impl SendProblem {
             }
         }
     }
-}
-
-fn is_client_error(error: &Error) -> bool {
-    error
-        .status()
-        .is_some_and(|status| status.is_client_error())
 }
 
 #[cfg(feature = "axum")]

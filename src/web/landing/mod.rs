@@ -29,7 +29,6 @@ use self::memory::{Memory, Outcome, SignedIn, Turn};
 use self::texts::choose;
 use self::view::Form;
 use super::redirect::{RedirectTarget, RedirectTargets};
-use super::store::{Lasting, store};
 use super::{BoxFuture, note, note_refusal};
 use crate::authentication::Authentication;
 use crate::client::Client;
@@ -348,23 +347,20 @@ impl LandingPage {
             Ok(auth) => auth,
             Err(error) => {
                 let problem = LandingProblem::of(&error);
-                if problem == LandingProblem::Failed {
-                    note("a sign-in by magic link failed", &error);
-                } else if problem == LandingProblem::Unknown {
+                match problem {
+                    LandingProblem::Expired => {}
                     // No fault of the user's when, say, the project does not admit the call.
-                    note_refusal("the service refused to verify a magic link", &error);
+                    LandingProblem::Unknown => {
+                        note_refusal("the service refused to verify a magic link", &error);
+                    }
+                    _ if error.is_retryable() => {}
+                    _ => note("a sign-in by magic link failed", &error),
                 }
                 return Err(problem);
             }
         };
-        let now = inner.client.settings().clock.now();
-        let session = Lasting::session(&auth.session_token, &auth.session);
-        let refresh = Lasting {
-            token: &auth.refresh_token,
-            end: auth.refresh_expires_at,
-        };
         let mut headers = HeaderMap::new();
-        if let Err(error) = store(&inner.cookies, &mut headers, now, &session, Some(&refresh)) {
+        if let Err(error) = inner.cookies.set(&mut headers, &auth) {
             note("a sign-in by magic link failed", &error);
             return Err(LandingProblem::Failed);
         }

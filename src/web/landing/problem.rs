@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use crate::code::ErrorCode;
 use crate::error::Error;
+use crate::web::is_refusal;
 
 /// Why the landing page did not sign the user in.
 ///
@@ -27,7 +28,8 @@ pub enum LandingProblem {
     StaleForm,
     /// The form was sent by another site, or by something that is no form.
     ForeignForm,
-    /// The service could not be reached. The link may still be good.
+    /// The link could not be tried: the service could not be reached, or the answer was not its own.
+    /// The link is as good as it was.
     Unreachable,
     /// There were too many requests.
     Busy,
@@ -77,14 +79,15 @@ impl LandingProblem {
         if error.is_rate_limited() {
             return Self::Busy;
         }
-        if error.is_retryable() {
+        if is_refusal(error) {
+            return match error.code() {
+                Some(ErrorCode::TokenExpired) => Self::Expired,
+                _ => Self::Unknown,
+            };
+        }
+        if error.is_retryable() || matches!(error, Error::Api(_)) {
             return Self::Unreachable;
         }
-        match (error.code(), error.status()) {
-            (Some(ErrorCode::TokenExpired), _) => Self::Expired,
-            (_, Some(status)) if status.is_client_error() => Self::Unknown,
-            (_, Some(status)) if status.is_server_error() => Self::Unreachable,
-            _ => Self::Failed,
-        }
+        Self::Failed
     }
 }

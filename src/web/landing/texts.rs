@@ -184,7 +184,7 @@ languages! {
         button: "Sign in";
         ask_again: "Get a new link";
         NoToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
-        Expired: "This link no longer works", "A link works once and for a few minutes only. Ask for a new one.";
+        Expired: "This link no longer works", "It has been used or has expired. Ask for a new one.";
         Used: "This link was already used", "A link works only once. If it was you who used it, there is nothing more to do.";
         Unknown: "This link does not work", "We do not know this link. Ask for a new one.";
         OtherBrowser: "Open the link where you asked for it", "For your safety the link works only in the browser in which you asked for it. Open it there, or ask for a new one here.";
@@ -200,7 +200,7 @@ languages! {
         button: "Anmelden";
         ask_again: "Neuen Link anfordern";
         NoToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
-        Expired: "Der Link gilt nicht mehr", "Ein Link gilt einmal und nur wenige Minuten. Fordern Sie einen neuen an.";
+        Expired: "Der Link gilt nicht mehr", "Er wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.";
         Used: "Der Link wurde schon verwendet", "Ein Link gilt nur einmal. Wenn Sie es selbst waren, ist nichts weiter zu tun.";
         Unknown: "Der Link gilt nicht", "Wir kennen diesen Link nicht. Fordern Sie einen neuen an.";
         OtherBrowser: "Öffnen Sie den Link dort, wo Sie ihn angefordert haben", "Zu Ihrer Sicherheit gilt der Link nur in dem Browser, in dem Sie ihn angefordert haben. Öffnen Sie ihn dort, oder fordern Sie hier einen neuen an.";
@@ -216,7 +216,7 @@ languages! {
         button: "Iniciar sesión";
         ask_again: "Pedir otro enlace";
         NoToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
-        Expired: "El enlace ya no sirve", "Un enlace sirve una sola vez y durante unos minutos. Pide otro.";
+        Expired: "El enlace ya no sirve", "Ya se ha usado o ha caducado. Pide otro.";
         Used: "El enlace ya se ha usado", "Un enlace sirve una sola vez. Si lo usaste tú, no tienes que hacer nada más.";
         Unknown: "El enlace no sirve", "No conocemos este enlace. Pide otro.";
         OtherBrowser: "Abre el enlace donde lo pediste", "Por tu seguridad, el enlace solo sirve en el navegador en el que lo pediste. Ábrelo allí o pide otro aquí.";
@@ -232,7 +232,7 @@ languages! {
         button: "Se connecter";
         ask_again: "Demander un nouveau lien";
         NoToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
-        Expired: "Ce lien n'est plus valable", "Un lien sert une seule fois et pendant quelques minutes. Demandez-en un nouveau.";
+        Expired: "Ce lien n'est plus valable", "Il a déjà servi ou il a expiré. Demandez-en un nouveau.";
         Used: "Ce lien a déjà servi", "Un lien ne sert qu'une fois. Si c'était vous, il n'y a rien d'autre à faire.";
         Unknown: "Ce lien n'est pas valable", "Nous ne connaissons pas ce lien. Demandez-en un nouveau.";
         OtherBrowser: "Ouvrez le lien là où vous l'avez demandé", "Pour votre sécurité, le lien ne sert que dans le navigateur où vous l'avez demandé. Ouvrez-le là-bas, ou demandez-en un nouveau ici.";
@@ -248,7 +248,7 @@ languages! {
         button: "Entrar";
         ask_again: "Pedir outro link";
         NoToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
-        Expired: "O link já não funciona", "Um link funciona uma única vez e por poucos minutos. Peça outro.";
+        Expired: "O link já não funciona", "Já foi usado ou expirou. Peça outro.";
         Used: "O link já foi usado", "Um link funciona uma única vez. Se foi você, não há mais nada a fazer.";
         Unknown: "O link não funciona", "Não conhecemos este link. Peça outro.";
         OtherBrowser: "Abra o link onde o pediu", "Para sua segurança, o link só funciona no navegador em que foi pedido. Abra-o lá ou peça outro aqui.";
@@ -273,6 +273,27 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_LANGUAGE, accept.parse().unwrap());
         choose(&all, &headers).unwrap().language().to_owned()
+    }
+
+    #[test]
+    fn no_text_says_how_long_a_link_is_good() {
+        // A sign-in's is for minutes, an invitation's for weeks.
+        for texts in [
+            LandingTexts::english(),
+            LandingTexts::german(),
+            LandingTexts::spanish(),
+            LandingTexts::french(),
+            LandingTexts::portuguese(),
+        ] {
+            for problem in [
+                None,
+                Some(LandingProblem::Expired),
+                Some(LandingProblem::Used),
+            ] {
+                let text = texts.text(problem).to_lowercase();
+                assert!(!text.contains("minut"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,333 @@
+//! The tokens of an answer: where they are in it, and what is checked of them.
+//!
+//! They arrived over the client's own connection in the answer to its own call, so they are the
+//! service's word: their times are measured by the answer's `Date` and not by this machine's clock.
+
+use std::fmt;
+use std::time::{Instant, SystemTime};
+
+use http::header::{AGE, DATE, SET_COOKIE};
+use http::{HeaderMap, StatusCode};
+
+use super::access::{RefreshClaims, Session};
+use super::error::SessionError;
+use super::validator::Issued;
+use crate::authentication::{CookieFacts, epoch};
+use crate::client::Client;
+use crate::error::{DecodeError, Error, Result};
+use crate::raw::{ResponseValue, types};
+use crate::secret::{RefreshToken, SessionToken};
+use crate::user::User;
+
+/// Tokens that the service has issued and nobody has looked at, with what came along.
+#[derive(Clone)]
+pub(crate) struct TokenResponse {
+    session: SessionToken,
+    /// From the session cookie, where the body has one too.
+    session_cookie: Option<SessionToken>,
+    /// From the body, then from the refresh cookie.
+    refreshes: Vec<RefreshToken>,
+    pub(crate) status: StatusCode,
+    pub(crate) user: Option<User>,
+    pub(crate) first_seen: Option<bool>,
+    pub(crate) cookies: CookieFacts,
+    pub(crate) session_expires_at: Option<SystemTime>,
+    /// When the answer was made by the service's own clock, in seconds since the epoch.
+    date: Option<i64>,
+    /// When it arrived, by the client's clock.
+    pub(crate) received: Instant,
+}
+
+impl fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenResponse").finish_non_exhaustive()
+    }
+}
+
+/// Tokens that were checked.
+pub(crate) struct CheckedTokens {
+    pub(crate) session: Session,
+    pub(crate) session_token: SessionToken,
+    /// The one to use from now on; without one, the session cannot be refreshed.
+    pub(crate) refresh: Option<(RefreshToken, RefreshClaims)>,
+    /// Whether it is another one than before.
+    pub(crate) rotated: bool,
+}
+
+impl TokenResponse {
+    /// Reads an answer. A project in cookie mode leaves the body's tokens empty, and a project may
+    /// send one token in the body and the other in a cookie.
+    ///
+    /// # Errors
+    ///
+    /// When there is no session token in it.
+    pub(crate) fn read(answer: ResponseValue<types::JwtResponse>, client: &Client) -> Result<Self> {
+        let (mut body, status, headers) = answer.into_parts();
+        let cookies = CookieFacts::new(&body);
+        let names = client.cookie_names();
+        let cookie = |own: &Option<String>, configured: &str, default: &str| {
+            let own = own.as_deref();
+            [own, Some(configured), Some(default)]
+                .into_iter()
+                .flatten()
+                .find_map(|name| set_cookie(&headers, name))
+        };
+        let session_cookie = cookie(&cookies.session_name, &names.session, "DS");
+        let refresh_cookie = cookie(&cookies.refresh_name, &names.refresh, "DSR");
+        let sessions = [
+            body.session_jwt.take(),
+            session_cookie.map(SessionToken::new),
+        ];
+        let refreshes = [
+            body.refresh_jwt.take(),
+            refresh_cookie.map(RefreshToken::new),
+        ];
+        let mut sessions = sessions
+            .into_iter()
+            .flatten()
+            .filter(|token| !token.is_empty());
+        let refreshes = refreshes
+            .into_iter()
+            .flatten()
+            .filter(|token| !token.is_empty());
+        let response = Self {
+            session: sessions.next().ok_or_else(|| no_session_token(status))?,
+            session_cookie: sessions.next(),
+            refreshes: refreshes.collect(),
+            status,
+            first_seen: body.first_seen,
+            session_expires_at: epoch(body.session_expiration),
+            user: body.user.map(User::new),
+            cookies,
+            date: date(&headers, client),
+            received: client.settings().clock.instant(),
+        };
+        client.validator().learn_time(response.date);
+        Ok(response)
+    }
+
+    /// The session token to go by where nobody checks.
+    pub(crate) fn session_token(&self) -> &SessionToken {
+        &self.session
+    }
+
+    /// The refresh token to go by where nobody checks.
+    pub(crate) fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refreshes.first()
+    }
+
+    /// About so many bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let sessions = self.sessions().map(|token| token.expose_secret().len());
+        let refreshes = self
+            .refreshes
+            .iter()
+            .map(|token| token.expose_secret().len());
+        1024 + sessions.chain(refreshes).sum::<usize>()
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &SessionToken> {
+        std::iter::once(&self.session).chain(&self.session_cookie)
+    }
+
+    /// Checks the tokens, and of each kind takes the newest: body and cookies may differ, and the body
+    /// may repeat the old refresh token while a cookie holds the new one.
+    ///
+    /// `old` is the refresh token that the answer was got with. Keys that are not published yet are
+    /// waited for `until` then.
+    pub(crate) async fn check(
+        &self,
+        client: &Client,
+        old: Option<(&RefreshToken, &RefreshClaims)>,
+        until: tokio::time::Instant,
+    ) -> Result<CheckedTokens, SessionError> {
+        let validator = client.validator();
+        let issued = |name| Issued {
+            date: self.date,
+            name,
+            until,
+        };
+        let session_facts = issued(self.cookies.session_name.as_deref());
+        let mut session: Option<(&SessionToken, Session)> = None;
+        let mut failure = SessionError::Missing;
+        for token in self.sessions() {
+            match validator.validate_issued(token, &session_facts).await {
+                Ok(found) => {
+                    let is_newer = session.as_ref().is_none_or(|(_, best)| {
+                        (found.issued_at(), found.expires_at())
+                            > (best.issued_at(), best.expires_at())
+                    });
+                    if is_newer {
+                        session = Some((token, found));
+                    }
+                }
+                Err(error @ SessionError::Unavailable(_)) => return Err(error),
+                Err(error) => failure = error,
+            }
+        }
+        let Some((session_token, session)) = session else {
+            return Err(failure);
+        };
+
+        let refresh_facts = issued(self.cookies.refresh_name.as_deref());
+        let age = |claims: &RefreshClaims| (claims.issued_at(), claims.expires_at());
+        let mut refresh: Option<(&RefreshToken, RefreshClaims)> = None;
+        let mut failure = None;
+        for token in &self.refreshes {
+            if old.is_some_and(|(old, _)| old.expose_secret() == token.expose_secret()) {
+                continue;
+            }
+            match validator
+                .validate_issued_refresh(token, &refresh_facts)
+                .await
+            {
+                // Of one age with the old one, it is still the one that replaces it.
+                Ok(found)
+                    if refresh.as_ref().map_or_else(
+                        || old.is_none_or(|(_, old)| age(&found) >= age(old)),
+                        |(_, best)| age(&found) > age(best),
+                    ) =>
+                {
+                    refresh = Some((token, found));
+                }
+                Ok(_) => {}
+                Err(error @ SessionError::Unavailable(_)) => return Err(error),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let (Some(failure), None) = (failure, &refresh) {
+            return Err(failure);
+        }
+        let mut users = vec![session.user_id()];
+        users.extend(old.map(|(_, claims)| claims.user_id()));
+        users.extend(refresh.as_ref().map(|(_, claims)| claims.user_id()));
+        check_one_user(&users)?;
+        let rotated = old.is_some() && refresh.is_some();
+        let refresh = refresh.or_else(|| old.map(|(token, claims)| (token, claims.clone())));
+        Ok(CheckedTokens {
+            session_token: session_token.clone(),
+            refresh: refresh.map(|(token, claims)| (token.clone(), claims)),
+            session,
+            rotated,
+        })
+    }
+}
+
+/// Refuses tokens of two users: a cache or a fault has mixed answers up. Templates may put something
+/// else into `sub` than the user's id, so that only two such ids can differ.
+fn check_one_user(users: &[&str]) -> Result<(), SessionError> {
+    let mut ids = users.iter().filter(|id| is_user_id(id));
+    let first = ids.next();
+    if ids.any(|id| Some(id) != first) {
+        return Err(SessionError::UserMismatch);
+    }
+    #[cfg(feature = "tracing")]
+    if users.iter().any(|user| Some(user) != users.first()) {
+        tracing::debug!("tokens of one response name their user differently; accepted");
+    }
+    Ok(())
+}
+
+/// Whether the text has the form of the service's user ids: `U` and 27 letters and digits, in a region
+/// with its four characters before them.
+fn is_user_id(text: &str) -> bool {
+    matches!(text.len(), 28 | 32)
+        && text.starts_with('U')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+pub(super) fn no_session_token(status: StatusCode) -> Error {
+    let what = "session token, neither in its body nor in the session cookie";
+    Error::Decode(DecodeError::missing(status, what))
+}
+
+/// The value that an answer sets a cookie to; the last one counts, as in a browser (RFC 6265 5.3).
+///
+/// Several cookies may stand in one line, with commas between them, where something on the way has put
+/// repeated lines together.
+fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    fn trim(bytes: &[u8]) -> &[u8] {
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let start = bytes
+            .iter()
+            .position(|byte| !is_space(byte))
+            .unwrap_or(bytes.len());
+        let end = bytes
+            .iter()
+            .rposition(|byte| !is_space(byte))
+            .map_or(start, |last| last + 1);
+        bytes.get(start..end).unwrap_or_default()
+    }
+    headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|cookie| {
+            let pair = cookie.split(|byte| *byte == b';').next()?;
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (found, value) = pair.split_at_checked(equals)?;
+            (trim(found) == name.as_bytes()).then_some(trim(value.get(1..)?))
+        })
+        .filter_map(|value| std::str::from_utf8(value).ok())
+        .map(|value| value.trim_matches('"'))
+        .next_back()
+        .filter(|value| !value.is_empty())
+}
+
+/// The `Date` of an answer, where it can be the service's: not from a cache, and from this machine or
+/// over TLS.
+fn date(headers: &HeaderMap, client: &Client) -> Option<i64> {
+    if headers.contains_key(AGE) || !client.settings().date_is_trusted {
+        return None;
+    }
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_found_in_repeated_and_in_joined_lines() {
+        let read = |lines: &[&str], name: &str| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(SET_COOKIE, line.parse().unwrap());
+            }
+            set_cookie(&headers, name).map(str::to_owned)
+        };
+        let joined = "DS=a; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT, DSR=b; Path=/; HttpOnly";
+        assert_eq!(read(&[joined], "DS").as_deref(), Some("a"));
+        assert_eq!(read(&[joined], "DSR").as_deref(), Some("b"));
+        assert_eq!(read(&["DS=a", "DS=b"], "DS").as_deref(), Some("b"));
+        assert_eq!(read(&[" DS = \"a\" ; Path=/"], "DS").as_deref(), Some("a"));
+        assert_eq!(read(&["DS=a", "DS="], "DS"), None);
+        for other in [
+            "DSX=a",
+            "XDS=a",
+            "Path=/; DS=a",
+            "ds=a",
+            "DS",
+            "\u{a0}DS=a",
+            "",
+        ] {
+            assert_eq!(read(&[other], "DS"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn two_users_are_told_apart_by_ids_of_the_service_only() {
+        let (ann, eve) = (
+            &"U2aAc4T2V93bddihGEx2Ryhc8e5Z",
+            &"U3bBd5U3W04ceejiHFy3Szid9f6A",
+        );
+        assert!(check_one_user(&[ann, ann, ann]).is_ok());
+        assert!(check_one_user(&[ann, "ann@example.com", "K1"]).is_ok());
+        for users in [[*ann, eve, ann], [ann, ann, eve], ["x", ann, eve]] {
+            let error = check_one_user(&users).unwrap_err();
+            assert!(matches!(error, SessionError::UserMismatch), "{users:?}");
+        }
+    }
+}
