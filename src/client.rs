@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config;
+use crate::config::{self, BaseUrl};
 use crate::defaults::{CONNECT_TIMEOUT, REFRESH_COOKIE, SESSION_COOKIE, TIMEOUT};
 use crate::error::{ConfigError, Result};
 use crate::hooks::{Inner, Settings, anonymous_headers};
@@ -370,8 +370,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let project_id = config::project_id(&self.project_id)?;
         let base_url = match &self.base_url {
-            Some(url) => config::base_url(url, self.allow_plain_http)?,
-            None => config::default_base_url(&project_id),
+            Some(url) => BaseUrl::parse(url, self.allow_plain_http)?,
+            None => BaseUrl::parse(&config::default_base_url(&project_id), false)?,
         };
         for (name, cookie) in [
             ("session_cookie_name", &self.names.session),
@@ -401,7 +401,7 @@ impl ClientBuilder {
         };
         let worker_http = WorkerHttp::new(http.clone());
         let of_client = OfClient {
-            base_url: base_url.clone(),
+            base_url: base_url.as_str().to_owned(),
             headers: headers.clone(),
             http: worker_http.clone(),
             timeout: self.timeout,
@@ -421,7 +421,7 @@ impl ClientBuilder {
         };
         let inner = Inner(Arc::new(settings));
         Ok(Client(Arc::new(Shared {
-            raw: raw::Client::from_parts(&base_url, http.build()?, inner),
+            raw: raw::Client::from_parts(base_url.as_str(), http.build()?, inner),
             worker_http,
             worker_raw: OnceLock::new(),
             refreshes: Arc::new(Refreshes::new(validator.clone())),

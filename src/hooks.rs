@@ -179,12 +179,8 @@ impl ClientHooks<Inner> for raw::Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
         let settings = &self.inner.0;
         let headers = request.headers_mut();
-        let credential = headers.remove(AUTHORIZATION);
         for (name, value) in &settings.headers {
-            headers.insert(name, value.clone());
-        }
-        if let Some(credential) = credential {
-            headers.insert(AUTHORIZATION, credential);
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         Ok(())
     }

@@ -1,4 +1,6 @@
-//! The shape of every request, as it goes over a socket: one file per case in `snapshots/`.
+//! The shape of every request, as it goes over a socket: one file per operation in `snapshots/`, with
+//! the plain call first and below it each option alone. What a call has in common with the plain one
+//! is not repeated: of its headers only those are shown that differ.
 //!
 //! A changed shape is reviewed with `cargo insta review`; CONTRIBUTING.md explains the loop. Each
 //! request is also judged by the description, which must know every member of its body.
@@ -15,73 +17,229 @@
     reason = "the double underscore parts a snapshot's name"
 )]
 
+#[path = "session/kit.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod kit;
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::LazyLock;
-
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::raw::types;
+use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
-    AccessKey, Client, DeliveryMethod, MagicLink, MagicLinkToken, ManagementKey, PhoneDelivery,
-    RefreshToken, SessionToken, SignUpUser,
+    AccessKey, Client, ClientBuilder, DeliveryMethod, MagicLink, MagicLinkToken, ManagementKey,
+    PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,
 };
+use kit::{Key, key_set, refresh_claims, session_claims};
 use serde_json::{Value, json};
 use support::{PROJECT, Reply, Request, Socket};
 
 const JOE: &str = "joe@example.com";
 const PHONE: &str = "+15555555555";
-/// An answer that satisfies every operation.
-const ANSWER: &str = r#"{"maskedEmail":"j***","maskedPhone":"+1***","sessionJwt":"s","refreshJwt":"r","token":"t","link":"https://x/?t=1","user":{}}"#;
+const NEW: &str = "new@example.com";
+const LANDING_PAGE: &str = "https://app.example.com/verify";
 
 static SPEC: LazyLock<Value> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/openapi.yaml");
     serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 });
 
+/// Signs the tokens that the calls send and get back, so that they pass the checks on the way.
+static KEY: LazyLock<Key> = LazyLock::new(|| Key::p256("K1"));
+static REFRESH: LazyLock<String> = LazyLock::new(|| KEY.sign(&refresh_claims(SystemTime::now())));
+static SESSION: LazyLock<String> = LazyLock::new(|| KEY.sign(&session_claims(SystemTime::now())));
+
+/// An answer that satisfies every operation.
+static ANSWER: LazyLock<String> = LazyLock::new(|| {
+    json!({
+        "maskedEmail": "j***", "maskedPhone": "+1***", "token": "t", "link": "https://x/?t=1",
+        "user": {}, "sessionJwt": *SESSION, "refreshJwt": *REFRESH, "keys": [KEY.jwk()],
+        "rateLimitTier": "tier-1",
+    })
+    .to_string()
+});
+
 fn refresh() -> RefreshToken {
-    RefreshToken::new("canary-refresh-1")
+    RefreshToken::new(REFRESH.as_str())
 }
 
-/// The request as text, with what differs between runs and what is secret replaced.
-fn show(request: &Request) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    for line in request.head.lines() {
-        let line = match line.split_once(": ") {
-            Some(("host", _)) => "host: [host]".to_owned(),
-            Some((name @ ("user-agent" | "x-descope-sdk-version"), value)) => {
-                let version = env!("CARGO_PKG_VERSION");
-                assert!(value.ends_with(version), "{line}");
-                format!("{name}: {}", value.replace(version, "[version]"))
+fn magic(client: &Client) -> MagicLink {
+    client.magic_link()
+}
+
+fn sessions(client: &Client) -> Sessions {
+    client.sessions()
+}
+
+fn management(client: &Client) -> Management {
+    client.management("canary-management-1")
+}
+
+type Calling = Pin<Box<dyn Future<Output = Result<()>>>>;
+
+/// One call, and what sets it apart from the plain one.
+struct Case {
+    option: String,
+    setting: fn(ClientBuilder) -> ClientBuilder,
+    call: Box<dyn FnOnce(Client) -> Calling>,
+}
+
+macro_rules! case {
+    ($option:expr, $client:ident => $call:expr) => {
+        Case {
+            option: $option.to_owned(),
+            setting: |builder| builder,
+            call: Box::new(|$client: Client| Box::pin(async move { $call.await.map(|_| ()) })),
+        }
+    };
+}
+
+/// The plain call, then each line's options, or one after the other those of a line.
+macro_rules! options {
+    ($base:expr, $finish:ident; $($(.$name:ident($($argument:expr),*))+;)*) => {
+        vec![
+            case!("", c => $base(&c).$finish()),
+            $(case!(
+                concat!($(".", stringify!($name), "(", stringify!($($argument),*), ")\n"),+),
+                c => $base(&c)$(.$name($($argument),*))+.$finish()
+            ),)*
+        ]
+    };
+}
+
+/// What a request says: its line, its headers in order of their names, its body.
+struct Shown {
+    line: String,
+    headers: Vec<String>,
+    body: Option<Value>,
+}
+
+impl Shown {
+    /// With what differs between runs left out or replaced, and what is secret named.
+    fn new(request: &Request) -> Self {
+        let mut lines = request.head.lines();
+        let line = hide(lines.next().unwrap());
+        let mut headers: Vec<String> = Vec::new();
+        for line in lines {
+            match line.split_once(": ").unwrap() {
+                ("host" | "content-length", _) => {}
+                (name @ ("user-agent" | "x-descope-sdk-version"), value) => {
+                    let version = env!("CARGO_PKG_VERSION");
+                    assert!(value.ends_with(version), "{line}");
+                    headers.push(format!("{name}: {}", value.replace(version, "[version]")));
+                }
+                _ => headers.push(hide(line)),
             }
-            _ => line.to_owned(),
-        };
-        lines.push(line);
+        }
+        headers.sort();
+        let body =
+            (!request.body.is_empty()).then(|| serde_json::from_str(&hide(&request.body)).unwrap());
+        Self {
+            line,
+            headers,
+            body,
+        }
     }
-    let mut text = lines.join("\n");
-    if !request.body.is_empty() {
-        let body: Value = serde_json::from_str(&request.body).unwrap();
-        text += "\n\n";
-        text += &serde_json::to_string_pretty(&body).unwrap();
+
+    /// In one line if that is not too long.
+    fn body(&self) -> Option<String> {
+        let body = self.body.as_ref()?;
+        let text = serde_json::to_string_pretty(body).unwrap();
+        let line = text.lines().map(str::trim_start);
+        let line = line.collect::<Vec<_>>().join(" ");
+        Some(if line.len() <= 150 { line } else { text })
     }
+}
+
+fn hide(text: &str) -> String {
+    let mut text = text
+        .replace(REFRESH.as_str(), "[refresh token]")
+        .replace(SESSION.as_str(), "[session token]");
     for (secret, name) in [
-        ("canary-refresh-1", "[refresh token]"),
-        ("canary-session-1", "[session token]"),
         ("canary-link-1", "[link token]"),
         ("canary-access-1", "[access key]"),
         ("canary-management-1", "[management key]"),
+        ("canary-auth-1", "[auth management key]"),
         ("canary-external-1", "[external token]"),
     ] {
         text = text.replace(secret, name);
     }
-    assert!(!text.contains("canary"), "a secret is left in\n{text}");
     assert!(
-        !text.contains("null") && !text.contains("{}\n"),
-        "a null or empty object in\n{text}"
+        !text.contains("canary") && !text.contains("eyJ"),
+        "a secret is left in\n{text}"
     );
+    text
+}
+
+async fn record(case: Case) -> Request {
+    let socket = Socket::start(vec![Reply::json(200, &ANSWER)]).await;
+    let builder = socket
+        .builder()
+        .session_validation(|validation| validation.key_set(key_set(&[&KEY])));
+    let client = (case.setting)(builder).build().unwrap();
+    let option = case.option;
+    (case.call)(client)
+        .await
+        .unwrap_or_else(|error| panic!("{option}: {error}"));
+    let mut requests = socket.requests();
+    if requests.len() > 1 {
+        requests.retain(|request| !request.head.starts_with("GET /v1/mgmt/license"));
+    }
+    assert_eq!(requests.len(), 1, "{option}: {requests:?}");
+    requests.remove(0)
+}
+
+/// All calls as text.
+async fn show(cases: Vec<Case>) -> String {
+    let mut text = String::new();
+    let mut plain: Option<Shown> = None;
+    for case in cases {
+        // Compilers differ in how they print a path.
+        let option = case.option.replace(" :: ", "::");
+        let request = record(case).await;
+        judge(&request);
+        let shown = Shown::new(&request);
+        let mut lines: Vec<String> = Vec::new();
+        if !option.is_empty() {
+            lines.push(String::new());
+            lines.extend(option.lines().map(|line| format!("# {line}")));
+        }
+        match &plain {
+            Some(plain) => {
+                if shown.line != plain.line {
+                    lines.push(shown.line.clone());
+                }
+                let is_new = |header: &&String| !plain.headers.contains(header);
+                lines.extend(shown.headers.iter().filter(is_new).cloned());
+                let name = |header: &String| header.split(':').next().unwrap().to_owned();
+                let names: Vec<String> = shown.headers.iter().map(name).collect();
+                let gone = plain
+                    .headers
+                    .iter()
+                    .map(name)
+                    .filter(|n| !names.contains(n));
+                lines.extend(gone.map(|name| format!("(no {name})")));
+                if shown.body != plain.body {
+                    lines.push(shown.body().unwrap_or_else(|| "(no body)".to_owned()));
+                }
+                if lines.len() == 1 + option.lines().count() {
+                    lines.push("(the same)".to_owned());
+                }
+            }
+            None => {
+                lines.push(shown.line.clone());
+                lines.extend(shown.headers.iter().cloned());
+                lines.extend(shown.body().map(|body| format!("\n{body}")));
+            }
+        }
+        text += &(lines.join("\n") + "\n");
+        plain = plain.or(Some(shown));
+    }
     text
 }
 
@@ -122,6 +280,10 @@ fn judge(request: &Request) {
     )
     .unwrap();
     let body: Value = serde_json::from_str(&request.body).unwrap();
+    assert!(
+        !has_nothing(&body),
+        "{path}: a null, or an empty object or list, in\n{body:#}"
+    );
     let problems: Vec<String> = validator
         .iter_errors(&body)
         .map(|error| format!("{}: {error}", error.instance_path()))
@@ -129,25 +291,27 @@ fn judge(request: &Request) {
     assert!(problems.is_empty(), "{path}: {problems:?}\n{body:#}");
 }
 
-async fn record<F, T>(answer: &str, call: impl FnOnce(Client) -> F) -> Request
-where
-    F: Future<Output = descope_magiclink::Result<T>>,
-{
-    let socket = Socket::start(vec![Reply::json(200, answer)]).await;
-    call(socket.client()).await.map(|_| ()).unwrap();
-    let mut requests = socket.requests();
-    assert_eq!(requests.len(), 1);
-    requests.remove(0)
+/// Whether a member of the body, at any depth, holds nothing and should not be there.
+fn has_nothing(body: &Value) -> bool {
+    let is_nothing = |value: &Value| match value {
+        Value::Null => true,
+        Value::Object(members) => members.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    match body {
+        Value::Object(members) => members.values().any(|v| is_nothing(v) || has_nothing(v)),
+        Value::Array(items) => items.iter().any(|v| is_nothing(v) || has_nothing(v)),
+        _ => false,
+    }
 }
 
 macro_rules! snapshots {
-    ($($name:ident($client:ident) $call:expr;)+) => {
+    ($($name:ident: $cases:expr;)+) => {
         $(
             #[tokio::test]
             async fn $name() {
-                let request = record(ANSWER, |$client: Client| async move { $call }).await;
-                judge(&request);
-                let text = show(&request);
+                let text = show($cases).await;
                 insta::with_settings!({ omit_expression => true }, {
                     insta::assert_snapshot!(stringify!($name), text);
                 });
@@ -158,48 +322,70 @@ macro_rules! snapshots {
     };
 }
 
-fn management(client: &Client) -> Management {
-    client.management("canary-management-1")
-}
-
-fn magic(client: &Client) -> MagicLink {
-    client.magic_link()
-}
-
-/// Every option that sign-up, sign-in and sign-up-or-in share.
-macro_rules! shared_options {
-    ($request:expr) => {
-        $request
-            .redirect_url("https://app.example.com/verify")
-            .provider_id("connector-1")
-            .template_id("template-1")
-            .template_option("greeting", "hi")
-            .locale("pt-BR")
-            .tenant_id("tenant-1")
-            .custom_claim("plan", "pro")
-            .custom_claim("seats", 3)
+/// A sign-up with each of its options; `$profile` is the address as part of the profile.
+macro_rules! sign_up {
+    ($base:expr) => {
+        options! { $base, send;
+            .redirect_url(LANDING_PAGE);
+            .provider_id("connector-1");
+            .template_id("template-1");
+            .template_option("greeting", "hi");
+            .locale("pt-BR");
+            .tenant_id("tenant-1");
+            .custom_claim("seats", 3);
+            .user(SignUpUser::new().name("Joe Person"));
+            .user(SignUpUser::new().given_name("Joe"));
+            .user(SignUpUser::new().middle_name("Q"));
+            .user(SignUpUser::new().family_name("Person"));
+            .user(SignUpUser::new().email("joe@work.example.com"));
+            .user(SignUpUser::new().phone("+16666666666"));
+            .user(SignUpUser::new().recovery_email("joe@home.example.com"));
+            .user(SignUpUser::new().recovery_phone("+17777777777"));
+            .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
+                .template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+                .custom_claim("plan", "pro").custom_claim("seats", 3).user(profile());
+        }
     };
 }
 
-macro_rules! sign_in_options {
-    ($request:expr) => {
-        shared_options!($request)
-            .sso_app_id("app-1")
-            .use_recovery()
-            .revoke_other_sessions_of_types(["web"])
+macro_rules! sign_in {
+    ($base:expr; $($more:tt)*) => {
+        options! { $base, send;
+            .redirect_url(LANDING_PAGE);
+            .provider_id("connector-1");
+            .template_id("template-1");
+            .template_option("greeting", "hi");
+            .locale("pt-BR");
+            .tenant_id("tenant-1");
+            .custom_claim("seats", 3);
+            .sso_app_id("app-1");
+            .use_recovery();
+            .revoke_other_sessions();
+            .revoke_other_sessions_of_types(["web"]);
+            .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
+                .template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+                .custom_claim("plan", "pro").custom_claim("seats", 3).sso_app_id("app-1")
+                .use_recovery().revoke_other_sessions_of_types(["web"]);
+            $($more)*
+        }
     };
 }
 
-macro_rules! update_options {
-    ($request:expr) => {
-        $request
-            .redirect_url("https://app.example.com/verify")
-            .provider_id("connector-1")
-            .template_id("template-1")
-            .template_option("greeting", "hi")
-            .locale("pt-BR")
-            .add_to_login_ids_keeping_existing_user()
-            .fail_on_conflict()
+macro_rules! update {
+    ($base:expr) => {
+        options! { $base, send;
+            .redirect_url(LANDING_PAGE);
+            .provider_id("connector-1");
+            .template_id("template-1");
+            .template_option("greeting", "hi");
+            .locale("pt-BR");
+            .add_to_login_ids();
+            .add_to_login_ids_keeping_existing_user();
+            .fail_on_conflict();
+            .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
+                .template_option("greeting", "hi").locale("pt-BR")
+                .add_to_login_ids_keeping_existing_user().fail_on_conflict();
+        }
     };
 }
 
@@ -218,175 +404,178 @@ fn profile() -> SignUpUser {
 use DeliveryMethod::{Email, Sms, WhatsApp};
 
 snapshots! {
-    sign_up__email__minimal(c) magic(&c).sign_up(Email, JOE).send().await;
-    sign_up__email__full(c) shared_options!(magic(&c).sign_up(Email, "joe").user(profile())).send().await;
-    sign_up__sms__minimal(c) magic(&c).sign_up(Sms, PHONE).send().await;
-    sign_up__sms__full(c) shared_options!(magic(&c).sign_up(Sms, "joe").user(profile())).send().await;
-    sign_up__whatsapp__minimal(c) magic(&c).sign_up(WhatsApp, PHONE).send().await;
-    sign_up__whatsapp__full(c) shared_options!(magic(&c).sign_up(WhatsApp, "joe").user(profile())).send().await;
+    sign_up__email: sign_up!(|c| magic(c).sign_up(Email, JOE));
+    sign_up__sms: sign_up!(|c| magic(c).sign_up(Sms, PHONE));
+    sign_up__whatsapp: sign_up!(|c| magic(c).sign_up(WhatsApp, PHONE));
 
-    sign_in__email__minimal(c) magic(&c).sign_in(Email, JOE).send().await;
-    sign_in__email__full(c) sign_in_options!(magic(&c).sign_in(Email, JOE)).send().await;
-    sign_in__sms__minimal(c) magic(&c).sign_in(Sms, PHONE).send().await;
-    sign_in__sms__full(c) sign_in_options!(magic(&c).sign_in(Sms, PHONE)).send().await;
-    sign_in__whatsapp__minimal(c) magic(&c).sign_in(WhatsApp, PHONE).send().await;
-    sign_in__whatsapp__full(c) sign_in_options!(magic(&c).sign_in(WhatsApp, PHONE)).send().await;
-    sign_in__email__step_up(c) magic(&c).sign_in(Email, JOE).step_up(&refresh()).send().await;
-    sign_in__sms__mfa(c) magic(&c).sign_in(Sms, PHONE).mfa(&refresh()).send().await;
+    sign_in__email: sign_in!(|c| magic(c).sign_in(Email, JOE); .step_up(&refresh()); .mfa(&refresh()););
+    sign_in__sms: sign_in!(|c| magic(c).sign_in(Sms, PHONE); .step_up(&refresh()); .mfa(&refresh()););
+    sign_in__whatsapp: sign_in!(|c| magic(c).sign_in(WhatsApp, PHONE); .step_up(&refresh()); .mfa(&refresh()););
 
-    sign_up_or_in__email__minimal(c) magic(&c).sign_up_or_in(Email, JOE).send().await;
-    sign_up_or_in__email__full(c) sign_in_options!(magic(&c).sign_up_or_in(Email, JOE)).send().await;
-    sign_up_or_in__sms__minimal(c) magic(&c).sign_up_or_in(Sms, PHONE).send().await;
-    sign_up_or_in__sms__full(c) sign_in_options!(magic(&c).sign_up_or_in(Sms, PHONE)).send().await;
-    sign_up_or_in__whatsapp__minimal(c) magic(&c).sign_up_or_in(WhatsApp, PHONE).send().await;
-    sign_up_or_in__whatsapp__full(c) sign_in_options!(magic(&c).sign_up_or_in(WhatsApp, PHONE)).send().await;
+    sign_up_or_in__email: sign_in!(|c| magic(c).sign_up_or_in(Email, JOE););
+    sign_up_or_in__sms: sign_in!(|c| magic(c).sign_up_or_in(Sms, PHONE););
+    sign_up_or_in__whatsapp: sign_in!(|c| magic(c).sign_up_or_in(WhatsApp, PHONE););
 
-    verify(c) magic(&c).verify_unchecked(&MagicLinkToken::new("canary-link-1")).await;
+    verify: vec![
+        case!("", c => magic(&c).verify(&MagicLinkToken::new("canary-link-1"))),
+        case!("verify_unchecked", c => magic(&c).verify_unchecked(&MagicLinkToken::new("canary-link-1"))),
+    ];
 
-    update_email__minimal(c) magic(&c).update_email(&refresh(), JOE, "new@example.com").send().await;
-    update_email__full(c) update_options!(magic(&c).update_email(&refresh(), JOE, "new@example.com")).send().await;
-    update_phone__sms__minimal(c) magic(&c).update_phone(&refresh(), PhoneDelivery::Sms, JOE, PHONE).send().await;
-    update_phone__sms__full(c) update_options!(magic(&c).update_phone(&refresh(), PhoneDelivery::Sms, JOE, PHONE)).send().await;
-    update_phone__whatsapp__minimal(c) magic(&c).update_phone(&refresh(), PhoneDelivery::WhatsApp, JOE, PHONE).send().await;
-    update_phone__whatsapp__full(c) update_options!(magic(&c).update_phone(&refresh(), PhoneDelivery::WhatsApp, JOE, PHONE)).send().await;
+    update_email: update!(|c| magic(c).update_email(&refresh(), JOE, NEW));
+    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, JOE, PHONE));
+    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, JOE, PHONE));
 
-    refresh_session__minimal(c) c.raw().refresh_session(&refresh(), &types::RefreshSessionRequest::default()).await;
-    refresh_session__full(c) {
-        let mut body = types::RefreshSessionRequest::default();
-        body.external_token = Some("canary-external-1".into());
-        c.raw().refresh_session(&refresh(), &body).await
+    refresh_session: vec![
+        case!("", c => sessions(&c).refresh(&refresh())),
+        case!("validate_and_refresh", c => sessions(&c).validate_and_refresh(None, Some(&refresh()))),
+        case!("raw, external_token", c => async {
+            let mut body = types::RefreshSessionRequest::default();
+            body.external_token = Some("canary-external-1".into());
+            c.raw().refresh_session(&refresh(), &body).await
+        }),
+    ];
+    try_refresh: vec![
+        case!("", c => sessions(&c).try_refresh(Some(&refresh()))),
+        case!("raw, without a token", c => async {
+            c.raw().try_refresh_session(None, &types::RefreshSessionRequest::default()).await
+        }),
+    ];
+    logout: vec![
+        case!("", c => sessions(&c).logout(&refresh())),
+        case!("raw, logout_type", c => async {
+            let mut body = types::LogoutRequest::default();
+            body.logout_type = vec!["web".to_owned()];
+            c.raw().logout(&refresh(), &body).await
+        }),
+    ];
+    logout_all: vec![case!("", c => sessions(&c).logout_all(&refresh()))];
+    me: vec![case!("", c => sessions(&c).me(&refresh()))];
+    history: vec![case!("", c => sessions(&c).history(&refresh()))];
+    my_tenants: vec![
+        case!("", c => sessions(&c).my_tenants(&refresh(), ["tenant-1", "tenant-2"])),
+        case!("my_current_tenant", c => sessions(&c).my_current_tenant(&refresh())),
+    ];
+    select_tenant: vec![case!("", c => sessions(&c).select_tenant(&refresh(), "tenant-1"))];
+    validate_remote: vec![case!("", c => sessions(&c).validate_remote(&SessionToken::new(SESSION.as_str())))];
+    exchange_access_key: options! {
+        |c| sessions(c).exchange_access_key(&AccessKey::new("canary-access-1")), send;
+        .tenant("tenant-1");
+        .custom_claim("seats", 3);
+        .tenant("tenant-1").custom_claim("plan", "pro").custom_claim("seats", 3);
     };
-    try_refresh__with_token(c) c.raw().try_refresh_session(Some(&refresh()), &types::RefreshSessionRequest::default()).await;
-    try_refresh__without_token(c) c.raw().try_refresh_session(None, &types::RefreshSessionRequest::default()).await;
-    logout__minimal(c) c.raw().logout(&refresh(), &types::LogoutRequest::default()).await;
-    logout__full(c) {
-        let mut body = types::LogoutRequest::default();
-        body.logout_type = vec!["web".to_owned()];
-        c.raw().logout(&refresh(), &body).await
-    };
-    logout_all(c) c.raw().logout_all_devices(&refresh(), &types::LogoutRequest::default()).await;
-    me(c) c.raw().me(&refresh()).await;
-    my_tenants__current(c) {
-        let mut body = types::MyTenantsRequest::default();
-        body.dct = Some(true);
-        c.raw().my_tenants(&refresh(), &body).await
-    };
-    my_tenants__by_id(c) {
-        let mut body = types::MyTenantsRequest::default();
-        body.ids = vec!["tenant-1".to_owned()];
-        c.raw().my_tenants(&refresh(), &body).await
-    };
-    select_tenant(c) {
-        let mut body = types::SelectTenantRequest::default();
-        body.tenant = Some("tenant-1".to_owned());
-        c.raw().select_tenant(&refresh(), &body).await
-    };
-    validate_session(c) {
-        let session = SessionToken::new("canary-session-1");
-        c.raw().validate_session(&session, &types::ValidateSessionRequest::default()).await
-    };
-    keys(c) c.raw().get_keys_v2(PROJECT, None).await;
-    keys__with_certs(c) c.raw().get_keys_v2(PROJECT, Some(true)).await;
-    exchange_access_key__minimal(c) {
-        c.raw().exchange_access_key(&access_key(), &types::ExchangeAccessKeyRequest::default()).await
-    };
-    exchange_access_key__full(c) {
-        let mut options = types::AccessKeyLoginOptions::default();
-        options.custom_claims = json!({ "k": 1 }).as_object().unwrap().clone();
-        options.selected_tenant = Some("tenant-1".to_owned());
-        let mut body = types::ExchangeAccessKeyRequest::default();
-        body.login_options = Some(options);
-        c.raw().exchange_access_key(&access_key(), &body).await
-    };
+    keys: vec![
+        fetching_keys(case!("", c => async move { Ok(sessions(&c).validator().prepare().await?) })),
+        case!("raw, certs", c => c.raw().get_keys_v2(PROJECT, Some(true))),
+    ];
 
-    management__create_test_user__minimal(c) management(&c).create_test_user(TestUser::new(JOE)).await;
-    management__create_test_user__full(c) {
-        let user = TestUser::new(JOE)
-            .email(JOE)
-            .phone(PHONE)
-            .name("Joe Person")
-            .additional_login_id("joe")
-            .role("admin")
-            .tenant("tenant-1", ["editor"])
-            .custom_attribute("plan", "pro");
-        management(&c).create_test_user(user).await
+    management__create_test_user: vec![
+        case!("", c => management(&c).create_test_user(TestUser::new(JOE))),
+        case!(".email(JOE)", c => management(&c).create_test_user(TestUser::new(JOE).email(JOE))),
+        case!(".phone(PHONE)", c => management(&c).create_test_user(TestUser::new(JOE).phone(PHONE))),
+        case!(".name(..)", c => management(&c).create_test_user(TestUser::new(JOE).name("Joe Person"))),
+        case!(".additional_login_id(..)", c => async {
+            management(&c).create_test_user(TestUser::new(JOE).additional_login_id("joe")).await
+        }),
+        case!(".role(..)", c => management(&c).create_test_user(TestUser::new(JOE).role("admin"))),
+        case!(".tenant(..)", c => async {
+            management(&c).create_test_user(TestUser::new(JOE).tenant("tenant-1", ["editor"])).await
+        }),
+        case!(".custom_attribute(..)", c => async {
+            management(&c).create_test_user(TestUser::new(JOE).custom_attribute("plan", "pro")).await
+        }),
+        case!("all", c => async {
+            let user = TestUser::new(JOE)
+                .email(JOE)
+                .phone(PHONE)
+                .name("Joe Person")
+                .additional_login_id("joe")
+                .role("admin")
+                .tenant("tenant-1", ["editor"])
+                .custom_attribute("plan", "pro");
+            management(&c).create_test_user(user).await
+        }),
+    ];
+    management__test_magic_link: options! {
+        |c| management(c).test_magic_link(Email, JOE), generate;
+        .redirect_url(LANDING_PAGE);
+        .custom_claim("seats", 3);
+        .redirect_url(LANDING_PAGE).custom_claim("seats", 3);
     };
-    management__test_magic_link__minimal(c) management(&c).test_magic_link(Email, JOE).generate().await;
-    management__test_magic_link__full(c) {
-        let link = management(&c).test_magic_link(WhatsApp, JOE).redirect_url("https://app.example.com/verify");
-        link.custom_claim("seats", 3).generate().await
+    management__test_magic_link__sms: options! { |c| management(c).test_magic_link(Sms, JOE), generate; };
+    management__test_magic_link__whatsapp: options! {
+        |c| management(c).test_magic_link(WhatsApp, JOE), generate;
     };
-    management__delete_all_test_users(c) management(&c).delete_all_test_users().await;
-    management__embedded_sign_in__minimal(c) management(&c).embedded_sign_in(JOE).generate().await;
-    management__embedded_sign_in__full(c) {
-        let minutes = Duration::from_secs(120);
-        management(&c).embedded_sign_in(JOE).timeout(minutes).custom_claim("seats", 3).generate().await
+    management__delete_all_test_users: vec![case!("", c => management(&c).delete_all_test_users())];
+    management__embedded_sign_in: options! {
+        |c| management(c).embedded_sign_in(JOE), generate;
+        .timeout(Duration::from_secs(120));
+        .custom_claim("seats", 3);
+        .timeout(Duration::from_secs(120)).custom_claim("seats", 3);
     };
-    management__embedded_sign_up__minimal(c) management(&c).embedded_sign_up(JOE).generate().await;
-    management__embedded_sign_up__full(c) {
-        let sign_up = management(&c).embedded_sign_up(JOE).timeout(Duration::from_secs(120));
-        let sign_up = sign_up.custom_claim("seats", 3).user(profile());
-        sign_up.email_verified().phone_verified().generate().await
+    management__embedded_sign_up: options! {
+        |c| management(c).embedded_sign_up(JOE), generate;
+        .timeout(Duration::from_secs(120));
+        .custom_claim("seats", 3);
+        .user(SignUpUser::new().name("Joe Person"));
+        .email_verified();
+        .phone_verified();
+        .timeout(Duration::from_secs(120)).custom_claim("seats", 3).user(profile()).email_verified()
+            .phone_verified();
     };
-    management__user_by_login_id(c) management(&c).user("joe+tag@example.com").await;
-    management__user_by_id(c) management(&c).user_by_id("U1").await;
-    management__delete_user(c) management(&c).delete_user(JOE).await;
-    management__logout_user(c) management(&c).logout_user(JOE).await;
-    management__license(c) c.raw().license_handshake(&ManagementKey::new("canary-management-1")).await;
+    management__user: vec![
+        case!("", c => management(&c).user("joe+tag@example.com")),
+        case!("user_by_id", c => management(&c).user_by_id("U1")),
+    ];
+    management__delete_user: vec![case!("", c => management(&c).delete_user(JOE))];
+    management__logout_user: vec![case!("", c => management(&c).logout_user(JOE))];
+    management__license: vec![case!("", c => async {
+        c.raw().license_handshake(&ManagementKey::new("canary-management-1")).await
+    })];
+
+    // What a setting of the client adds to calls of each kind.
+    client__auth_management_key: {
+        let client = |case: Case| Case {
+            setting: |builder| builder.auth_management_key("canary-auth-1"),
+            ..case
+        };
+        let keys = case!("keys", c => async move { Ok(sessions(&c).validator().prepare().await?) });
+        vec![
+            client(case!("", c => magic(&c).sign_in(Email, JOE).send())),
+            client(case!("step_up", c => magic(&c).sign_in(Email, JOE).step_up(&refresh()).send())),
+            client(case!("me", c => sessions(&c).me(&refresh()))),
+            client(case!("exchange_access_key", c => async {
+                sessions(&c).exchange_access_key(&AccessKey::new("canary-access-1")).send().await
+            })),
+            Case {
+                setting: |builder| own_keys(builder).auth_management_key("canary-auth-1"),
+                ..keys
+            },
+            client(case!("management", c => management(&c).user(JOE))),
+        ]
+    };
+    client__refresh_cookie_name: {
+        let client = |case: Case| Case {
+            setting: |builder| builder.refresh_cookie_name("JOES_REFRESH"),
+            ..case
+        };
+        vec![
+            client(case!("", c => sessions(&c).refresh(&refresh()))),
+            client(case!("verify", c => magic(&c).verify(&MagicLinkToken::new("canary-link-1")))),
+        ]
+    };
 }
 
-#[tokio::test]
-async fn me_history() {
-    let request = record("[]", |c| async move {
-        c.raw().me_auth_history(&refresh()).await
-    })
-    .await;
-    judge(&request);
-    insta::with_settings!({ omit_expression => true }, {
-        insta::assert_snapshot!("me_history", show(&request));
-    });
-}
-
-/// With an auth management key, it follows the token on every call but management ones.
-#[tokio::test]
-async fn auth_management_key() {
-    let mut text = String::new();
-    let socket = Socket::start(vec![Reply::json(200, ANSWER)]).await;
-    let client = socket
-        .builder()
-        .auth_management_key("canary-management-1")
-        .build()
-        .unwrap();
-    client
-        .magic_link()
-        .sign_in(Email, JOE)
-        .send()
-        .await
-        .unwrap();
-    client
-        .magic_link()
-        .sign_in(Email, JOE)
-        .step_up(&refresh())
-        .send()
-        .await
-        .unwrap();
-    client
-        .raw()
-        .load_user(None, Some("U1"), &ManagementKey::new("canary-access-1"))
-        .await
-        .unwrap();
-    for request in socket.requests() {
-        let shown = show(&request);
-        let first = shown.lines().next().unwrap();
-        let authorization = shown
-            .lines()
-            .find(|line| line.starts_with("authorization"))
-            .unwrap();
-        text += &format!("{first}\n{authorization}\n\n");
+/// The case with a client that fetches its keys.
+fn fetching_keys(case: Case) -> Case {
+    Case {
+        setting: own_keys,
+        ..case
     }
-    insta::with_settings!({ omit_expression => true }, {
-        insta::assert_snapshot!("auth_management_key", text);
-    });
+}
+
+/// Without the keys that the other cases are given.
+fn own_keys(builder: ClientBuilder) -> ClientBuilder {
+    builder.session_validation(|_| SessionValidator::builder(PROJECT))
 }
 
 /// Every operation of the description has a snapshot, and every snapshot a test.
@@ -404,24 +593,19 @@ fn nothing_is_left_out() {
         let Some(case) = name.strip_prefix("requests__") else {
             continue;
         };
-        let known = NAMES.contains(&case) || ["me_history", "auth_management_key"].contains(&case);
-        assert!(known, "{name} belongs to no test; delete it");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let line = text
-            .lines()
-            .find(|line| line.ends_with(" HTTP/1.1"))
-            .unwrap()
-            .to_owned();
-        let request = Request {
-            head: line,
-            body: String::new(),
-        };
-        seen.insert(
-            self::operation(&request).1["operationId"]
-                .as_str()
-                .unwrap()
-                .to_owned(),
+        assert!(
+            NAMES.contains(&case),
+            "{name} belongs to no test; delete it"
         );
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().filter(|line| line.ends_with(" HTTP/1.1")) {
+            let request = Request {
+                head: line.to_owned(),
+                body: String::new(),
+            };
+            let id = self::operation(&request).1["operationId"].as_str();
+            seen.insert(id.unwrap().to_owned());
+        }
     }
     for item in SPEC["paths"].as_object().unwrap().values() {
         for operation in item.as_object().unwrap().values() {
@@ -429,8 +613,4 @@ fn nothing_is_left_out() {
             assert!(seen.contains(id), "{id} has no snapshot of its request");
         }
     }
-}
-
-fn access_key() -> AccessKey {
-    AccessKey::new("canary-access-1")
 }

@@ -33,22 +33,6 @@ const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 /// The least time between two fetches for the sake of a token that the service has issued.
 const ISSUED_KEY_COOLDOWN: Duration = Duration::from_secs(1);
 
-/// The source of keys of one validator.
-#[derive(Debug)]
-pub(crate) enum Keys {
-    /// Given once; no network.
-    Provided(KeySet),
-    Fetched(Arc<KeyCache>),
-}
-
-/// A key, if it can be had without waiting.
-pub(crate) enum CachedKey {
-    Found(Arc<VerifyingKey>),
-    Unknown,
-    /// It takes a fetch to tell.
-    Wait,
-}
-
 /// Why there is no key.
 #[derive(Debug)]
 pub(crate) enum KeyLookupError {
@@ -72,52 +56,6 @@ pub(crate) enum TokenSender {
     Anyone,
     /// The service itself, in a response to us: the key exists, and is waited for.
     Service,
-}
-
-impl Keys {
-    /// The key of this name, waiting for a fetch if there has to be one.
-    pub(crate) async fn find(
-        &self,
-        id: &str,
-        sender: TokenSender,
-        deadline: Deadline,
-    ) -> Result<Arc<VerifyingKey>, KeyLookupError> {
-        match self {
-            Self::Provided(set) => {
-                let unknown = KeyLookupError::Unknown { refetched: true };
-                set.get(id).cloned().ok_or(unknown)
-            }
-            Self::Fetched(cache) => cache.find(id, sender, deadline).await,
-        }
-    }
-
-    /// Waits until there are keys that serve.
-    pub(crate) async fn prefetch(&self, deadline: Deadline) -> Result<(), KeysUnavailable> {
-        match self {
-            Self::Provided(_) => Ok(()),
-            Self::Fetched(cache) => cache.prefetch(deadline).await,
-        }
-    }
-
-    /// The key of this name, if that can be told at once.
-    pub(crate) fn cached(&self, id: &str) -> CachedKey {
-        match self {
-            Self::Provided(set) => set
-                .get(id)
-                .cloned()
-                .map_or(CachedKey::Unknown, CachedKey::Found),
-            Self::Fetched(cache) => match cache.lookup(&cache.state.load(), id) {
-                Lookup::Found { key, is_aging } => {
-                    if is_aging {
-                        cache.refresh_in_background();
-                    }
-                    CachedKey::Found(key)
-                }
-                Lookup::Unknown => CachedKey::Unknown,
-                Lookup::NoSet => CachedKey::Wait,
-            },
-        }
-    }
 }
 
 /// How long keys serve and how often they may be asked for.
@@ -173,7 +111,7 @@ struct FetchState {
 }
 
 /// What the state says about a key name.
-enum Lookup {
+pub(crate) enum Lookup {
     Found {
         key: Arc<VerifyingKey>,
         is_aging: bool,
@@ -214,7 +152,8 @@ impl KeyCache {
         }
     }
 
-    async fn find(
+    /// The key of this name, waiting for a fetch if there has to be one.
+    pub(crate) async fn find(
         self: &Arc<Self>,
         id: &str,
         sender: TokenSender,
@@ -267,7 +206,20 @@ impl KeyCache {
         next.map_or(now, |next| next.max(now))
     }
 
-    async fn prefetch(self: &Arc<Self>, deadline: Deadline) -> Result<(), KeysUnavailable> {
+    /// What can be told of a key at once.
+    pub(crate) fn cached(self: &Arc<Self>, id: &str) -> Lookup {
+        let found = self.lookup(&self.state.load(), id);
+        if let Lookup::Found { is_aging: true, .. } = found {
+            self.refresh_in_background();
+        }
+        found
+    }
+
+    /// Waits until there are keys that serve.
+    pub(crate) async fn prefetch(
+        self: &Arc<Self>,
+        deadline: Deadline,
+    ) -> Result<(), KeysUnavailable> {
         let seen = self.state.load_full();
         if self.usable_set(&seen).is_some() {
             return Ok(());

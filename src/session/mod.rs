@@ -108,24 +108,32 @@
 //! then.
 
 mod access;
+#[cfg(feature = "client")]
 mod calls;
 mod claim_policy;
+#[cfg(feature = "client")]
 pub(crate) mod handovers;
+mod key_source;
+#[cfg(feature = "client")]
 pub(crate) mod refreshes;
 #[expect(clippy::module_inception, reason = "the type of this name")]
 pub(crate) mod session;
+#[cfg(feature = "client")]
 mod timestamp;
 mod token_cache;
+#[cfg(feature = "client")]
 pub(crate) mod tokens;
 pub(crate) mod validator;
 pub(crate) mod validator_builder;
 
 pub use access::TenantAccess;
+#[cfg(feature = "client")]
 pub use calls::{
     AccessKeySession, Authentication, ExchangeAccessKey, Sessions, SignInRecord, SignedIn,
     TenantProfile, UncheckedAuthentication,
 };
 pub use session::{RefreshClaims, Session};
+#[cfg(feature = "client")]
 pub use tokens::{CookieFacts, Refreshed};
 pub use validator::SessionValidator;
 pub use validator_builder::SessionValidatorBuilder;

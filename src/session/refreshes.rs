@@ -102,7 +102,7 @@ impl Owner {
 /// How a caller's refresh goes on.
 pub(crate) enum Turn {
     /// It was made a moment ago.
-    Cached(Outcome),
+    Cached(Box<Outcome>),
     /// It is on its way.
     InFlight(InFlight<Outcome>),
 }
@@ -167,9 +167,12 @@ impl Refreshes {
             Some(CachedOutcome::Refreshed(new))
                 if new.session.expires_at() > self.validator.now() =>
             {
-                return Turn::Cached(Ok(Some((**new).clone())));
+                let outcome = Ok(Some((**new).clone()));
+                return Turn::Cached(Box::new(outcome));
             }
-            Some(CachedOutcome::Refused(error)) => return Turn::Cached(Err(error.clone())),
+            Some(CachedOutcome::Refused(error)) => {
+                return Turn::Cached(Box::new(Err(error.clone())));
+            }
             Some(CachedOutcome::Unchecked(response)) => unchecked = Some(Arc::clone(response)),
             Some(CachedOutcome::Refreshed(_)) | None => {}
         }

@@ -6,19 +6,23 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::claim_policy::{Expected, Kind, Now, Policy};
+use super::key_source::{KeySource, KeyWait};
 use super::session::{Claims, RefreshClaims, Session};
 use super::token_cache::{TokenCache, VerifiedToken};
 use super::validator_builder::SessionValidatorBuilder;
 use crate::clock::Clock;
-use crate::error::{ConfigError, KeyProblem, KeysUnavailable, SessionError, TokenProblem};
-use crate::jwks::cache::{CachedKey, KeyLookupError, Keys, TokenSender};
+use crate::error::{ConfigError, SessionError, TokenProblem};
+#[cfg(feature = "client")]
+use crate::jwks::cache::TokenSender;
 use crate::jwt::compact::{Compact, Header};
 use crate::jwt::jwk::{Algorithm, VerifyingKey};
 use crate::secret::{RefreshToken, SessionToken};
+#[cfg(feature = "client")]
 use crate::sync::deadline::Deadline;
 use crate::sync::hash::{TokenHash, hash};
 
 /// By how many seconds this machine's clock may be off and be corrected by the service's responses.
+#[cfg(feature = "client")]
 const MAX_CLOCK_OFFSET: i64 = 15 * 60;
 
 /// Validates session tokens locally: no call to Descope per request.
@@ -49,6 +53,7 @@ const MAX_CLOCK_OFFSET: i64 = 15 * 60;
 pub struct SessionValidator {
     inner: Arc<Inner>,
     /// How long a call may take in all.
+    #[cfg(feature = "client")]
     timeout: Duration,
 }
 
@@ -66,14 +71,16 @@ pub(super) struct Settings {
     pub(super) max_token_bytes: usize,
     /// Values of `typ` that are accepted beside `JWT`.
     pub(super) types: Vec<String>,
-    pub(super) keys: Keys,
+    pub(super) keys: KeySource,
     pub(super) clock: Arc<dyn Clock>,
     /// Whether the `Date` of a response can only be the service's: over TLS, or from this machine.
+    #[cfg(feature = "client")]
     pub(super) date_is_trusted: bool,
     pub(super) token_cache: Option<TokenCache>,
 }
 
 /// What is known of a token that the service has just issued to us.
+#[cfg(feature = "client")]
 pub(super) struct Issued<'a> {
     /// The response's `Date`, in seconds since the epoch.
     pub(super) date: Option<i64>,
@@ -94,13 +101,17 @@ impl fmt::Debug for SessionValidator {
 }
 
 impl SessionValidator {
-    pub(super) fn from_settings(settings: Settings, timeout: Duration) -> Self {
+    pub(super) fn from_settings(
+        settings: Settings,
+        #[cfg(feature = "client")] timeout: Duration,
+    ) -> Self {
         let inner = Inner {
             settings,
             clock_offset: AtomicI64::new(0),
         };
         Self {
             inner: Arc::new(inner),
+            #[cfg(feature = "client")]
             timeout,
         }
     }
@@ -136,12 +147,7 @@ impl SessionValidator {
         }
         let (compact, header) = self.parse(token)?;
         let key = self
-            .find(
-                &header,
-                Kind::Session,
-                TokenSender::Anyone,
-                Deadline::after(self.timeout),
-            )
+            .find(&header, Kind::Session, self.wait_for_presented())
             .await?;
         self.verify_session(compact, header, key, hash)
     }
@@ -173,7 +179,7 @@ impl SessionValidator {
             return Ok(Session::new(claims));
         }
         let (compact, header) = self.parse(token)?;
-        let key = self.cached_key(&header)?;
+        let key = self.inner.settings.keys.cached(&header.key_id)?;
         self.verify_session(compact, header, key, hash)
     }
 
@@ -187,35 +193,45 @@ impl SessionValidator {
         &self,
         token: &RefreshToken,
     ) -> Result<RefreshClaims, SessionError> {
-        let deadline = Deadline::after(self.timeout);
-        self.validate_refresh_until(token, deadline).await
+        let wait = self.wait_for_presented();
+        self.check_refresh(token, wait).await
     }
 
+    #[cfg(feature = "client")]
     pub(crate) async fn validate_refresh_until(
         &self,
         token: &RefreshToken,
         deadline: Deadline,
     ) -> Result<RefreshClaims, SessionError> {
-        let expected = self.presented(Kind::Refresh);
         let sender = TokenSender::Anyone;
-        let claims = self
-            .check(token.expose_secret(), expected, sender, deadline)
-            .await?;
+        self.check_refresh(token, KeyWait { sender, deadline })
+            .await
+    }
+
+    async fn check_refresh(
+        &self,
+        token: &RefreshToken,
+        wait: KeyWait,
+    ) -> Result<RefreshClaims, SessionError> {
+        let expected = self.presented(Kind::Refresh);
+        let claims = self.check(token.expose_secret(), expected, wait).await?;
         Ok(RefreshClaims::new(Arc::new(claims)))
     }
 
+    #[cfg(feature = "client")]
     /// As [`validate_refresh`](Self::validate_refresh), with the keys at hand.
     pub(crate) fn validate_refresh_now(
         &self,
         token: &RefreshToken,
     ) -> Result<RefreshClaims, SessionError> {
         let (compact, header) = self.parse(token.expose_secret())?;
-        let key = self.cached_key(&header)?;
+        let key = self.inner.settings.keys.cached(&header.key_id)?;
         let expected = self.presented(Kind::Refresh);
         let claims = self.verify(compact, &header, &key, expected)?;
         Ok(RefreshClaims::new(Arc::new(claims)))
     }
 
+    #[cfg(feature = "client")]
     /// Validates a session token that the service has just issued to us.
     pub(super) async fn validate_issued(
         &self,
@@ -228,6 +244,7 @@ impl SessionValidator {
         Ok(Session::new(Arc::new(claims)))
     }
 
+    #[cfg(feature = "client")]
     /// Validates a refresh token that the service has just issued to us.
     pub(super) async fn validate_issued_refresh(
         &self,
@@ -240,6 +257,7 @@ impl SessionValidator {
         Ok(RefreshClaims::new(Arc::new(claims)))
     }
 
+    #[cfg(feature = "client")]
     async fn check_issued(
         &self,
         token: &str,
@@ -251,9 +269,11 @@ impl SessionValidator {
             now: Now::ResponseDate(issued.date),
             name: issued.name,
         };
-        let claims = self
-            .check(token, expected, TokenSender::Service, issued.deadline)
-            .await;
+        let wait = KeyWait {
+            sender: TokenSender::Service,
+            deadline: issued.deadline,
+        };
+        let claims = self.check(token, expected, wait).await;
         let claims = claims.map_err(|error| match error {
             SessionError::Token(problem) => SessionError::InvalidResponse(problem),
             error => error,
@@ -272,6 +292,7 @@ impl SessionValidator {
         Ok(claims)
     }
 
+    #[cfg(feature = "client")]
     /// Fetches the keys unless they are at hand, so that the first request need not wait for them,
     /// and a server can tell before it takes any whether sessions can be validated at all.
     ///
@@ -283,6 +304,7 @@ impl SessionValidator {
             .await
     }
 
+    #[cfg(feature = "client")]
     pub(crate) async fn prefetch_keys_until(&self, deadline: Deadline) -> Result<(), SessionError> {
         Ok(self.inner.settings.keys.prefetch(deadline).await?)
     }
@@ -291,11 +313,10 @@ impl SessionValidator {
         &self,
         token: &str,
         expected: Expected<'_>,
-        sender: TokenSender,
-        deadline: Deadline,
+        wait: KeyWait,
     ) -> Result<Claims, SessionError> {
         let (compact, header) = self.parse(token)?;
-        let key = self.find(&header, expected.kind, sender, deadline).await?;
+        let key = self.find(&header, expected.kind, wait).await?;
         Ok(self.verify(compact, &header, &key, expected)?)
     }
 
@@ -303,38 +324,19 @@ impl SessionValidator {
         &self,
         header: &Header,
         kind: Kind,
-        sender: TokenSender,
-        deadline: Deadline,
+        wait: KeyWait,
     ) -> Result<Arc<VerifyingKey>, SessionError> {
         let keys = &self.inner.settings.keys;
-        match keys.find(&header.key_id, sender, deadline).await {
-            Ok(key) => Ok(key),
-            Err(KeyLookupError::Unavailable(why)) => Err(why.into()),
-            // The service has signed with it, so there is such a key.
-            Err(KeyLookupError::Unknown { .. })
-                if sender == TokenSender::Service && self.fetches_keys() =>
-            {
-                Err(KeysUnavailable::new(KeyProblem::NotPublished).into())
-            }
-            // A user whose session token is refused gets a new one by the refresh token. There is
-            // nothing behind the refresh token, so that is not refused for a key nobody asked for.
-            Err(KeyLookupError::Unknown { refetched: false }) if kind == Kind::Refresh => {
-                Err(KeysUnavailable::new(KeyProblem::AskedRecently).into())
-            }
-            Err(KeyLookupError::Unknown { .. }) => Err(TokenProblem::UnknownKey.into()),
-        }
+        keys.find(&header.key_id, wait, kind == Kind::Session).await
     }
 
-    fn cached_key(&self, header: &Header) -> Result<Arc<VerifyingKey>, SessionError> {
-        match self.inner.settings.keys.cached(&header.key_id) {
-            CachedKey::Found(key) => Ok(key),
-            CachedKey::Unknown => Err(TokenProblem::UnknownKey.into()),
-            CachedKey::Wait => Err(KeysUnavailable::new(KeyProblem::NotFetched).into()),
+    fn wait_for_presented(&self) -> KeyWait {
+        KeyWait {
+            #[cfg(feature = "client")]
+            sender: TokenSender::Anyone,
+            #[cfg(feature = "client")]
+            deadline: Deadline::after(self.timeout),
         }
-    }
-
-    fn fetches_keys(&self) -> bool {
-        matches!(self.inner.settings.keys, Keys::Fetched(_))
     }
 
     /// The project whose sessions this validates.
@@ -409,10 +411,8 @@ impl SessionValidator {
     fn cached(&self, hash: &TokenHash) -> Option<Arc<Claims>> {
         let verified = self.inner.settings.token_cache.as_ref()?;
         let found = verified.get(hash)?;
-        let key_serves = matches!(
-            self.inner.settings.keys.cached(&found.key_id),
-            CachedKey::Found(key) if key.is_same_key(&found.key)
-        );
+        let key = self.inner.settings.keys.cached(&found.key_id);
+        let key_serves = key.is_ok_and(|key| key.is_same_key(&found.key));
         let in_time = found
             .claims
             .times()
@@ -446,10 +446,12 @@ impl SessionValidator {
         corrected.unwrap_or(now)
     }
 
+    #[cfg(feature = "client")]
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.inner.settings.clock
     }
 
+    #[cfg(feature = "client")]
     /// The names that the cookies of tokens can have, the configured ones first.
     pub(super) fn cookie_names(&self) -> [impl Iterator<Item = &str>; 2] {
         let policy = &self.inner.settings.policy;
@@ -457,6 +459,7 @@ impl SessionValidator {
             .map(|names| names.iter().rev().map(String::as_str))
     }
 
+    #[cfg(feature = "client")]
     pub(super) fn trusts_date(&self) -> bool {
         self.inner.settings.date_is_trusted
     }
@@ -469,6 +472,7 @@ impl SessionValidator {
         }
     }
 
+    #[cfg(feature = "client")]
     /// Learns from the `Date` of a response that carries tokens by how much the clocks differ.
     pub(super) fn learn_time(&self, date: Option<i64>) {
         let Some(date) = date else {

@@ -4,33 +4,99 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "client")]
 use reqwest::header::HeaderMap;
+#[cfg(feature = "client")]
 use url::Url;
 
 use super::claim_policy::Policy;
+use super::key_source::KeySource;
 use super::token_cache::TokenCache;
 use super::validator::{SessionValidator, Settings};
 use crate::clock::{Clock, SystemClock};
-use crate::config;
-use crate::defaults::{CONNECT_TIMEOUT, REFRESH_COOKIE, SESSION_COOKIE};
+use crate::config::{self, BaseUrl};
+#[cfg(feature = "client")]
+use crate::defaults::CONNECT_TIMEOUT;
+use crate::defaults::{REFRESH_COOKIE, SESSION_COOKIE};
 use crate::error::{ConfigError, KeyProblem};
+#[cfg(feature = "client")]
 use crate::hooks::anonymous_headers;
-use crate::jwks::cache::{CachePolicy, KeyCache, Keys};
+#[cfg(feature = "client")]
+use crate::jwks::cache::{CachePolicy, KeyCache};
+#[cfg(feature = "client")]
 use crate::jwks::fetch::Endpoint;
 use crate::jwt::jwk::{Algorithm, KeySet};
+#[cfg(feature = "client")]
 use crate::retry::RetryPolicy;
+#[cfg(feature = "client")]
 use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
 
 const DEFAULT_HOST: &str = "api.descope.com";
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 const DEFAULT_TOKEN_BYTES: usize = 16 * 1024;
+#[cfg(feature = "client")]
 const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
+#[cfg(feature = "client")]
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
+#[cfg(feature = "client")]
 const DEFAULT_COOL_DOWN: Duration = Duration::from_secs(30);
+#[cfg(feature = "client")]
 const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How keys are fetched.
+#[cfg(feature = "client")]
+#[derive(Clone)]
+struct FetchSettings {
+    /// Those of a client; else the validator makes one.
+    http: Option<WorkerHttp>,
+    headers: Option<HeaderMap>,
+    /// How long a call of the client may take in all.
+    call_timeout: Option<Duration>,
+    retry: RetryPolicy,
+    policy: CachePolicy,
+    timeout: Duration,
+}
+
+#[cfg(feature = "client")]
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            http: None,
+            headers: None,
+            call_timeout: None,
+            retry: RetryPolicy::new(),
+            policy: CachePolicy {
+                time_to_live: DEFAULT_TIME_TO_LIVE,
+                max_age: DEFAULT_MAX_AGE,
+                unknown_key_cooldown: DEFAULT_COOL_DOWN,
+            },
+            timeout: DEFAULT_FETCH_TIMEOUT,
+        }
+    }
+}
+
+#[cfg(feature = "client")]
+impl FetchSettings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let second = Duration::from_secs(1);
+        let (name, problem) = if self.policy.time_to_live < second {
+            ("key_ttl", "must be 1 s or more")
+        } else if self.policy.max_age < self.policy.time_to_live {
+            ("max_key_age", "must not be less than key_ttl")
+        } else if self.policy.unknown_key_cooldown < second {
+            ("unknown_key_cool_down", "must be 1 s or more")
+        } else if self.timeout.is_zero() {
+            ("key_fetch_timeout", "must be greater than zero")
+        } else {
+            return Ok(());
+        };
+        Err(setting(name, problem))
+    }
+}
+
 /// What a client hands over to its validator.
+#[cfg(feature = "client")]
 pub(crate) struct OfClient {
     /// One that the client has looked at.
     pub(crate) base_url: String,
@@ -66,10 +132,6 @@ pub struct SessionValidatorBuilder {
     base_url: Option<String>,
     allow_plain_http: bool,
     keys: Option<Vec<u8>>,
-    http: Option<WorkerHttp>,
-    timeout: Option<Duration>,
-    headers: Option<HeaderMap>,
-    retry: RetryPolicy,
     issuers: Vec<String>,
     audiences: Vec<String>,
     leeway: Duration,
@@ -78,8 +140,8 @@ pub struct SessionValidatorBuilder {
     max_token_bytes: usize,
     es384: bool,
     types: Vec<String>,
-    policy: CachePolicy,
-    fetch_timeout: Duration,
+    #[cfg(feature = "client")]
+    fetch: FetchSettings,
     clock: Arc<dyn Clock>,
     remembered_tokens: usize,
 }
@@ -99,10 +161,6 @@ impl SessionValidatorBuilder {
             base_url: None,
             allow_plain_http: false,
             keys: None,
-            http: None,
-            timeout: None,
-            headers: None,
-            retry: RetryPolicy::new(),
             issuers: Vec::new(),
             audiences: Vec::new(),
             leeway: DEFAULT_LEEWAY,
@@ -111,12 +169,8 @@ impl SessionValidatorBuilder {
             max_token_bytes: DEFAULT_TOKEN_BYTES,
             es384: false,
             types: Vec::new(),
-            policy: CachePolicy {
-                time_to_live: DEFAULT_TIME_TO_LIVE,
-                max_age: DEFAULT_MAX_AGE,
-                unknown_key_cooldown: DEFAULT_COOL_DOWN,
-            },
-            fetch_timeout: DEFAULT_FETCH_TIMEOUT,
+            #[cfg(feature = "client")]
+            fetch: FetchSettings::default(),
             clock: Arc::new(SystemClock),
             remembered_tokens: 0,
         }
@@ -201,16 +255,18 @@ impl SessionValidatorBuilder {
         self
     }
 
+    #[cfg(feature = "client")]
     /// How long fetched keys serve: 5 minutes unless set. A key that was withdrawn is refused after
     /// this time at the latest, as long as the key endpoint answers.
     ///
     /// A busy process fetches ahead of that, at a random moment, so that no request waits and many
     /// machines do not ask at once. A process that was idle for longer waits for one fetch.
     pub fn key_ttl(mut self, ttl: Duration) -> Self {
-        self.policy.time_to_live = ttl;
+        self.fetch.policy.time_to_live = ttl;
         self
     }
 
+    #[cfg(feature = "client")]
     /// How old keys may get while the key endpoint is down: 1 hour unless set.
     ///
     /// <div class="warning">
@@ -221,20 +277,22 @@ impl SessionValidatorBuilder {
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {
-        self.policy.max_age = age;
+        self.fetch.policy.max_age = age;
         self
     }
 
+    #[cfg(feature = "client")]
     /// The least time between two fetches made because a token named a key not known: 30 s unless
     /// set. Bounds what a flood of made-up tokens can cause.
     pub fn unknown_key_cool_down(mut self, time: Duration) -> Self {
-        self.policy.unknown_key_cooldown = time;
+        self.fetch.policy.unknown_key_cooldown = time;
         self
     }
 
+    #[cfg(feature = "client")]
     /// The time a fetch of the keys may take, retries included: 5 s unless set.
     pub fn key_fetch_timeout(mut self, timeout: Duration) -> Self {
-        self.fetch_timeout = timeout;
+        self.fetch.timeout = timeout;
         self
     }
 
@@ -256,14 +314,15 @@ impl SessionValidatorBuilder {
         self
     }
 
+    #[cfg(feature = "client")]
     /// Takes over what a client for the same project was given.
     pub(crate) fn of_client(mut self, client: OfClient) -> Self {
         self.base_url = Some(client.base_url);
         self.allow_plain_http = true;
-        self.headers = Some(client.headers);
-        self.http = Some(client.http);
-        self.timeout = Some(client.timeout);
-        self.retry = client.retry;
+        self.fetch.headers = Some(client.headers);
+        self.fetch.http = Some(client.http);
+        self.fetch.call_timeout = Some(client.timeout);
+        self.fetch.retry = client.retry;
         self.clock = client.clock;
         for (known, name) in [
             (&mut self.session_names, client.session_cookie),
@@ -283,9 +342,9 @@ impl SessionValidatorBuilder {
     /// [`ConfigError`] when a setting makes no sense, or the given key set has no usable key.
     pub fn build(self) -> Result<SessionValidator, ConfigError> {
         let project_id = config::project_id(&self.project_id)?;
-        let regional = config::default_base_url(&project_id);
+        let regional = BaseUrl::parse(&config::default_base_url(&project_id), false)?;
         let base_url = match &self.base_url {
-            Some(url) => config::base_url(url, self.allow_plain_http)?,
+            Some(url) => BaseUrl::parse(url, self.allow_plain_http)?,
             None => regional.clone(),
         };
         self.check()?;
@@ -295,23 +354,30 @@ impl SessionValidatorBuilder {
         }
         let mut issuer_hosts = vec![DEFAULT_HOST.to_owned()];
         for url in [&regional, &base_url] {
-            let host = host_and_port(url)?;
+            let host = url.host_and_port();
             if !issuer_hosts.contains(&host) {
                 issuer_hosts.push(host);
             }
         }
         let keys = match &self.keys {
-            Some(json) => Keys::Provided(
+            Some(json) => KeySource::Provided(
                 KeySet::from_user_json(json, &algorithms)
                     .map_err(|problem| setting("key_set", what_is_wrong(problem)))?,
             ),
+            #[cfg(not(feature = "client"))]
+            None => {
+                let problem = "is needed without the feature `client`, which fetches keys";
+                return Err(setting("key_set", problem));
+            }
+            #[cfg(feature = "client")]
             None => {
                 let endpoint = self.endpoint(&project_id, &base_url, &algorithms)?;
                 let clock = Arc::clone(&self.clock);
-                Keys::Fetched(Arc::new(KeyCache::new(endpoint, clock, self.policy)))
+                KeySource::Fetched(Arc::new(KeyCache::new(endpoint, clock, self.fetch.policy)))
             }
         };
-        let timeout = self.timeout.unwrap_or(self.fetch_timeout);
+        #[cfg(feature = "client")]
+        let timeout = self.fetch.call_timeout.unwrap_or(self.fetch.timeout);
         let settings = Settings {
             project_id: project_id.as_str().into(),
             policy: Policy {
@@ -328,15 +394,19 @@ impl SessionValidatorBuilder {
             types: self.types,
             keys,
             clock: self.clock,
-            date_is_trusted: config::is_tls_or_local(&base_url),
+            #[cfg(feature = "client")]
+            date_is_trusted: base_url.is_tls_or_local(),
             token_cache: (self.remembered_tokens > 0)
                 .then(|| TokenCache::new(self.remembered_tokens)),
         };
-        Ok(SessionValidator::from_settings(settings, timeout))
+        Ok(SessionValidator::from_settings(
+            settings,
+            #[cfg(feature = "client")]
+            timeout,
+        ))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let second = Duration::from_secs(1);
         let named = [
             ("allow_type", &self.types),
             ("issuer", &self.issuers),
@@ -350,42 +420,33 @@ impl SessionValidatorBuilder {
         {
             return Err(setting(name, "must not be empty"));
         }
+        if self.leeway > MAX_LEEWAY {
+            let problem = "must be 60 s at most; set the machine's clock right instead";
+            return Err(setting("leeway", problem));
+        }
         let both = |name: &String| self.refresh_names.contains(name);
-        let problem = if self.leeway > MAX_LEEWAY {
-            (
-                "leeway",
-                "must be 60 s at most; set the machine's clock right instead",
-            )
-        } else if self.policy.time_to_live < second {
-            ("key_ttl", "must be 1 s or more")
-        } else if self.policy.max_age < self.policy.time_to_live {
-            ("max_key_age", "must not be less than key_ttl")
-        } else if self.policy.unknown_key_cooldown < second {
-            ("unknown_key_cool_down", "must be 1 s or more")
-        } else if self.fetch_timeout.is_zero() {
-            ("key_fetch_timeout", "must be more than nothing")
-        } else if self.session_names.iter().any(both) {
-            (
-                "session_name",
-                "must differ from every refresh_name, or the two kinds of tokens cannot be told apart",
-            )
-        } else {
-            return Ok(());
-        };
-        Err(setting(problem.0, problem.1))
+        if self.session_names.iter().any(both) {
+            let problem = "must differ from every refresh_name, \
+                           or the two kinds of tokens cannot be told apart";
+            return Err(setting("session_name", problem));
+        }
+        #[cfg(feature = "client")]
+        self.fetch.check()?;
+        Ok(())
     }
 
+    #[cfg(feature = "client")]
     fn endpoint(
         &self,
         project_id: &str,
-        base_url: &str,
+        base_url: &BaseUrl,
         algorithms: &[Algorithm],
     ) -> Result<Endpoint, ConfigError> {
-        let http = match &self.http {
+        let http = match &self.fetch.http {
             Some(http) => http.clone(),
             None => {
                 let settings = HttpSettings {
-                    base_url: base_url.to_owned(),
+                    base_url: base_url.clone(),
                     connect_timeout: CONNECT_TIMEOUT,
                     proxy: Proxy::default(),
                     own: None,
@@ -394,19 +455,19 @@ impl SessionValidatorBuilder {
                 WorkerHttp::new(settings)
             }
         };
-        let url = Url::parse(&format!("{base_url}/v2/keys/{project_id}"))
+        let url = Url::parse(&format!("{}/v2/keys/{project_id}", base_url.as_str()))
             .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
-        let headers = match &self.headers {
+        let headers = match &self.fetch.headers {
             Some(headers) => headers.clone(),
             None => anonymous_headers(project_id, None)?,
         };
         Ok(Endpoint {
             http,
             url,
-            base_url: base_url.to_owned(),
+            base_url: base_url.as_str().to_owned(),
             headers,
-            timeout: self.fetch_timeout,
-            retry: self.retry,
+            timeout: self.fetch.timeout,
+            retry: self.fetch.retry,
             algorithms: algorithms.to_vec(),
         })
     }
@@ -423,13 +484,4 @@ fn what_is_wrong(problem: KeyProblem) -> &'static str {
     } else {
         "is not JSON of the form {\"keys\": [...]}, nor a single key"
     }
-}
-
-fn host_and_port(url: &str) -> Result<String, ConfigError> {
-    let url = Url::parse(url).map_err(|_| ConfigError::InvalidBaseUrl("is not an absolute URL"))?;
-    let host = url.host_str().unwrap_or_default();
-    Ok(match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    })
 }

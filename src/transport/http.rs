@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config;
+use crate::config::BaseUrl;
 use crate::error::ConfigError;
 use crate::secret::Secret;
 
 /// How HTTP clients are made.
 #[derive(Clone)]
 pub(crate) struct HttpSettings {
-    pub(crate) base_url: String,
+    pub(crate) base_url: BaseUrl,
     pub(crate) connect_timeout: Duration,
     pub(crate) proxy: Proxy,
     /// The application's own client.
@@ -39,7 +39,7 @@ impl HttpSettings {
             return Ok(());
         }
         let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
-        if self.base_url.starts_with("https:") && !has_tls {
+        if self.base_url.is_https() && !has_tls {
             return Err(ConfigError::NoTls);
         }
         match &self.proxy {
@@ -59,11 +59,10 @@ impl HttpSettings {
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(self.connect_timeout);
-        let is_local = || Url::parse(&self.base_url).is_ok_and(|url| config::is_this_machine(&url));
         let builder = match &self.proxy {
             Proxy::Through(url) => builder.proxy(through(url)?),
             Proxy::Never => builder.no_proxy(),
-            Proxy::Environment if is_local() => builder.no_proxy(),
+            Proxy::Environment if self.base_url.is_this_machine() => builder.no_proxy(),
             Proxy::Environment => builder,
         };
         builder

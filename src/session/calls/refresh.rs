@@ -138,7 +138,7 @@ impl Sessions {
             async move { make_refresh(&client, response, &token, &claims, endpoint).await }
         });
         match turn {
-            Turn::Cached(outcome) => outcome,
+            Turn::Cached(outcome) => *outcome,
             Turn::InFlight(refresh) => match refresh.wait(deadline.at()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Err(deadline.error(error)),
