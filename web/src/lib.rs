@@ -8,10 +8,11 @@
 )]
 //! Then:
 //!
+//! - [`SessionLayer`] finds out who makes a request, and renews sessions that have ended.
 #![cfg_attr(
     feature = "tower",
-    doc = "- [`SessionLayer`] finds out who makes a request; [`require_session`], [`require_roles`] and \
-           [`require_permissions`] refuse the others. What they do [request by request](requests)."
+    doc = "- [`require_session`], [`require_roles`] and [`require_permissions`] refuse the others. \
+           [Request by request](requests)."
 )]
 //! - [`LandingPage`] is the page that links open, and sends links.
 //! - [`cookies`] reads and writes session cookies.
@@ -28,8 +29,9 @@ mod rejection;
 #[cfg(feature = "tower")]
 mod require;
 mod service_error;
-#[cfg(feature = "tower")]
 mod session_layer;
+#[cfg(feature = "tower")]
+mod session_service;
 
 #[cfg(feature = "axum")]
 pub use extract::CurrentSession;
@@ -43,8 +45,9 @@ pub use rejection::Rejection;
 pub use require::{
     RequireLayer, RequireService, require_permissions, require_roles, require_session,
 };
+pub use session_layer::{MaybeSession, RequestSession, SessionLayer};
 #[cfg(feature = "tower")]
-pub use session_layer::{MaybeSession, SessionLayer, SessionService};
+pub use session_service::SessionService;
 
 #[cfg(feature = "axum")]
 #[doc = include_str!("guide.md")]

@@ -12,7 +12,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::rejection::Rejection;
-use crate::session_layer::{BoxFuture, MaybeSession};
+use crate::session_layer::MaybeSession;
+use crate::session_service::BoxFuture;
 
 /// The segment of a path pattern that names the tenant.
 const TENANT: &str = "{tenant}";

@@ -387,6 +387,41 @@ async fn what_was_no_refusal_is_not_remembered_as_one() {
 }
 
 #[tokio::test]
+async fn any_framework_can_ask_with_plain_headers() {
+    let emulator = emulator().await;
+    let layer = SessionLayer::new(&client(&emulator)).refreshing();
+    let plain = |case: Case| -> Vec<(String, Vec<u8>)> {
+        let request = case.request(&emulator);
+        let headers = request.headers().iter();
+        headers
+            .map(|(name, value)| (name.to_string().to_uppercase(), value.as_bytes().to_vec()))
+            .collect()
+    };
+    let found = layer.authenticate(plain(Case::Good)).await;
+    assert!(found.session.is_ok() && found.cookies.is_empty());
+    let mut response = http::HeaderMap::new();
+    found.set_cookies(&mut response);
+    assert!(response.is_empty());
+
+    let expired = plain(Case::Expired);
+    let found = layer.authenticate(expired.clone()).await;
+    assert!(found.session.is_ok());
+    found.set_cookies(&mut response);
+    assert_eq!(set_cookies(&response), ["DS"]);
+    assert_eq!(response[CACHE_CONTROL], "no-store");
+    let new = found.tokens.session.unwrap();
+    let sent = expired
+        .iter()
+        .map(|(_, value)| String::from_utf8_lossy(value));
+    assert!(!sent.collect::<String>().contains(new.expose_secret()));
+
+    let found = layer.authenticate(plain(Case::NoToken)).await;
+    assert!(matches!(found.session, Err(Rejection::MissingToken)));
+    let found = layer.authenticate(plain(Case::ExpiredBearer)).await;
+    assert!(matches!(found.session, Err(Rejection::InvalidToken(_))));
+}
+
+#[tokio::test]
 async fn a_local_layer_validates_without_a_client() {
     let emulator = emulator().await;
     let keys = emulator.keys().published().unwrap().to_string();
