@@ -506,7 +506,6 @@ impl<'de> Visitor<'de> for Name<'_> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -667,47 +666,6 @@ mod tests {
             let exp = document.root().as_object().unwrap().get("exp").unwrap();
             assert_eq!(exp.as_i64(), None);
             assert!(exp.as_object().is_some());
-        }
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<u64>().prop_map(Value::from),
-            any::<f64>().prop_map(|n| json!(n)),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(6, 64, 8, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
-                prop::collection::btree_map(any::<String>(), inner, 0..8)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn agrees_with_serde_json_on_any_value(value in any_json()) {
-            let text = value.to_string();
-            let expected: Value = serde_json::from_str(&text).unwrap();
-            prop_assert_eq!(read(&text).root().to_json(), expected);
-        }
-
-        #[test]
-        fn accepts_nothing_that_serde_json_refuses(text in r#"[\[\]{}",:0-9a-ce\\ .+-]{0,40}"#) {
-            let ours = Document::parse(text.as_bytes());
-            let theirs = serde_json::from_str::<Value>(&text);
-            prop_assert_eq!(ours.is_ok(), theirs.is_ok());
-        }
-
-        #[test]
-        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(document) = Document::parse(&bytes) {
-                let _ = document.root().to_json();
-            }
         }
     }
 }

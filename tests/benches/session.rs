@@ -22,7 +22,7 @@ use kit::{Key, PROJECT, Pair, key_set, merged, session_claims, unb64};
 use serde_json::json;
 
 #[expect(dead_code, reason = "shared with the tests")]
-#[path = "../tests/session/kit.rs"]
+#[path = "../it/session/kit.rs"]
 mod kit;
 
 fn main() {

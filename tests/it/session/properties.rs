@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use descope_magiclink::SessionToken;
 use descope_magiclink::session::SessionValidator;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::kit::{Key, PROJECT, USER, jwks, key_set};
+use super::kit::{Key, PROJECT, USER, jwks, key_set};
 
 static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| [Key::rsa("rsa"), Key::p256("ec")]);
 
@@ -56,6 +56,32 @@ fn every_change_of_one_letter_is_refused() {
             assert!(!is_accepted(before), "cut off at {at}");
         }
     }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(|n| json!(n)),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..8)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// The claims of a good session, with one more whose value is this text.
+fn with_claim(text: &str) -> String {
+    let exp = 9_999_999_999_i64;
+    let claims =
+        format!(r#"{{"iss":"{PROJECT}","sub":"{USER}","drn":"DS","exp":{exp},"x":{text}}}"#);
+    KEYS[1].sign_texts(KEYS[1].header().to_string(), claims)
 }
 
 proptest! {
@@ -110,6 +136,22 @@ proptest! {
             }
             prop_assert_eq!(Some(session.has_roles(["x"])), Some(session.roles().any(|role| role == "x")));
         }
+    }
+
+    #[test]
+    fn claims_are_read_as_serde_json_reads_them(value in any_json()) {
+        let text = value.to_string();
+        let expected: Value = serde_json::from_str(&text).unwrap();
+        let session = VALIDATOR.validate_now(&SessionToken::new(with_claim(&text))).unwrap();
+        prop_assert_eq!(session.claim("x"), Some(expected));
+    }
+
+    #[test]
+    fn claims_that_serde_json_refuses_are_refused(text in r#"[\[\]{}",:0-9a-ce\\ .+-]{0,40}"#) {
+        // An object's names may be repeated for serde_json, and a text may close the object early.
+        prop_assume!(!text.contains('{') && !text.contains('}') && !text.contains(','));
+        let ours = is_accepted(&with_claim(&text));
+        prop_assert_eq!(ours, serde_json::from_str::<Value>(&text).is_ok());
     }
 
     #[test]

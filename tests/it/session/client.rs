@@ -11,9 +11,9 @@ use descope_magiclink::{
 use descope_magiclink_emulator::{Emulator, Fault, RefreshReuse, TokenDelivery, User};
 use serde_json::{Value, json};
 
-use crate::key_server::{Answer, KeyServer};
-use crate::kit::{Key, PROJECT, USER, key_set, merged, refresh_claims, session_claims};
-use crate::world::{JOE, World, tokens_of};
+use super::key_server::{Answer, KeyServer};
+use super::kit::{Key, PROJECT, USER, key_set, merged, refresh_claims, session_claims};
+use super::world::{JOE, World, tokens_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,23 +1,11 @@
 //! How a client is set up: by the builder, by the environment, with an HTTP client of one's own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test may panic, and the child of one prints"
-)]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
-mod support;
-
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{Client, ConfigError, DeliveryMethod, Error, RetryPolicy, SignUpUser};
-use support::{PROJECT, Reply, Socket};
 
 /// What a process of its own prints that runs one of the tests below in an environment.
 fn child(test: &str, variables: &[(&str, &str)]) -> String {

@@ -1,23 +1,12 @@
 //! What a caller learns when a call fails, over real sockets.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::{
     AccessKey, Client, ConfigError, DeliveryMethod, Error, ErrorCode, MagicLinkToken,
     ManagementKey, PhoneDelivery, RefreshToken, RetryPolicy, SignUpUser,
 };
-use support::{PROJECT, Reply, Socket};
 
 const NOT_FOUND: &str = r#"{"errorCode":"E062108","errorDescription":"User not found","errorMessage":"Cannot find user"}"#;
 

@@ -1,13 +1,5 @@
 //! The facade against the emulator: whole logins, as an application would make them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
-
 use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::management::TestUser;

@@ -1,26 +1,15 @@
 //! A canary in every secret: it must be in no text that could reach a log.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
-mod support;
-
 use std::error::Error as _;
 use std::fmt::{Debug, Write as _};
 
+use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::raw::types;
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManagementKey, PhoneDelivery,
     RefreshToken, Secret, SessionToken, UncheckedAuthentication,
 };
-use support::{PROJECT, Reply, Socket};
 
 const CANARY: &str = "canary-7f3a9c-4d21-SECRET";
 

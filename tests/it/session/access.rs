@@ -7,7 +7,7 @@ use descope_magiclink::SessionToken;
 use descope_magiclink::session::{Session, SessionError, SessionValidator};
 use serde_json::{Value, json};
 
-use crate::kit::{Key, PROJECT, USER, key_set, merged};
+use super::kit::{Key, PROJECT, USER, key_set, merged};
 
 static KEY: LazyLock<Key> = LazyLock::new(|| Key::p256("k"));
 

@@ -9,8 +9,8 @@ use descope_magiclink::session::{
 use descope_magiclink::{Clock as _, ManualClock, SessionToken};
 use serde_json::json;
 
-use crate::key_server::{Answer, KeyServer};
-use crate::kit::{Key, PROJECT, b64, jwks, key_set, merged, session_claims};
+use super::key_server::{Answer, KeyServer};
+use super::kit::{Key, PROJECT, b64, jwks, key_set, merged, session_claims};
 
 const TTL: Duration = Duration::from_secs(300);
 const MAX_AGE: Duration = Duration::from_secs(3600);

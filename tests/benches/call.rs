@@ -1,7 +1,7 @@
 //! One sign-in call on loopback, beside the same call written with reqwest and serde_json alone.
 //!
 //! Both send the same bytes to the same server, so that the difference is what this crate adds:
-//! checks, hooks, error handling. `cargo bench --bench call`
+//! checks, hooks, error handling. `cargo bench -p descope-magiclink-tests --bench call`
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot run may panic")]
 

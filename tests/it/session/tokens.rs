@@ -14,7 +14,7 @@ use descope_magiclink::session::{
 use descope_magiclink::{Clock as _, ManualClock, RefreshToken, SessionToken};
 use serde_json::{Value, json};
 
-use crate::kit::{
+use super::kit::{
     Key, PROJECT, Pair, USER, b64, jwks, key_set, merged, refresh_claims, seconds, session_claims,
     unb64,
 };

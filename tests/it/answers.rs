@@ -1,25 +1,14 @@
 //! What the service may answer, and the crate must read: missing, null, unknown, and both ways where
 //! the facts leave it open.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
-
-#[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
-mod support;
-
 use std::time::{Duration, SystemTime};
 
+use crate::support::{Reply, Socket};
 use descope_magiclink::raw::types;
 use descope_magiclink::{
     DeliveryMethod, Error, MagicLinkToken, RefreshToken, UncheckedAuthentication,
 };
 use serde_json::json;
-use support::{Reply, Socket};
 
 async fn verify(reply: Reply) -> descope_magiclink::Result<UncheckedAuthentication> {
     let socket = Socket::start(vec![reply]).await;
