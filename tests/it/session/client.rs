@@ -313,7 +313,7 @@ async fn a_refresh_that_fails_on_the_way_is_no_logout() {
     for fault in faults {
         let world = World::new().await;
         let client = World::builder(&world.emulator)
-            .timeout(Duration::from_millis(300))
+            .timeout(3 * SECOND)
             .build()
             .unwrap();
         let (session, refresh) = world.tokens();
