@@ -22,6 +22,8 @@ pub(crate) struct Inner(pub(crate) Arc<Settings>);
 pub(crate) struct Settings {
     pub(crate) project_id: String,
     pub(crate) auth_management_key: Option<ManagementKey>,
+    #[cfg(feature = "management")]
+    pub(crate) management_key: Option<ManagementKey>,
     /// Those of a call on nobody's behalf.
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
