@@ -1,14 +1,14 @@
 //! The client: built once, cloned everywhere.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderValue;
-use url::Url;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config;
+use crate::config::{self, BaseUrl};
+use crate::defaults::{CONNECT_TIMEOUT, REFRESH_COOKIE, SESSION_COOKIE, TIMEOUT};
 use crate::error::{ConfigError, Result};
 #[cfg(feature = "management")]
 use crate::hooks::checked_key;
@@ -17,12 +17,12 @@ use crate::magic_link::MagicLink;
 use crate::raw;
 use crate::retry::RetryPolicy;
 use crate::secret::{ManagementKey, Secret};
-use crate::session::{Handovers, Refreshes, SessionValidator, SessionValidatorBuilder, Sessions};
-
-/// How long a call may take, unless set otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long making a connection may take, unless set otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+use crate::session::handovers::Handovers;
+use crate::session::refreshes::Refreshes;
+use crate::session::validator_builder::OfClient;
+use crate::session::{SessionValidator, SessionValidatorBuilder};
+use crate::sync::deadline::Deadline;
+use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
 
 /// A client for one Descope project.
 ///
@@ -41,10 +41,11 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     raw: raw::Client,
-    names: CookieNames,
+    worker_http: WorkerHttp,
+    worker_raw: OnceLock<raw::Client>,
     validator: SessionValidator,
-    refreshes: Refreshes,
-    handovers: Handovers,
+    refreshes: Arc<Refreshes>,
+    handovers: Arc<Handovers>,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -83,8 +84,8 @@ impl Client {
             http_client: None,
             clock: Arc::new(SystemClock),
             names: CookieNames {
-                session: "DS".to_owned(),
-                refresh: "DSR".to_owned(),
+                session: SESSION_COOKIE.to_owned(),
+                refresh: REFRESH_COOKIE.to_owned(),
             },
             validation: SessionValidator::builder(project_id),
         }
@@ -105,12 +106,6 @@ impl Client {
         MagicLink::new(self.clone())
     }
 
-    /// Sessions: validating, refreshing and ending them, and what their users may read.
-    #[must_use]
-    pub fn sessions(&self) -> Sessions {
-        Sessions::new(self.clone())
-    }
-
     /// The low-level client, with this client's authentication, headers, deadline and pool.
     #[must_use]
     pub fn raw(&self) -> &raw::Client {
@@ -129,26 +124,32 @@ impl Client {
         &self.0.raw.baseurl
     }
 
-    pub(crate) fn cookie_names(&self) -> &CookieNames {
-        &self.0.names
-    }
-
     pub(crate) fn validator(&self) -> &SessionValidator {
         &self.0.validator
     }
 
-    pub(crate) fn refreshes(&self) -> &Refreshes {
+    pub(crate) fn refreshes(&self) -> &Arc<Refreshes> {
         &self.0.refreshes
     }
 
-    pub(crate) fn handovers(&self) -> &Handovers {
+    pub(crate) fn handovers(&self) -> &Arc<Handovers> {
         &self.0.handovers
     }
 
-    /// When a call that starts now must be over.
-    pub(crate) fn deadline(&self) -> tokio::time::Instant {
-        let now = tokio::time::Instant::now();
-        now.checked_add(self.settings().timeout).unwrap_or(now)
+    /// The deadline of a call that starts now.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.settings().timeout)
+    }
+
+    /// The low-level client of work in flight, whose connections no caller's runtime can hold up.
+    pub(crate) fn worker_raw(&self) -> Result<&raw::Client> {
+        let shared = &*self.0;
+        if let Some(raw) = shared.worker_raw.get() {
+            return Ok(raw);
+        }
+        let http = shared.worker_http.get()?;
+        let make = || raw::Client::from_parts(self.base_url(), http, shared.raw.inner.clone());
+        Ok(shared.worker_raw.get_or_init(make))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -388,8 +389,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let project_id = config::project_id(&self.project_id)?;
         let base_url = match &self.base_url {
-            Some(url) => config::base_url(url, self.allow_plain_http)?,
-            None => config::default_base_url(&project_id),
+            Some(url) => BaseUrl::parse(url, self.allow_plain_http)?,
+            None => BaseUrl::parse(&config::default_base_url(&project_id), false)?,
         };
         for (name, cookie) in [
             ("session_cookie_name", &self.names.session),
@@ -410,28 +411,30 @@ impl ClientBuilder {
         if let Some(key) = &self.management_key {
             checked_key("management_key", key)?;
         }
-        if self.names.refresh != "DSR"
+        if self.names.refresh != REFRESH_COOKIE
             && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
         {
             headers.insert("x-descope-refresh-cookie-name", name);
         }
-        let http = match self.http_client {
-            Some(client) => client,
-            None => http_client(&base_url, self.connect_timeout, &self.proxy)?,
+        let http = HttpSettings {
+            base_url: base_url.clone(),
+            connect_timeout: self.connect_timeout,
+            proxy: self.proxy,
+            own: self.http_client,
         };
-        let validator = self
-            .validation
-            .of_client(
-                base_url.clone(),
-                headers.clone(),
-                http.clone(),
-                self.retry,
-                &self.clock,
-            )
-            .names_of(&self.names)
-            .build()?;
+        let worker_http = WorkerHttp::new(http.clone());
+        let of_client = OfClient {
+            base_url: base_url.as_str().to_owned(),
+            headers: headers.clone(),
+            http: worker_http.clone(),
+            timeout: self.timeout,
+            retry: self.retry,
+            clock: Arc::clone(&self.clock),
+            session_cookie: self.names.session,
+            refresh_cookie: self.names.refresh,
+        };
+        let validator = self.validation.of_client(of_client).build()?;
         let settings = Settings {
-            date_is_trusted: config::is_tls_or_local(&base_url),
             project_id,
             auth_management_key: self.auth_management_key,
             #[cfg(feature = "management")]
@@ -441,12 +444,14 @@ impl ClientBuilder {
             retry: self.retry,
             clock: self.clock,
         };
+        let inner = Inner(Arc::new(settings));
         Ok(Client(Arc::new(Shared {
-            raw: raw::Client::from_parts(&base_url, http, Inner(Arc::new(settings))),
-            names: self.names,
+            raw: raw::Client::from_parts(base_url.as_str(), http.build()?, inner),
+            worker_http,
+            worker_raw: OnceLock::new(),
+            refreshes: Arc::new(Refreshes::new(validator.clone())),
+            handovers: Arc::new(Handovers::new(validator.clone())),
             validator,
-            refreshes: Refreshes::default(),
-            handovers: Handovers::default(),
         })))
     }
 }
@@ -460,61 +465,6 @@ impl fmt::Debug for ClientBuilder {
             .field("connect_timeout", &self.connect_timeout)
             .field("retry", &self.retry)
             .finish_non_exhaustive()
-    }
-}
-
-/// What stands between this machine and the service.
-#[derive(Clone, Default)]
-pub(crate) enum Proxy {
-    /// What the environment says, but for calls to this machine.
-    #[default]
-    Environment,
-    Never,
-    /// A URL, which may hold a password.
-    Through(Secret),
-}
-
-/// An HTTP client that follows no redirects and repeats nothing by itself.
-///
-/// Without a TLS feature reqwest would find out about `https` at the first call only.
-pub(crate) fn http_client(
-    base_url: &str,
-    connect_timeout: Duration,
-    proxy: &Proxy,
-) -> Result<reqwest::Client, ConfigError> {
-    let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
-    if base_url.starts_with("https:") && !has_tls {
-        return Err(ConfigError::NoTls);
-    }
-    let builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(connect_timeout);
-    let is_local = || Url::parse(base_url).is_ok_and(|url| config::is_this_machine(&url));
-    let builder = match proxy {
-        Proxy::Through(url) => builder.proxy(through(url)?),
-        Proxy::Never => builder.no_proxy(),
-        Proxy::Environment if is_local() => builder.no_proxy(),
-        Proxy::Environment => builder,
-    };
-    builder
-        .build()
-        .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))
-}
-
-/// The proxy of a URL. The error tells nothing of it, since a password may be in it.
-fn through(url: &Secret) -> Result<reqwest::Proxy, ConfigError> {
-    let invalid = ConfigError::InvalidSetting {
-        name: "proxy",
-        problem: "must be a URL such as http://proxy.example.com:3128",
-    };
-    let text = url.expose_secret().trim();
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            reqwest::Proxy::all(url).map_err(|_| invalid)
-        }
-        _ => Err(invalid),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Project ids and base URLs.
 
-use url::{Host, Url};
+use std::net::IpAddr;
+
+use http::Uri;
 
 use crate::error::ConfigError;
 
@@ -33,48 +35,108 @@ pub(crate) fn default_base_url(project_id: &str) -> String {
     }
 }
 
-/// An absolute URL without a slash at its end, to which paths can be appended.
-pub(crate) fn base_url(text: &str, allow_plain_http: bool) -> Result<String, ConfigError> {
-    let invalid = |problem| Err(ConfigError::InvalidBaseUrl(problem));
-    let Ok(url) = Url::parse(text.trim()) else {
-        return invalid("is not an absolute URL");
-    };
-    if !matches!(url.scheme(), "http" | "https") {
-        return invalid("must start with https:// (or http:// for an emulator)");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return invalid("must not have a user name or password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return invalid("must not have a query or fragment");
-    }
-    if url.scheme() == "http" && !allow_plain_http && !is_this_machine(&url) {
-        return Err(ConfigError::PlainHttp);
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+/// Where the service is: an absolute URL without a slash at its end, to which paths can be appended.
+#[derive(Debug, Clone)]
+pub(crate) struct BaseUrl {
+    url: String,
+    is_https: bool,
+    /// In lower case; an IPv6 address in brackets.
+    host: String,
+    /// Where it is not the scheme's own.
+    port: Option<u16>,
 }
 
-/// Whether the host's name or address is one that never leaves this machine.
-pub(crate) fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name);
-            name == "localhost" || name.ends_with(".localhost")
+impl BaseUrl {
+    pub(crate) fn parse(text: &str, allow_plain_http: bool) -> Result<Self, ConfigError> {
+        let invalid = |problem| Err(ConfigError::InvalidBaseUrl(problem));
+        let text = text.trim();
+        let Ok(uri) = text.parse::<Uri>() else {
+            return invalid("is not an absolute URL of ASCII characters");
+        };
+        let (Some(authority), Some(host)) = (uri.authority(), uri.host().filter(|h| !h.is_empty()))
+        else {
+            return invalid("is not an absolute URL");
+        };
+        let is_https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return invalid("must start with https:// (or http:// for an emulator)"),
+        };
+        if authority.as_str().contains('@') {
+            return invalid("must not have a user name or password");
         }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+        if uri.query().is_some() || text.contains('#') {
+            return invalid("must not have a query or fragment");
+        }
+        let path = uri.path().trim_end_matches('/');
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return invalid("must not have `.` or `..` in its path");
+        }
+        let port = uri.port_u16();
+        if uri.port().is_none() && authority.as_str().len() > host.len() {
+            return invalid("has a port that is none");
+        }
+        let (scheme, own_port) = if is_https {
+            ("https", 443)
+        } else {
+            ("http", 80)
+        };
+        let mut base = Self {
+            url: String::new(),
+            is_https,
+            host: host.to_ascii_lowercase(),
+            port: port.filter(|port| *port != own_port),
+        };
+        base.url = format!("{scheme}://{}{path}", base.host_and_port());
+        if !is_https && !allow_plain_http && !base.is_this_machine() {
+            return Err(ConfigError::PlainHttp);
+        }
+        Ok(base)
     }
-}
 
-/// Whether nobody on the way can write the answers: over TLS, or on this machine.
-pub(crate) fn is_tls_or_local(base_url: &str) -> bool {
-    Url::parse(base_url).is_ok_and(|url| url.scheme() == "https" || is_this_machine(&url))
+    pub(crate) fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// The host, and the port unless it is the scheme's own.
+    pub(crate) fn host_and_port(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Whether nobody on the way can write the responses: over TLS, or on this machine.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_tls_or_local(&self) -> bool {
+        self.is_https || self.is_this_machine()
+    }
+
+    /// Whether the host's name or address is one that never leaves this machine.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        let host = self.host.strip_suffix('.').unwrap_or(&self.host);
+        let address = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        match address.unwrap_or(host).parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn base_url(text: &str, allow_plain_http: bool) -> Result<String, ConfigError> {
+        BaseUrl::parse(text, allow_plain_http).map(|base| base.as_str().to_owned())
+    }
 
     #[test]
     fn the_region_is_read_from_ids_of_32_characters_and_more() {
@@ -138,6 +200,14 @@ mod tests {
             "https://u:p@x",
             "https://x?y",
             "https://x#y",
+            "https://",
+            "https://:8080",
+            "https://x:",
+            "https://x:70000",
+            "https://x/a/../b",
+            "https://x\\y",
+            "https://x y",
+            "https://auth.ex\u{e4}mple.com",
         ] {
             assert!(
                 matches!(base_url(text, true), Err(ConfigError::InvalidBaseUrl(_))),
@@ -154,7 +224,6 @@ mod tests {
             "descope.localhost",
             "127.0.0.1",
             "127.255.0.3:80",
-            "2130706433",
             "[::1]:8080",
         ] {
             assert!(base_url(&format!("http://{host}"), false).is_ok(), "{host}");
@@ -164,6 +233,7 @@ mod tests {
             "emulator",
             "localhost.example.com",
             "notlocalhost",
+            "2130706433",
             "127.0.0.1.example.com",
             "10.0.0.1",
             "0.0.0.0",

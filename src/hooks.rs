@@ -29,8 +29,6 @@ pub(crate) struct Settings {
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Whether the `Date` of an answer can only be the service's: over TLS, or from this machine.
-    pub(crate) date_is_trusted: bool,
 }
 
 impl fmt::Debug for Inner {

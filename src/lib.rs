@@ -1,39 +1,62 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "client"),
+    allow(
+        dead_code,
+        reason = "without a client a validator uses part of what both share"
+    )
+)]
 
-mod authentication;
+#[cfg(feature = "client")]
 mod client;
 mod clock;
+#[cfg(feature = "client")]
 mod code;
 mod config;
+mod defaults;
 mod delivery;
 mod error;
+#[cfg(feature = "client")]
 mod hooks;
+#[cfg(feature = "client")]
+mod jwks;
+mod jwt;
+#[cfg(feature = "client")]
 pub mod magic_link;
 #[cfg(feature = "management")]
 pub mod management;
+#[cfg(feature = "client")]
 pub mod raw;
+#[cfg(feature = "client")]
 mod retry;
+#[cfg(feature = "client")]
 mod runtime;
-#[cfg(feature = "schemars")]
+#[cfg(all(feature = "client", feature = "schemars"))]
 mod schema;
 mod secret;
 pub mod session;
+mod sync;
+#[cfg(feature = "client")]
+mod transport;
+#[cfg(feature = "client")]
 mod user;
-#[cfg(feature = "tower")]
-pub mod web;
 
-pub use authentication::{Authentication, CookieFacts, UncheckedAuthentication};
+#[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};
+#[cfg(feature = "client")]
 pub use code::ErrorCode;
 pub use delivery::{DeliveryMethod, ParseDeliveryError, PhoneDelivery};
-pub use error::{
-    ApiError, ConfigError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError,
-};
+#[cfg(feature = "client")]
+pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError};
+pub use error::{ConfigError, SessionError, TokenProblem};
+#[cfg(feature = "client")]
 pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
+#[cfg(feature = "client")]
 pub use retry::RetryPolicy;
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
-pub use session::{
-    Refreshed, Session, SessionError, SessionValidator, Sessions, TenantAccess, TokenProblem,
-};
+#[cfg(feature = "client")]
+pub use session::{Authentication, CookieFacts, Refreshed, Sessions, UncheckedAuthentication};
+pub use session::{Session, SessionValidator, TenantAccess};
+#[cfg(feature = "client")]
 pub use user::{User, UserTenant};

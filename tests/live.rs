@@ -1,6 +1,6 @@
 //! Against a real project. Ignored; run with
 //!
-//! `DESCOPE_PROJECT_ID=P... DESCOPE_MANAGEMENT_KEY=K... DESCOPE_LIVE_TESTS=this-is-a-test-project cargo test --test live -- --ignored`
+//! `DESCOPE_PROJECT_ID=P... DESCOPE_MANAGEMENT_KEY=K... DESCOPE_LIVE_TESTS=this-is-a-test-project cargo test -p descope-magiclink-tests --test live -- --ignored`
 //!
 //! Only test users are created, and they are deleted again. Nothing is delivered to anybody.
 

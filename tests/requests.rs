@@ -17,13 +17,14 @@
     reason = "the double underscore parts a snapshot's name"
 )]
 
-#[path = "session/kit.rs"]
+#[path = "it/session/kit.rs"]
 #[allow(
     dead_code,
     clippy::needless_pass_by_value,
     reason = "each test uses a part of it, and writes it short"
 )]
 mod kit;
+#[path = "it/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 
@@ -50,7 +51,7 @@ const NEW: &str = "new@example.com";
 const LANDING_PAGE: &str = "https://app.example.com/verify";
 
 static SPEC: LazyLock<Value> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/openapi.yaml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/openapi.yaml");
     serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 });
 
@@ -609,7 +610,7 @@ fn own_keys(builder: ClientBuilder) -> ClientBuilder {
 /// Every operation of the description has a snapshot, and every snapshot a test.
 #[test]
 fn nothing_is_left_out() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots");
     let mut seen = BTreeSet::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,13 +1,14 @@
 //! Verifying a link's token.
 
 use super::MagicLink;
-use crate::authentication::{Authentication, UncheckedAuthentication};
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::secret::MagicLinkToken;
-use crate::session::handover::{Handover, Handovers};
+use crate::session::handovers::Handover;
 use crate::session::tokens::TokenResponse;
-use crate::session::verified::hash;
+use crate::session::{Authentication, UncheckedAuthentication};
+use crate::sync::deadline::Deadline;
+use crate::sync::hash::hash;
 
 impl MagicLink {
     /// Signs the user in with the token of a link, and checks the tokens that come back.
@@ -41,10 +42,11 @@ impl MagicLink {
     /// ```
     pub async fn verify(&self, token: &MagicLinkToken) -> Result<Authentication> {
         check(token)?;
-        let until = self.client.deadline();
-        self.client.validator().prepare().await?;
-        let handover = self.obtain(token).await?;
-        let (response, tokens) = handover.check(None, until).await?;
+        let deadline = self.client.deadline();
+        let validator = self.client.validator();
+        validator.prefetch_keys_until(deadline).await?;
+        let handover = self.obtain(token, deadline).await?;
+        let (response, tokens) = handover.check(None, deadline).await?;
         Ok(Authentication::new(&response, tokens))
     }
 
@@ -61,24 +63,25 @@ impl MagicLink {
         token: &MagicLinkToken,
     ) -> Result<UncheckedAuthentication> {
         check(token)?;
-        let response = self.obtain(token).await?.deliver();
+        let response = self.obtain(token, self.client.deadline()).await?.deliver();
         Ok(UncheckedAuthentication::new(&response))
     }
 
     /// The answer for a token: the service's, or one to an earlier call that reached nobody.
-    async fn obtain(&self, token: &MagicLinkToken) -> Result<Handover> {
+    async fn obtain(&self, token: &MagicLinkToken, deadline: Deadline) -> Result<Handover> {
         let hash = hash(token.expose_secret());
-        Handovers::obtain(&self.client, hash, |client| {
+        let call = || {
+            let client = self.client.clone();
             let body = types::VerifyMagicLinkRequest {
                 token: Some(token.clone()),
                 ..Default::default()
             };
             async move {
-                let answer = client.raw().verify_magic_link(&body).await?;
-                TokenResponse::read(answer, &client)
+                let response = client.worker_raw()?.verify_magic_link(&body).await?;
+                TokenResponse::read(response, client.validator())
             }
-        })
-        .await
+        };
+        self.client.handovers().obtain(hash, deadline, call).await
     }
 }
 

@@ -1,330 +1,17 @@
-//! A validated session, and what it lets its user do.
+//! What a session lets its user do in one tenant.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::error::SessionError;
-use super::json::{Document, Item, Object};
-use super::policy::Facts;
-
-/// Claims with a meaning of their own, which are therefore not custom claims.
-const RESERVED: [&str; 27] = [
-    "amr",
-    "aud",
-    "azp",
-    "cnf",
-    "cookieName",
-    "dcl",
-    "dct",
-    "drn",
-    "dsub",
-    "dv",
-    "exp",
-    "fti",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "nsec",
-    "permissions",
-    "rexp",
-    "roles",
-    "scope",
-    "su",
-    "sub",
-    "tenants",
-    "token_type",
-    "tu",
-];
-
-/// The claims of a token that passed every check.
-pub(super) struct Claims {
-    document: Document,
-    facts: Facts,
-    project_id: Arc<str>,
-}
-
-impl Claims {
-    pub(super) fn new(document: Document, facts: Facts, project_id: Arc<str>) -> Self {
-        Self {
-            document,
-            facts,
-            project_id,
-        }
-    }
-
-    pub(super) fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    fn claim(&self, name: &str) -> Option<Item<'_>> {
-        self.document.root().as_object()?.get(name)
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.claim(name)
-            .and_then(Item::as_str)
-            .filter(|text| !text.is_empty())
-    }
-
-    fn user_id(&self) -> &str {
-        self.document
-            .at(self.facts.subject)
-            .as_str()
-            .unwrap_or_default()
-    }
-
-    fn all(&self) -> Map<String, Value> {
-        self.document
-            .root()
-            .as_object()
-            .map(Object::to_json)
-            .unwrap_or_default()
-    }
-
-    fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(name)
-            .field("user_id", &self.user_id())
-            .field("project_id", &self.project_id)
-            .field("expires_at", &since_epoch(self.facts.expires_at))
-            .finish_non_exhaustive()
-    }
-}
-
-/// A time of a claim; the checks leave none that a platform cannot hold.
-fn since_epoch(seconds: i64) -> SystemTime {
-    let seconds = Duration::from_secs(seconds.try_into().unwrap_or_default());
-    SystemTime::UNIX_EPOCH
-        .checked_add(seconds)
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// A session that was validated: who the user is and what they may do.
-///
-/// Only a successful validation makes one, so holding it is proof that the token was good at that
-/// moment. It stays good until [`expires_at`](Self::expires_at) even if the user logs out
-/// meanwhile: local validation cannot know of that. Cloning is cheap.
-///
-/// A claim of an unexpected shape reads as absent. It never spoils the others and never grants
-/// anything.
-///
-/// ```
-/// # use descope_magiclink::session::{Session, SessionError};
-/// fn may_pay(session: &Session, tenant: &str) -> Result<bool, SessionError> {
-///     Ok(session.has_permissions(["invoice:read"])
-///         && session.tenant(tenant)?.has_roles(["accountant"]))
-/// }
-/// ```
-#[derive(Clone)]
-pub struct Session {
-    claims: Arc<Claims>,
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.claims.fmt("Session", f)
-    }
-}
-
-impl Session {
-    pub(super) fn new(claims: Arc<Claims>) -> Self {
-        Self { claims }
-    }
-
-    /// The user's id in Descope, `U…`. For the session of an access key, the key's id.
-    ///
-    /// This is the `dsub` claim when there is one, else `sub`.
-    #[must_use]
-    pub fn user_id(&self) -> &str {
-        self.claims.user_id()
-    }
-
-    /// The project the session belongs to: always the one the validator is for.
-    #[must_use]
-    pub fn project_id(&self) -> &str {
-        &self.claims.project_id
-    }
-
-    /// When the token was issued, if it says so.
-    #[must_use]
-    pub fn issued_at(&self) -> Option<SystemTime> {
-        self.claims.facts.issued_at.map(since_epoch)
-    }
-
-    /// When the session token ends. The leeway of the validator comes on top.
-    #[must_use]
-    pub fn expires_at(&self) -> SystemTime {
-        since_epoch(self.claims.facts.expires_at)
-    }
-
-    /// How the user signed in, for example `email` for a link by email, `sms`, `webauthn`.
-    pub fn auth_methods(&self) -> impl Iterator<Item = &str> {
-        texts(self.claims.claim("amr"))
-    }
-
-    /// Whether the user signed in by more than one method.
-    #[must_use]
-    pub fn is_mfa(&self) -> bool {
-        let mut methods = self.auth_methods();
-        let first = methods.next();
-        methods.any(|method| Some(method) != first)
-    }
-
-    /// The tenant the user has chosen, or the only one they have.
-    #[must_use]
-    pub fn current_tenant(&self) -> Option<&str> {
-        self.claims.text("dct")
-    }
-
-    /// The ids of the tenants the user belongs to: those of the `tenants` claim, and the
-    /// [current one](Self::current_tenant) if it is not among them.
-    pub fn tenants(&self) -> impl Iterator<Item = &str> {
-        let listed = self.claims.claim("tenants").and_then(Item::as_object);
-        let current = self
-            .current_tenant()
-            .filter(|id| listed.is_none_or(|tenants| tenants.get(id).is_none()));
-        listed
-            .into_iter()
-            .flat_map(Object::iter)
-            .map(|(id, _)| id)
-            .filter(|id| !id.is_empty())
-            .chain(current)
-    }
-
-    /// What the user may do in one tenant.
-    ///
-    /// The other Descope SDKs answer for the project when the tenant id is empty. Here an empty id
-    /// is not a tenant, so that a parameter that got lost never widens what is asked; for the
-    /// project ask the session itself.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::NotInTenant`] when the user does not belong to it.
-    pub fn tenant<'s>(&'s self, id: &str) -> Result<TenantAccess<'s>, SessionError> {
-        let id = self
-            .tenants()
-            .find(|tenant| *tenant == id)
-            .ok_or(SessionError::NotInTenant)?;
-        Ok(TenantAccess { session: self, id })
-    }
-
-    /// The permissions the user has in the project.
-    pub fn permissions(&self) -> impl Iterator<Item = &str> {
-        texts(self.claims.claim("permissions"))
-    }
-
-    /// The roles the user has in the project.
-    pub fn roles(&self) -> impl Iterator<Item = &str> {
-        texts(self.claims.claim("roles"))
-    }
-
-    /// Whether the user has all of these permissions in the project. True when none are asked for.
-    ///
-    /// ```
-    /// # fn f(session: &descope_magiclink::session::Session) -> bool {
-    /// session.has_permissions(["invoice:read", "invoice:write"])
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn has_permissions<I>(&self, required: I) -> bool
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        has_all(self.claims.claim("permissions"), required)
-    }
-
-    /// Whether the user has all of these roles in the project. True when none are asked for.
-    #[must_use]
-    pub fn has_roles<I>(&self, required: I) -> bool
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        has_all(self.claims.claim("roles"), required)
-    }
-
-    /// Those of the permissions asked for that the user has in the project, in the order asked,
-    /// each once.
-    #[must_use]
-    pub fn matched_permissions<I>(&self, requested: I) -> Vec<&str>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        matched(self.claims.claim("permissions"), requested)
-    }
-
-    /// Those of the roles asked for that the user has in the project, in the order asked, each
-    /// once.
-    #[must_use]
-    pub fn matched_roles<I>(&self, requested: I) -> Vec<&str>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        matched(self.claims.claim("roles"), requested)
-    }
-
-    /// A custom claim that your side set: in the console, by a JWT template, or by a backend.
-    ///
-    /// Claims set when a sign-in was requested may be here or among the
-    /// [non-secure](Self::nonsecure_claim) ones, depending on the project.
-    #[must_use]
-    pub fn custom_claim(&self, name: &str) -> Option<Value> {
-        if RESERVED.contains(&name) {
-            return None;
-        }
-        self.claims.claim(name).map(Item::to_json)
-    }
-
-    /// All custom claims.
-    #[must_use]
-    pub fn custom_claims(&self) -> Map<String, Value> {
-        let mut claims = self.claims();
-        claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
-        claims
-    }
-
-    /// A custom claim that the client side may have set (`nsec`).
-    ///
-    /// <div class="warning">
-    ///
-    /// Whoever signed in may have chosen its value. Show it, log it, but never decide by it what
-    /// the user may do.
-    ///
-    /// </div>
-    #[must_use]
-    pub fn nonsecure_claim(&self, name: &str) -> Option<Value> {
-        self.claims
-            .claim("nsec")?
-            .as_object()?
-            .get(name)
-            .map(Item::to_json)
-    }
-
-    /// All claims, as they stand in the token.
-    #[must_use]
-    pub fn claims(&self) -> Map<String, Value> {
-        self.claims.all()
-    }
-
-    /// One claim of any kind, as it stands in the token.
-    #[must_use]
-    pub fn claim(&self, name: &str) -> Option<Value> {
-        self.claims.claim(name).map(Item::to_json)
-    }
-}
+use super::session::Session;
+use crate::jwt::json::Item;
 
 /// What a user may do in one tenant; from [`Session::tenant`].
 #[derive(Clone, Copy)]
 pub struct TenantAccess<'s> {
-    session: &'s Session,
-    id: &'s str,
+    pub(super) session: &'s Session,
+    pub(super) id: &'s str,
 }
 
 impl fmt::Debug for TenantAccess<'_> {
@@ -413,68 +100,15 @@ impl<'s> TenantAccess<'s> {
     }
 }
 
-/// A refresh token that was validated. It is not a session, and gives access to nothing by itself.
-#[derive(Clone)]
-pub struct RefreshClaims {
-    claims: Arc<Claims>,
-}
-
-impl fmt::Debug for RefreshClaims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.claims.fmt("RefreshClaims", f)
-    }
-}
-
-impl RefreshClaims {
-    pub(super) fn new(claims: Arc<Claims>) -> Self {
-        Self { claims }
-    }
-
-    /// The user's id in Descope, `U…`.
-    #[must_use]
-    pub fn user_id(&self) -> &str {
-        self.claims.user_id()
-    }
-
-    /// The project the token belongs to.
-    #[must_use]
-    pub fn project_id(&self) -> &str {
-        &self.claims.project_id
-    }
-
-    /// When the token was issued, if it says so.
-    #[must_use]
-    pub fn issued_at(&self) -> Option<SystemTime> {
-        self.claims.facts.issued_at.map(since_epoch)
-    }
-
-    /// When the refresh token ends: then the user has to sign in again.
-    #[must_use]
-    pub fn expires_at(&self) -> SystemTime {
-        since_epoch(self.claims.facts.expires_at)
-    }
-
-    /// All claims, as they stand in the token.
-    #[must_use]
-    pub fn claims(&self) -> Map<String, Value> {
-        self.claims.all()
-    }
-
-    /// The sign-in that the token comes from, kept through rotation, if it says so (`fti`).
-    pub(super) fn family_id(&self) -> Option<&str> {
-        self.claims.text("fti")
-    }
-}
-
 /// The texts in a claim that is a list; anything else counts for nothing.
-fn texts<'d>(list: Option<Item<'d>>) -> impl Iterator<Item = &'d str> {
+pub(super) fn texts<'d>(list: Option<Item<'d>>) -> impl Iterator<Item = &'d str> {
     list.and_then(Item::as_array)
         .into_iter()
         .flatten()
         .filter_map(Item::as_str)
 }
 
-fn has_all<I>(granted: Option<Item<'_>>, required: I) -> bool
+pub(super) fn has_all<I>(granted: Option<Item<'_>>, required: I) -> bool
 where
     I: IntoIterator,
     I::Item: AsRef<str>,
@@ -484,7 +118,7 @@ where
         .all(|name| texts(granted).any(|grant| grant == name.as_ref()))
 }
 
-fn matched<'d, I>(granted: Option<Item<'d>>, requested: I) -> Vec<&'d str>
+pub(super) fn matched<'d, I>(granted: Option<Item<'d>>, requested: I) -> Vec<&'d str>
 where
     I: IntoIterator,
     I::Item: AsRef<str>,

@@ -108,28 +108,34 @@
 //! then.
 
 mod access;
-#[cfg(feature = "cookies")]
-pub mod cookies;
-mod error;
-mod fetch;
-pub(crate) mod handover;
-mod json;
-mod jws;
-mod key;
-mod keys;
-mod policy;
-mod refresh;
-mod sessions;
+#[cfg(feature = "client")]
+mod calls;
+mod claim_policy;
+#[cfg(feature = "client")]
+pub(crate) mod handovers;
+mod key_source;
+#[cfg(feature = "client")]
+pub(crate) mod refreshes;
+#[expect(clippy::module_inception, reason = "the type of this name")]
+pub(crate) mod session;
+#[cfg(feature = "client")]
 mod timestamp;
+mod token_cache;
+#[cfg(feature = "client")]
 pub(crate) mod tokens;
-mod validator;
-pub(crate) mod verified;
+pub(crate) mod validator;
+pub(crate) mod validator_builder;
 
-pub use access::{RefreshClaims, Session, TenantAccess};
-pub use error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};
-pub(crate) use handover::Handovers;
-pub(crate) use refresh::Refreshes;
-pub use sessions::{
-    AccessKeySession, ExchangeAccessKey, Refreshed, Sessions, SignInRecord, SignedIn, TenantProfile,
+pub use access::TenantAccess;
+#[cfg(feature = "client")]
+pub use calls::{
+    AccessKeySession, Authentication, ExchangeAccessKey, Sessions, SignInRecord, SignedIn,
+    TenantProfile, UncheckedAuthentication,
 };
-pub use validator::{SessionValidator, SessionValidatorBuilder};
+pub use session::{RefreshClaims, Session};
+#[cfg(feature = "client")]
+pub use tokens::{CookieFacts, Refreshed};
+pub use validator::SessionValidator;
+pub use validator_builder::SessionValidatorBuilder;
+
+pub use crate::error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};

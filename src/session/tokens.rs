@@ -4,19 +4,17 @@
 //! service's word: their times are measured by the answer's `Date` and not by this machine's clock.
 
 use std::fmt;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{AGE, DATE, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 
-use super::access::{RefreshClaims, Session};
-use super::error::SessionError;
-use super::validator::Issued;
-use crate::authentication::{CookieFacts, epoch};
-use crate::client::Client;
-use crate::error::{DecodeError, Error, Result};
+use super::session::{RefreshClaims, Session};
+use super::validator::{Issued, SessionValidator};
+use crate::error::{DecodeError, Error, Result, SessionError};
 use crate::raw::{ResponseValue, types};
 use crate::secret::{RefreshToken, SessionToken};
+use crate::sync::deadline::Deadline;
 use crate::user::User;
 
 /// Tokens that the service has issued and nobody has looked at, with what came along.
@@ -61,19 +59,25 @@ impl TokenResponse {
     /// # Errors
     ///
     /// When there is no session token in it.
-    pub(crate) fn read(answer: ResponseValue<types::JwtResponse>, client: &Client) -> Result<Self> {
+    pub(crate) fn read(
+        answer: ResponseValue<types::JwtResponse>,
+        validator: &SessionValidator,
+    ) -> Result<Self> {
         let (mut body, status, headers) = answer.into_parts();
         let cookies = CookieFacts::new(&body);
-        let names = client.cookie_names();
-        let cookie = |own: &Option<String>, configured: &str, default: &str| {
-            let own = own.as_deref();
-            [own, Some(configured), Some(default)]
-                .into_iter()
-                .flatten()
-                .find_map(|name| set_cookie(&headers, name))
-        };
-        let session_cookie = cookie(&cookies.session_name, &names.session, "DS");
-        let refresh_cookie = cookie(&cookies.refresh_name, &names.refresh, "DSR");
+        let [session_names, refresh_names] = validator.cookie_names();
+        let own = |name: &Option<String>| name.clone().into_iter();
+        let (own_session, own_refresh) = (own(&cookies.session_name), own(&cookies.refresh_name));
+        let session_cookie = own_session
+            .map(|name| set_cookie(&headers, &name))
+            .chain(session_names.map(|name| set_cookie(&headers, name)))
+            .flatten()
+            .next();
+        let refresh_cookie = own_refresh
+            .map(|name| set_cookie(&headers, &name))
+            .chain(refresh_names.map(|name| set_cookie(&headers, name)))
+            .flatten()
+            .next();
         let sessions = [
             body.session_jwt.take(),
             session_cookie.map(SessionToken::new),
@@ -99,10 +103,10 @@ impl TokenResponse {
             session_expires_at: epoch(body.session_expiration),
             user: body.user.map(User::new),
             cookies,
-            date: date(&headers, client),
-            received: client.settings().clock.instant(),
+            date: date(&headers, validator),
+            received: validator.clock().instant(),
         };
-        client.validator().learn_time(response.date);
+        validator.learn_time(response.date);
         Ok(response)
     }
 
@@ -134,18 +138,17 @@ impl TokenResponse {
     /// may repeat the old refresh token while a cookie holds the new one.
     ///
     /// `old` is the refresh token that the answer was got with. Keys that are not published yet are
-    /// waited for `until` then.
+    /// waited for until the deadline.
     pub(crate) async fn check(
         &self,
-        client: &Client,
+        validator: &SessionValidator,
         old: Option<(&RefreshToken, &RefreshClaims)>,
-        until: tokio::time::Instant,
+        deadline: Deadline,
     ) -> Result<CheckedTokens, SessionError> {
-        let validator = client.validator();
         let issued = |name| Issued {
             date: self.date,
             name,
-            until,
+            deadline,
         };
         let session_facts = issued(self.cookies.session_name.as_deref());
         let mut session: Option<(&SessionToken, Session)> = None;
@@ -213,6 +216,96 @@ impl TokenResponse {
     }
 }
 
+/// A session with the new tokens that a refresh gave.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Refreshed {
+    /// What the new session token says.
+    pub session: Session,
+    /// The new session token.
+    pub session_token: SessionToken,
+    /// The refresh token to use from now on: a new one if [`rotated`](Self::rotated), else the old.
+    pub refresh_token: RefreshToken,
+    /// When that refresh token ends: the life time of its cookie.
+    pub refresh_expires_at: SystemTime,
+    /// Whether the refresh token was replaced. The old one is of no more use then.
+    pub rotated: bool,
+    /// The user; absent if the service left them out.
+    pub user: Option<User>,
+    /// What the service says about the cookies that should hold the tokens.
+    pub cookies: CookieFacts,
+}
+
+impl Refreshed {
+    pub(crate) fn new(
+        response: &TokenResponse,
+        tokens: CheckedTokens,
+        old_token: &RefreshToken,
+        old_claims: &RefreshClaims,
+    ) -> Self {
+        let refresh = tokens.refresh;
+        let (refresh_token, claims) =
+            refresh.unwrap_or_else(|| (old_token.clone(), old_claims.clone()));
+        Self {
+            session: tokens.session,
+            session_token: tokens.session_token,
+            refresh_token,
+            refresh_expires_at: claims.expires_at(),
+            rotated: tokens.rotated,
+            user: response.user.clone(),
+            cookies: response.cookies.clone(),
+        }
+    }
+}
+
+/// What the service says about the cookies that should hold the tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CookieFacts {
+    /// The refresh cookie's name, where the project changed it.
+    pub refresh_name: Option<String>,
+    /// The session cookie's name, where the project changed it.
+    pub session_name: Option<String>,
+    /// The `Domain` attribute.
+    pub domain: Option<String>,
+    /// The session cookie's `Domain` attribute, where it has one of its own.
+    pub session_domain: Option<String>,
+    /// The `Path` attribute.
+    pub path: Option<String>,
+    /// The `Max-Age` attribute of the refresh cookie.
+    pub max_age: Option<Duration>,
+    /// The `Expires` attribute of the refresh cookie.
+    pub expires_at: Option<SystemTime>,
+}
+
+impl CookieFacts {
+    pub(crate) fn new(body: &types::JwtResponse) -> Self {
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let max_age = body
+            .cookie_max_age
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        Self {
+            refresh_name: text(&body.cookie_name),
+            session_name: text(&body.session_cookie_name),
+            domain: text(&body.cookie_domain),
+            session_domain: text(&body.session_cookie_domain),
+            path: text(&body.cookie_path),
+            max_age: max_age
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
+            expires_at: epoch(body.cookie_expiration),
+        }
+    }
+}
+
+/// A time from seconds since 1970; 0 and less mean "none" on the wire.
+pub(crate) fn epoch(seconds: Option<i32>) -> Option<SystemTime> {
+    let seconds = u64::try_from(seconds?)
+        .ok()
+        .filter(|seconds| *seconds > 0)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
 /// Refuses tokens of two users: a cache or a fault has mixed answers up. Templates may put something
 /// else into `sub` than the user's id, so that only two such ids can differ.
 fn check_one_user(users: &[&str]) -> Result<(), SessionError> {
@@ -236,7 +329,7 @@ fn is_user_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-pub(super) fn no_session_token(status: StatusCode) -> Error {
+fn no_session_token(status: StatusCode) -> Error {
     let what = "session token, neither in its body nor in the session cookie";
     Error::Decode(DecodeError::missing(status, what))
 }
@@ -276,8 +369,8 @@ fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The `Date` of an answer, where it can be the service's: not from a cache, and from this machine or
 /// over TLS.
-fn date(headers: &HeaderMap, client: &Client) -> Option<i64> {
-    if headers.contains_key(AGE) || !client.settings().date_is_trusted {
+fn date(headers: &HeaderMap, validator: &SessionValidator) -> Option<i64> {
+    if headers.contains_key(AGE) || !validator.trusts_date() {
         return None;
     }
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;

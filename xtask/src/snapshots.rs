@@ -15,6 +15,7 @@ use crate::{Outcome, complain, public_api, say};
 const FOLDER: &str = "tests/snapshots";
 /// The test whose snapshots are requests; its name begins theirs.
 const TEST: &str = "requests";
+const PACKAGE: &str = "descope-magiclink-tests";
 
 pub(crate) fn snapshots(revision: &str) -> Outcome {
     let root = project::root();
@@ -39,8 +40,8 @@ pub(crate) fn snapshots(revision: &str) -> Outcome {
             "Requests that differ from their snapshot:\n\n{diff}"
         ));
         complain(&format!(
-            "{} pending: accept with `cargo insta review`, or all with `INSTA_UPDATE=always cargo test --test \
-             {TEST}`; then run this again",
+            "{} pending: accept with `cargo insta review`, or all with `INSTA_UPDATE=always cargo test -p {PACKAGE} \
+             --test {TEST}`; then run this again",
             pending.len()
         ));
     }
@@ -72,14 +73,7 @@ fn run_tests() -> Result<BTreeSet<String>, Box<dyn Error>> {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            "descope-magiclink",
-            "--test",
-            TEST,
-        ])
+        .args(["test", "--quiet", "--package", PACKAGE, "--test", TEST])
         .env("INSTA_UPDATE", "new")
         .env("INSTA_FORCE_PASS", "1")
         .env("INSTA_SNAPSHOT_REFERENCES_FILE", &list)

@@ -1,0 +1,774 @@
+//! What can go wrong, told so that the caller knows what to do.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use super::config::ConfigError;
+use super::session::SessionError;
+use crate::clock::Clock;
+use crate::code::ErrorCode;
+use crate::hooks::CredentialKind;
+use crate::runtime::Call;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Longest wait that a `Retry-After` header is believed for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest part of the service's own words that is kept, in characters.
+const LONGEST_MESSAGE: usize = 500;
+/// Longest id of a request that is shown; those known have 20 characters.
+const LONGEST_REQUEST_ID: usize = 40;
+/// A run of token characters of this length is taken for a secret if it has a digit, ...
+const SECRET_LENGTH: usize = 20;
+/// ... and one of this length always: no word of an error message is as long.
+const SECRET_LENGTH_WITHOUT_DIGIT: usize = 40;
+
+/// Why a call failed.
+///
+/// Match on the variant, or ask what to do: [`is_unauthorized`](Self::is_unauthorized),
+/// [`is_credential_refused`](Self::is_credential_refused), [`is_retryable`](Self::is_retryable),
+/// [`is_rate_limited`](Self::is_rate_limited), [`retry_after`](Self::retry_after),
+/// [`is_timeout`](Self::is_timeout), [`code`](Self::code). No variant prints a token or a body.
+///
+/// ```
+/// use descope_magiclink::{Error, ErrorCode};
+///
+/// fn page_for(error: &Error) -> &'static str {
+///     match error.code() {
+///         Some(ErrorCode::TokenExpired) => "This link was used or has expired. Ask for a new one.",
+///         Some(ErrorCode::UserNotFound) => "We sent you a message if you have an account.",
+///         _ if error.is_retryable() => "Please try again in a moment.",
+///         _ => "Something went wrong.",
+///     }
+/// }
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The client was set up wrongly; nothing was sent.
+    #[error("the client is not configured correctly: {0}")]
+    Config(ConfigError),
+    /// An argument cannot work; nothing was sent.
+    #[error("{0}")]
+    InvalidArgument(InvalidArgument),
+    /// The service answered with another status than success.
+    #[error("{0}")]
+    Api(Box<ApiError>),
+    /// No complete answer arrived.
+    #[error(transparent)]
+    Transport(TransportError),
+    /// The call's time ran out. The request may have reached the service.
+    #[error("the call took longer than {:?}", .0.limit)]
+    Timeout(Timeout),
+    /// The service answered with success, but not with what was expected.
+    #[error("{0}")]
+    Decode(DecodeError),
+    /// A session or refresh token was found bad, or could not be checked.
+    #[error(transparent)]
+    Session(SessionError),
+}
+
+impl Error {
+    /// The HTTP status, when the service answered.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Api(error) => Some(error.status()),
+            Self::Decode(error) => Some(error.status()),
+            _ => None,
+        }
+    }
+
+    /// The service's error code, when it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&ErrorCode> {
+        match self {
+            Self::Api(error) => error.code(),
+            _ => None,
+        }
+    }
+
+    /// How long the service asked to wait before the next call; at most a day.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Api(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Whether there were too many requests. Wait for [`retry_after`](Self::retry_after); where the
+    /// service did not say, Descope's documentation asks for 60 seconds.
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        match self {
+            Self::Api(error) => {
+                error.status() == StatusCode::TOO_MANY_REQUESTS
+                    || error.code() == Some(&ErrorCode::RateLimited)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the user's token or link was refused: sign in again.
+    ///
+    /// By the check of the token itself ([`SessionError::Missing`], [`SessionError::Token`]), or by
+    /// the service with a code of its own: status 401 or 403, or one of the codes that tell of a
+    /// refused token at any status, such as [`ErrorCode::RefreshTokenSuperseded`].
+    ///
+    /// An answer without the service's code is no verdict of the service, and does not count: the
+    /// 403 page of a firewall, the bare 401 of a proxy. Neither does a refused key of the server
+    /// ([`is_credential_refused`](Self::is_credential_refused)), which says nothing about the user,
+    /// nor a call in which no token of a user went along.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        match self {
+            Self::Session(error) => {
+                matches!(error, SessionError::Missing | SessionError::Token(_))
+            }
+            Self::Api(error) => error.refused() == Some(Refused::User),
+            _ => false,
+        }
+    }
+
+    /// Whether the service refused a key of this server: the management key, the auth management
+    /// key or an access key. Its operator has to mend that; no user can.
+    ///
+    /// ```
+    /// use descope_magiclink::Error;
+    ///
+    /// fn status(error: &Error) -> u16 {
+    ///     match error {
+    ///         error if error.is_credential_refused() => 500,
+    ///         error if error.is_unauthorized() => 401,
+    ///         _ => 503,
+    ///     }
+    /// }
+    /// # let _ = status;
+    /// ```
+    #[must_use]
+    pub fn is_credential_refused(&self) -> bool {
+        matches!(self, Self::Api(error) if error.refused() == Some(Refused::Server))
+    }
+
+    /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
+    /// door (status 408 or 504). A connection that could not be made in time is
+    /// [`is_connect`](Self::is_connect).
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+            || matches!(
+                self.status(),
+                Some(StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT)
+            )
+    }
+
+    /// Whether no connection could be made, so that the service has seen nothing of the call.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self, Self::Transport(error) if error.is_connect())
+    }
+
+    /// Whether the same call may succeed later: the network failed, the service was overloaded, or
+    /// something on the way answered in its place (a 4xx without the service's code, such as a
+    /// firewall's 403).
+    ///
+    /// It does not say that the first call had no effect. Unless [`is_connect`](Self::is_connect) or
+    /// [`is_rate_limited`](Self::is_rate_limited) holds, a message may have been sent, and the token
+    /// of a link may have been used up.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Transport(error) => !error.is_too_large(),
+            Self::Timeout(_) => true,
+            Self::Api(error) => {
+                self.is_rate_limited()
+                    || error.is_foreign()
+                    || matches!(
+                        error.status().as_u16(),
+                        408 | 502 | 503 | 504 | 520..=522 | 524 | 530
+                    )
+            }
+            Self::Session(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn argument(name: &'static str, problem: &'static str) -> Self {
+        Self::InvalidArgument(InvalidArgument { name, problem })
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// An argument that the call cannot work with. It never holds the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidArgument {
+    name: &'static str,
+    problem: &'static str,
+}
+
+impl InvalidArgument {
+    /// The argument's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is wrong with it, as the end of a sentence.
+    #[must_use]
+    pub fn problem(&self) -> &'static str {
+        self.problem
+    }
+}
+
+impl fmt::Display for InvalidArgument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the argument {} {}", self.name, self.problem)
+    }
+}
+
+impl StdError for InvalidArgument {}
+
+/// An answer of the service with a status other than success.
+///
+/// Made from whatever arrived: a body that is empty, HTML or cut off still gives the status.
+#[derive(Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    headers: HeaderMap,
+    code: Option<ErrorCode>,
+    description: Option<String>,
+    message: Option<String>,
+    retry_after: Option<Duration>,
+    request_id: Option<String>,
+    sent: CredentialKind,
+    redirect: Option<String>,
+}
+
+/// Whose token or key the service has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    User,
+    Server,
+}
+
+/// The members of an error body that Descope's services and their gateways are known to send.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ErrorBody {
+    #[serde(rename = "errorCode")]
+    code: Option<serde_json::Value>,
+    #[serde(rename = "errorDescription")]
+    description: Option<serde_json::Value>,
+    #[serde(rename = "errorMessage")]
+    error_message: Option<serde_json::Value>,
+    message: Option<serde_json::Value>,
+    error: Option<serde_json::Value>,
+}
+
+impl ApiError {
+    /// Reads what can be read; `body` may be cut off, empty or anything else.
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: &[u8], call: &Call) -> Self {
+        let parsed: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+        let description = text(parsed.description);
+        // Real bodies repeat the message as `message`; some have only one of the two.
+        let message = text(parsed.error_message)
+            .or_else(|| text(parsed.message))
+            .or_else(|| description.clone())
+            .or_else(|| text(parsed.error));
+        Self {
+            status,
+            code: text(parsed.code)
+                .filter(|code| is_code(code))
+                .map(|code| ErrorCode::from(code.as_str())),
+            description,
+            message,
+            retry_after: retry_after(&headers, &*call.clock),
+            request_id: request_id(&headers),
+            sent: call.credential,
+            redirect: status
+                .is_redirection()
+                .then(|| redirect(&call.base_url, &headers)),
+            headers,
+        }
+    }
+
+    /// Whether something else than the service has refused the call: a client error without the
+    /// service's code. 429 is about the rate whoever says it.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.status.is_client_error()
+            && self.code.is_none()
+            && self.status != StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// Whose credential this answer refuses, if that is what it does.
+    fn refused(&self) -> Option<Refused> {
+        let code = self.code.as_ref()?;
+        let is_refusal = matches!(
+            self.status,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        );
+        if !self.status.is_client_error() || code.is_setup() {
+            return None;
+        }
+        match self.sent {
+            _ if code.is_key_refused() => Some(Refused::Server),
+            CredentialKind::ServerKey => {
+                (is_refusal || code.is_token_refused()).then_some(Refused::Server)
+            }
+            _ if code.is_token_refused() => Some(Refused::User),
+            CredentialKind::UserToken | CredentialKind::MagicLink => {
+                is_refusal.then_some(Refused::User)
+            }
+            CredentialKind::Project => None,
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The service's code, such as `E062108`; absent when the body was not the service's.
+    #[must_use]
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.code.as_ref()
+    }
+
+    /// The service's words for the kind of error, such as "Token expired".
+    ///
+    /// Shortened to 500 characters; whatever looks like a token is masked.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The service's words for this error; its description where it says no more.
+    ///
+    /// Shortened to 500 characters; whatever looks like a token is masked.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// How long the service asked to wait (`Retry-After`, in seconds or as a date); at most a day.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The id under which the service's edge knows the request (`CF-Ray`): tell it to Descope's
+    /// support. An answer of something in between has none.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The answer's headers, for what this type has no accessor for. They may hold `Set-Cookie`.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("status", &self.status)
+            .field("code", &self.code)
+            .field("description", &self.description)
+            .field("message", &self.message)
+            .field("retry_after", &self.retry_after)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_foreign = self.is_foreign();
+        let who = if is_foreign || self.redirect.is_some() {
+            "the answer was"
+        } else {
+            "the service answered"
+        };
+        write!(f, "{who} {}", self.status.as_u16())?;
+        match (&self.code, self.status.canonical_reason()) {
+            (Some(code), _) => write!(f, " ({code})")?,
+            (None, Some(reason)) => write!(f, " ({reason})")?,
+            (None, None) => {}
+        }
+        if is_foreign {
+            f.write_str(
+                " without the service's error code, so that probably a proxy or a firewall on the \
+                 way gave it, or the base URL is wrong",
+            )?;
+        }
+        match (&self.description, &self.message) {
+            (Some(description), Some(message)) if description != message => {
+                write!(f, ": {description}: {message}")?;
+            }
+            (_, Some(message)) => write!(f, ": {message}")?,
+            _ => {}
+        }
+        if let Some(redirect) = &self.redirect {
+            write!(f, ": {redirect}")?;
+        } else if let Some(mend) = self.code.as_ref().and_then(ErrorCode::mend) {
+            write!(f, "; {mend}")?;
+        }
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for ApiError {}
+
+/// Whether a text has the form of the service's codes. A gateway's own bodies may have an
+/// `errorCode` too.
+fn is_code(text: &str) -> bool {
+    text.strip_prefix('E')
+        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The id that Cloudflare, which the service is behind, gave the request.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("cf-ray")?.to_str().ok()?;
+    let is_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    (!id.is_empty() && id.len() <= LONGEST_REQUEST_ID && id.bytes().all(is_id))
+        .then(|| id.to_owned())
+}
+
+/// Where a redirect leads, without path and query: they may hold what was sent.
+pub(crate) fn redirect(base_url: &str, headers: &HeaderMap) -> String {
+    let target = headers
+        .get(http::header::LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|location| Url::parse(base_url).ok()?.join(location).ok());
+    let to = target
+        .as_ref()
+        .map(|url| url.origin())
+        .filter(url::Origin::is_tuple)
+        .map(|origin| mask_secrets(&origin.ascii_serialization()));
+    let base_url = mask_secrets(base_url);
+    match to {
+        Some(to) => format!(
+            "the base URL {base_url} sends on to {to}, and redirects are not followed, as tokens would \
+             go along; if that is the service, make it the base URL"
+        ),
+        None => format!(
+            "the base URL {base_url} sends on, and redirects are not followed, as tokens would go \
+             along; check the base URL"
+        ),
+    }
+}
+
+/// Text of a body, fit to be shown: trimmed, short, without control characters and secrets.
+fn text(value: Option<serde_json::Value>) -> Option<String> {
+    let text = match value? {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let text = mask_secrets(text.trim());
+    (!text.is_empty()).then_some(text)
+}
+
+/// Replaces every long run of token characters: a service or a proxy may echo what it was sent.
+fn mask_secrets(text: &str) -> String {
+    let is_token_character =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '=' | '%');
+    let mut masked = String::new();
+    let mut run = String::new();
+    let flush = |run: &mut String, masked: &mut String| {
+        let has_digit = run.bytes().any(|b| b.is_ascii_digit());
+        if is_id(run) {
+            masked.push_str(run);
+        } else if run.len() >= SECRET_LENGTH_WITHOUT_DIGIT
+            || (run.len() >= SECRET_LENGTH && has_digit)
+        {
+            masked.push_str("[masked]");
+        } else {
+            masked.push_str(run);
+        }
+        run.clear();
+    };
+    for c in text.chars() {
+        if is_token_character(c) {
+            run.push(c);
+        } else {
+            flush(&mut run, &mut masked);
+            masked.push(if c.is_control() { ' ' } else { c });
+        }
+    }
+    flush(&mut run, &mut masked);
+    match masked.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => masked
+            .get(..end)
+            .map(|kept| format!("{kept}…"))
+            .unwrap_or_default(),
+        None => masked,
+    }
+}
+
+/// Whether the text has the form of a project, user or tenant id, which is not secret: a message about
+/// the wrong project is of no use without it.
+fn is_id(text: &str) -> bool {
+    matches!(text.len(), 28 | 32)
+        && text.starts_with(['P', 'U', 'T'])
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Reads `Retry-After` as RFC 9110 10.2.3 has it: whole seconds, or a date.
+fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
+    let value = headers
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim();
+    let wait = if value.bytes().all(|b| b.is_ascii_digit()) && !value.is_empty() {
+        Duration::from_secs(value.parse().unwrap_or(u64::MAX))
+    } else {
+        let until = httpdate::parse_http_date(value).ok()?;
+        until.duration_since(clock.now()).unwrap_or(Duration::ZERO)
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
+}
+
+/// No complete answer arrived: the network failed, or the answer was larger than is accepted.
+#[derive(Debug, Clone)]
+pub struct TransportError {
+    kind: TransportKind,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransportKind {
+    Connect,
+    Request,
+    Body,
+    TooLarge { limit: usize },
+}
+
+impl TransportError {
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self {
+            kind: TransportKind::TooLarge { limit },
+            source: None,
+        }
+    }
+
+    /// Whether no connection could be made, so that nothing was sent.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.kind == TransportKind::Connect
+    }
+
+    /// Whether the answer was larger than the client accepts.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.kind, TransportKind::TooLarge { .. })
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            TransportKind::Connect => {
+                f.write_str("the service could not be reached; nothing was sent")
+            }
+            TransportKind::Request => {
+                f.write_str("the connection failed before the service answered")
+            }
+            TransportKind::Body => {
+                f.write_str("the connection failed while the answer was arriving")
+            }
+            TransportKind::TooLarge { limit } => {
+                write!(
+                    f,
+                    "the answer is larger than the {limit} bytes that are accepted"
+                )
+            }
+        }
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// The limit that a call ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeout {
+    limit: Duration,
+}
+
+impl Timeout {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+
+    /// The time that the call was given.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+/// A success answer that is not what the description promises.
+///
+/// Says where decoding stopped, never what stood there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    status: StatusCode,
+    problem: DecodeProblem,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DecodeProblem {
+    Json {
+        line: usize,
+        column: usize,
+        kind: &'static str,
+    },
+    Missing(&'static str),
+}
+
+impl DecodeError {
+    pub(crate) fn json(status: StatusCode, error: &serde_json::Error) -> Self {
+        // serde's own text quotes the offending value, which may be a token.
+        let kind = match error.classify() {
+            serde_json::error::Category::Data => "a value has an unexpected type",
+            serde_json::error::Category::Eof => "the text ends too early",
+            _ => "the text is not JSON",
+        };
+        let (line, column) = (error.line(), error.column());
+        Self {
+            status,
+            problem: DecodeProblem::Json { line, column, kind },
+        }
+    }
+
+    pub(crate) fn missing(status: StatusCode, what: &'static str) -> Self {
+        Self {
+            status,
+            problem: DecodeProblem::Missing(what),
+        }
+    }
+
+    /// The answer's HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status.as_u16();
+        match self.problem {
+            DecodeProblem::Json { line, column, kind } => write!(
+                f,
+                "the service's {status} answer could not be read: {kind} (line {line}, column {column})"
+            ),
+            DecodeProblem::Missing(what) => {
+                write!(f, "the service's {status} answer has no {what}")
+            }
+        }
+    }
+}
+
+impl StdError for DecodeError {}
+
+/// Turns reqwest's error into ours; the URL is dropped, since it may carry an id.
+pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
+    if error.is_timeout() && !error.is_connect() {
+        return Error::Timeout(Timeout { limit });
+    }
+    let kind = if error.is_connect() {
+        TransportKind::Connect
+    } else if error.is_body() || error.is_decode() {
+        TransportKind::Body
+    } else {
+        TransportKind::Request
+    };
+    Error::Transport(TransportError {
+        kind,
+        source: Some(Arc::new(error.without_url())),
+    })
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl From<InvalidArgument> for Error {
+    fn from(error: InvalidArgument) -> Self {
+        Self::InvalidArgument(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use std::time::SystemTime;
+
+    #[test]
+    fn what_looks_like_a_token_is_masked_and_the_rest_stays() {
+        assert_eq!(
+            mask_secrets("bad token eyJhbGciOiJSUzI1NiIsImtpZCI6 for joe@example.com\n"),
+            "bad token [masked] for joe@example.com "
+        );
+        assert_eq!(
+            mask_secrets("not project P2aAc4T2V93bddihGEx2Ryhc8e5Z"),
+            "not project P2aAc4T2V93bddihGEx2Ryhc8e5Z"
+        );
+        assert_eq!(
+            mask_secrets("loginOptions.templateOptions is wrong"),
+            "loginOptions.templateOptions is wrong"
+        );
+        assert_eq!(
+            mask_secrets(&"a b ".repeat(400)).chars().count(),
+            LONGEST_MESSAGE + 1
+        );
+    }
+
+    #[test]
+    fn retry_after_reads_seconds_and_dates_and_is_capped() {
+        let clock = ManualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(http::header::RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, &clock)
+        };
+        assert_eq!(read("30"), Some(Duration::from_secs(30)));
+        assert_eq!(
+            read("Sun, 06 Nov 1994 08:50:37 GMT"),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(read("99999999999999999999999"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-3"), None);
+        assert_eq!(read(""), None);
+    }
+}

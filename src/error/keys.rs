@@ -1,0 +1,107 @@
+//! Why a project's public keys could not be had.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// There are no keys to check a token with.
+#[derive(Clone, Debug)]
+pub struct KeysUnavailable {
+    problem: KeyProblem,
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl KeysUnavailable {
+    pub(crate) fn new(problem: KeyProblem) -> Self {
+        Self {
+            problem,
+            cause: None,
+        }
+    }
+
+    pub(crate) fn caused(
+        problem: KeyProblem,
+        cause: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            problem,
+            cause: Some(Arc::new(cause)),
+        }
+    }
+
+    /// Why the last attempt to get the keys came to nothing.
+    #[must_use]
+    pub fn problem(&self) -> KeyProblem {
+        self.problem
+    }
+}
+
+impl fmt::Display for KeysUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the token could not be checked because {}", self.problem)?;
+        match self.problem {
+            // Later it is still wrong.
+            KeyProblem::Status(404) | KeyProblem::Redirect => Ok(()),
+            _ => f.write_str("; try again later"),
+        }
+    }
+}
+
+impl StdError for KeysUnavailable {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause
+            .as_deref()
+            .map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+/// Why the project's public keys could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyProblem {
+    /// The key endpoint could not be reached, or the connection broke.
+    Transport,
+    /// The key endpoint did not answer in time.
+    Timeout,
+    /// The key endpoint answered with this status. 404 means a wrong project id or base URL.
+    Status(u16),
+    /// The key endpoint sent us elsewhere, which is never followed.
+    Redirect,
+    /// The answer is larger than any key set.
+    TooLarge,
+    /// The answer is not a key set.
+    Unreadable,
+    /// The answer holds no key that can be used.
+    NoUsableKey,
+    /// The keys are not at hand, and the caller asked not to wait for them.
+    NotFetched,
+    /// The token names a key not known, and the key endpoint was asked too recently to ask again.
+    AskedRecently,
+    /// The service issued a token of a key that its key endpoint does not publish yet.
+    NotPublished,
+    /// The crate's own thread, which fetches the keys, could not be started or was lost.
+    NoRuntime,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transport => "the key endpoint cannot be reached",
+            Self::Timeout => "the key endpoint did not answer in time",
+            Self::Status(404) => {
+                "the key endpoint knows no such project (status 404); check the project id and the base URL"
+            }
+            Self::Status(status) => {
+                return write!(f, "the key endpoint answered with status {status}");
+            }
+            Self::Redirect => "the key endpoint answered with a redirect; check the base URL",
+            Self::TooLarge => "the key endpoint's answer is too large",
+            Self::Unreadable => "the key endpoint's answer is not a key set",
+            Self::NoUsableKey => "the key endpoint's answer holds no usable key",
+            Self::NotFetched => "the keys are not at hand",
+            Self::NotPublished => "the key endpoint does not publish its key yet",
+            Self::AskedRecently => "its key is not known and was asked for a moment ago",
+            Self::NoRuntime => "the thread that fetches the keys could not be started",
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! What can go wrong, told so that the caller knows what to do.
+
+mod config;
+#[cfg(feature = "client")]
+#[expect(clippy::module_inception, reason = "the type of this name")]
+mod error;
+mod keys;
+mod session;
+
+pub use config::ConfigError;
+#[cfg(feature = "client")]
+pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError};
+#[cfg(feature = "client")]
+pub(crate) use error::{from_reqwest, redirect};
+pub use keys::{KeyProblem, KeysUnavailable};
+pub use session::{Claim, SessionError, TokenProblem};

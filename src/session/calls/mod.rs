@@ -1,0 +1,109 @@
+//! The calls of a signed-in user: refreshing and ending sessions, and what they may read.
+
+mod access_key;
+mod authentication;
+mod history;
+mod logout;
+mod refresh;
+mod tenants;
+
+use serde_json::{Map, Value};
+
+pub use access_key::{AccessKeySession, ExchangeAccessKey};
+pub use authentication::{Authentication, UncheckedAuthentication};
+pub use history::SignInRecord;
+pub use refresh::SignedIn;
+pub use tenants::TenantProfile;
+
+use super::session::Session;
+use super::timestamp;
+use super::validator::SessionValidator;
+use crate::client::Client;
+use crate::error::Result;
+use crate::raw::types;
+use crate::secret::SessionToken;
+
+impl Client {
+    /// Sessions: validating, refreshing and ending them, and what their users may read.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.clone())
+    }
+}
+
+/// Sessions: from [`Client::sessions`](crate::Client::sessions).
+///
+/// ```no_run
+/// # use descope_magiclink::{Client, RefreshToken, SessionToken};
+/// # async fn run(client: Client, session: Option<SessionToken>, refresh: Option<RefreshToken>)
+/// # -> Result<(), descope_magiclink::Error> {
+/// // What a request's cookies held:
+/// let sessions = client.sessions();
+/// let signed_in = sessions.validate_and_refresh(session.as_ref(), refresh.as_ref()).await?;
+/// if !signed_in.session.has_permissions(["invoice:read"]) {
+///     // 403
+/// }
+/// if let Some(refreshed) = &signed_in.refreshed {
+///     // Set both cookies anew.
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    client: Client,
+}
+
+impl Sessions {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// What validates this client's sessions, to be kept where only that is needed.
+    #[must_use]
+    pub fn validator(&self) -> &SessionValidator {
+        self.client.validator()
+    }
+
+    /// Validates a session token, locally.
+    ///
+    /// What this cannot know: that the user has logged out, or that their rights were changed
+    /// since. It takes effect with the next session token, in 10 minutes unless the project has
+    /// another life time for them. [`me`](Self::me) fails as soon as the session has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Session`]: see [`SessionValidator::validate`].
+    pub async fn validate(&self, token: &SessionToken) -> Result<Session> {
+        Ok(self.client.validator().validate(token).await?)
+    }
+
+    /// Has the service validate a session token, and gives the claims it answers with. The times
+    /// `exp`, `iat` and `nbf` are seconds since 1970, though the service writes them as text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) for a token it does not
+    /// take.
+    pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
+        let body = types::ValidateSessionRequest::default();
+        let answer = self.client.raw().validate_session(token, &body).await?;
+        let mut claims = Map::from(answer.into_inner());
+        // The description has the claims in a member; what came over the wire so far had them at the top.
+        match claims.remove("parsedJWT") {
+            Some(Value::Object(wrapped)) => claims = wrapped,
+            Some(other) => {
+                claims.insert("parsedJWT".to_owned(), other);
+            }
+            None => {}
+        }
+        for name in ["exp", "iat", "nbf"] {
+            if let Some(time) = claims.get_mut(name)
+                && let Some(seconds) = time.as_str().and_then(timestamp::parse_seconds)
+            {
+                *time = seconds.into();
+            }
+        }
+        Ok(claims)
+    }
+}

@@ -1,0 +1,225 @@
+//! New sessions by refresh tokens.
+
+use std::sync::Arc;
+
+use super::Sessions;
+use crate::client::Client;
+use crate::error::{Result, SessionError};
+use crate::raw::types;
+use crate::secret::{RefreshToken, SessionToken};
+use crate::session::refreshes::{CachedOutcome, Outcome, Turn};
+use crate::session::session::{RefreshClaims, Session};
+use crate::session::tokens::{Refreshed, TokenResponse};
+use crate::sync::deadline::Deadline;
+use crate::sync::hash::hash;
+
+/// A user who is signed in, from [`Sessions::validate_and_refresh`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SignedIn {
+    /// The session, of the token that was given or of the one that replaced it.
+    pub session: Session,
+    /// The new tokens, if there had to be any: give them to the user in place of the old ones.
+    pub refreshed: Option<Refreshed>,
+}
+
+impl Sessions {
+    /// Gets a new session by a refresh token.
+    ///
+    /// Within this client, concurrent refreshes of one token are one call. Those that come later get
+    /// the same new tokens: for 10 s where the refresh token stays the same; where it is replaced,
+    /// until the new one is seen, but for 5 minutes at most. The call goes on if the caller is
+    /// cancelled. The token is validated locally first, and what comes back is validated too. A token
+    /// that the service refuses is not asked for again for 30 s.
+    ///
+    /// In a project with refresh token rotation, a superseded token costs the whole sign-in: when it
+    /// is presented, the service invalidates all tokens that came of that sign-in, the newest included
+    /// ([`ErrorCode`](crate::ErrorCode) `E064006`). Two processes that refresh one token at the same
+    /// moment sign the user out in that way, so send the requests of one user to one process where
+    /// refresh tokens rotate.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Session`] when the token is bad or could not be checked, [`Error::Api`] when the
+    /// service refused it. When [`is_retryable`](Error::is_retryable), the user is not logged out.
+    pub async fn refresh(&self, token: &RefreshToken) -> Result<Refreshed> {
+        let deadline = self.client.deadline();
+        let validator = self.client.validator();
+        let claims = validator.validate_refresh_until(token, deadline).await?;
+        loop {
+            // `None` is the outcome of a `try_refresh` that this call has joined.
+            let outcome = self.refresh_once(token, &claims, Endpoint::Refresh, deadline);
+            if let Some(refreshed) = outcome.await? {
+                return Ok(refreshed);
+            }
+        }
+    }
+
+    /// As [`refresh`](Self::refresh), but a token that is missing, bad, or refused is no error:
+    /// it gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be told: no keys, no connection, or a failing service.
+    pub async fn try_refresh(&self, token: Option<&RefreshToken>) -> Result<Option<Refreshed>> {
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let deadline = self.client.deadline();
+        let validator = self.client.validator();
+        let outcome = match validator.validate_refresh_until(token, deadline).await {
+            Ok(claims) => {
+                self.refresh_once(token, &claims, Endpoint::TryRefresh, deadline)
+                    .await
+            }
+            Err(error) => Err(error.into()),
+        };
+        match outcome {
+            Err(error) if error.is_unauthorized() => Ok(None),
+            outcome => outcome,
+        }
+    }
+
+    /// Validates the session token, and if it is missing or bad gets a new one by the refresh
+    /// token.
+    ///
+    /// A session token that could not be checked is not refreshed: that is an outage, and no reason
+    /// to use up a refresh token.
+    ///
+    /// # Errors
+    ///
+    /// Of the session token when there is no refresh token, else of the refresh.
+    /// [`SessionError::Missing`] when there is neither.
+    pub async fn validate_and_refresh(
+        &self,
+        session_token: Option<&SessionToken>,
+        refresh_token: Option<&RefreshToken>,
+    ) -> Result<SignedIn> {
+        let validated = match session_token {
+            Some(token) => self.client.validator().validate(token).await,
+            None => Err(SessionError::Missing),
+        };
+        match (validated, refresh_token) {
+            (Ok(session), token) => {
+                if let Some(token) = token {
+                    let hash = || hash(token.expose_secret());
+                    self.client.refreshes().note_seen(hash);
+                }
+                Ok(SignedIn {
+                    session,
+                    refreshed: None,
+                })
+            }
+            (Err(SessionError::Missing | SessionError::Token(_)), Some(token))
+                if !token.is_empty() =>
+            {
+                let refreshed = self.refresh(token).await?;
+                Ok(SignedIn {
+                    session: refreshed.session.clone(),
+                    refreshed: Some(refreshed),
+                })
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    /// Refreshes a token, or waits for whoever does.
+    async fn refresh_once(
+        &self,
+        token: &RefreshToken,
+        claims: &RefreshClaims,
+        endpoint: Endpoint,
+        deadline: Deadline,
+    ) -> Outcome {
+        let refreshes = self.client.refreshes();
+        let hash = hash(token.expose_secret());
+        let turn = refreshes.join_or_start(hash, claims, |response| {
+            let (client, token, claims) = (self.client.clone(), token.clone(), claims.clone());
+            async move { make_refresh(&client, response, &token, &claims, endpoint).await }
+        });
+        match turn {
+            Turn::Cached(outcome) => *outcome,
+            Turn::InFlight(refresh) => match refresh.wait(deadline.at()).await {
+                Ok(outcome) => outcome,
+                Err(error) => Err(deadline.error(error)),
+            },
+        }
+    }
+}
+
+/// The two endpoints that refresh.
+#[derive(Clone, Copy)]
+enum Endpoint {
+    Refresh,
+    TryRefresh,
+}
+
+/// Makes a refresh, from what the service has answered already if it has. Gives what came of it, and
+/// what is to be kept.
+async fn make_refresh(
+    client: &Client,
+    response: Option<Arc<TokenResponse>>,
+    token: &RefreshToken,
+    claims: &RefreshClaims,
+    endpoint: Endpoint,
+) -> (Outcome, Option<CachedOutcome>) {
+    let deadline = client.deadline();
+    let response = match response {
+        Some(response) => response,
+        None => match request_refresh(client, token, endpoint).await {
+            Ok(Some(response)) => Arc::new(response),
+            Ok(None) => return (Ok(None), None),
+            Err(error) => {
+                let refused = error.is_unauthorized();
+                let kept = refused.then(|| CachedOutcome::Refused(error.clone()));
+                return (Err(error), kept);
+            }
+        },
+    };
+    let old = Some((token, claims));
+    match response.check(client.validator(), old, deadline).await {
+        Ok(tokens) => {
+            let refreshed = Refreshed::new(&response, tokens, token, claims);
+            let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
+            (Ok(Some(refreshed)), Some(kept))
+        }
+        Err(error) => {
+            let unchecked = matches!(error, SessionError::Unavailable(_));
+            let kept = unchecked.then_some(CachedOutcome::Unchecked(response));
+            (Err(error.into()), kept)
+        }
+    }
+}
+
+async fn request_refresh(
+    client: &Client,
+    token: &RefreshToken,
+    endpoint: Endpoint,
+) -> Result<Option<TokenResponse>> {
+    let raw = client.worker_raw()?;
+    let validator = client.validator();
+    let body = types::RefreshSessionRequest::default();
+    match endpoint {
+        Endpoint::Refresh => {
+            let response = raw.refresh_session(token, &body).await?;
+            TokenResponse::read(response, validator).map(Some)
+        }
+        Endpoint::TryRefresh => {
+            let response = raw.try_refresh_session(Some(token), &body).await?;
+            let response = response.map(|optional| types::JwtResponse {
+                session_jwt: optional.session_jwt,
+                refresh_jwt: optional.refresh_jwt,
+                cookie_name: optional.cookie_name,
+                cookie_domain: optional.cookie_domain,
+                cookie_path: optional.cookie_path,
+                cookie_max_age: optional.cookie_max_age,
+                cookie_expiration: optional.cookie_expiration,
+                session_cookie_name: optional.session_cookie_name,
+                session_cookie_domain: optional.session_cookie_domain,
+                ..Default::default()
+            });
+            // Without a session token there was nothing to refresh.
+            Ok(TokenResponse::read(response, validator).ok())
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Answers that may be had once: a link is good for one use, and choosing a tenant may replace the
+//! refresh token.
+//!
+//! The call is in flight on its own, so that it ends well though its caller goes away: browsers abort
+//! the first of two clicks, and servers then drop the handler. What reached nobody is kept for a while,
+//! for the next call with the same token. What was delivered is not given again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::session::RefreshClaims;
+use super::tokens::{CheckedTokens, TokenResponse};
+use super::validator::SessionValidator;
+use crate::error::{Result, SessionError};
+use crate::secret::RefreshToken;
+use crate::sync::bounded_map::BoundedMap;
+use crate::sync::deadline::Deadline;
+use crate::sync::hash::TokenHash;
+use crate::sync::single_flight::{InFlight, repeat_until_done};
+
+/// How long an answer is kept whose caller has gone away.
+const ABANDONED: Duration = Duration::from_secs(60);
+/// How long an answer is kept that could not be checked yet.
+const UNCHECKED: Duration = Duration::from_secs(10 * 60);
+/// What all answers may take up together.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// How often answers are removed that have ended.
+const PURGE: Duration = Duration::from_secs(60);
+
+/// The answers of one client.
+#[derive(Debug)]
+pub(crate) struct Handovers {
+    validator: SessionValidator,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// On its way, or being looked at. Tells of an error; a success is ready by then.
+    busy: HashMap<TokenHash, InFlight<Result<()>>>,
+    ready: BoundedMap<TokenHash, Arc<TokenResponse>>,
+    is_purging: bool,
+}
+
+impl Handovers {
+    pub(crate) fn new(validator: SessionValidator) -> Self {
+        let table = Table {
+            busy: HashMap::new(),
+            ready: BoundedMap::new(MAX_BYTES),
+            is_purging: false,
+        };
+        Self {
+            validator,
+            table: Mutex::new(table),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer for a token: one that nobody has had yet, or that of `call`.
+    pub(crate) async fn obtain<F>(
+        self: &Arc<Self>,
+        token: TokenHash,
+        deadline: Deadline,
+        call: impl Fn() -> F,
+    ) -> Result<Handover>
+    where
+        F: Future<Output = Result<TokenResponse>> + Send + 'static,
+    {
+        loop {
+            let busy = match self.take_or_start(token, &call) {
+                Ok(handover) => return Ok(handover),
+                Err(busy) => busy,
+            };
+            match busy.wait(deadline.at()).await {
+                Ok(Err(error)) => return Err(error),
+                // Whoever waits as well may have been faster; then the service decides.
+                Ok(Ok(())) => {}
+                Err(error) => return Err(deadline.error(error)),
+            }
+        }
+    }
+
+    fn take_or_start<F>(
+        self: &Arc<Self>,
+        token: TokenHash,
+        call: impl Fn() -> F,
+    ) -> std::result::Result<Handover, InFlight<Result<()>>>
+    where
+        F: Future<Output = Result<TokenResponse>> + Send + 'static,
+    {
+        let mut table = self.table();
+        table.ready.remove_ended(self.validator.clock().instant());
+        if let Some(busy) = table.busy.get(&token)
+            && !busy.is_lost()
+        {
+            return Err(busy.clone());
+        }
+        if let Some((response, end)) = table.ready.remove(&token) {
+            let (sender, busy) = InFlight::new();
+            table.busy.insert(token, busy);
+            return Ok(Handover {
+                handovers: Arc::clone(self),
+                token,
+                response,
+                end,
+                is_spent: false,
+                sender,
+            });
+        }
+        let busy = InFlight::start({
+            let (this, call) = (Arc::clone(self), call());
+            async move {
+                let outcome = call.await;
+                this.complete(token, outcome)
+            }
+        });
+        table.busy.insert(token, busy.clone());
+        Err(busy)
+    }
+
+    fn complete(self: &Arc<Self>, token: TokenHash, outcome: Result<TokenResponse>) -> Result<()> {
+        let mut table = self.table();
+        table.busy.remove(&token);
+        let response = Arc::new(outcome?);
+        let end = end_of(&response, ABANDONED);
+        self.keep(&mut table, token, response, end);
+        Ok(())
+    }
+
+    fn keep(
+        self: &Arc<Self>,
+        table: &mut Table,
+        token: TokenHash,
+        response: Arc<TokenResponse>,
+        end: Instant,
+    ) {
+        let bytes = response.bytes();
+        table.ready.insert(token, response, end, bytes);
+        if std::mem::replace(&mut table.is_purging, true) {
+            return;
+        }
+        let this = Arc::downgrade(self);
+        repeat_until_done(PURGE, move || {
+            this.upgrade().is_none_or(|this| {
+                let mut table = this.table();
+                table.ready.remove_ended(this.validator.clock().instant());
+                table.is_purging = !table.ready.is_empty();
+                !table.is_purging
+            })
+        });
+    }
+}
+
+/// When an answer is forgotten, counted from its arrival.
+fn end_of(response: &TokenResponse, kept: Duration) -> Instant {
+    let received = response.received;
+    received.checked_add(kept).unwrap_or(received)
+}
+
+/// An answer on its way to the caller. Dropped before it was delivered, it is kept.
+pub(crate) struct Handover {
+    handovers: Arc<Handovers>,
+    token: TokenHash,
+    response: Arc<TokenResponse>,
+    end: Instant,
+    /// Delivered, or of no use to anyone.
+    is_spent: bool,
+    sender: watch::Sender<Option<Result<()>>>,
+}
+
+impl Handover {
+    /// Checks the tokens, and gives the answer away with what was found.
+    ///
+    /// # Errors
+    ///
+    /// When the tokens are bad or could not be checked. In the latter case the answer is kept for
+    /// another try.
+    pub(crate) async fn check(
+        mut self,
+        old: Option<(&RefreshToken, &RefreshClaims)>,
+        deadline: Deadline,
+    ) -> Result<(Arc<TokenResponse>, CheckedTokens)> {
+        let validator = &self.handovers.validator;
+        match self.response.check(validator, old, deadline).await {
+            Ok(tokens) => Ok((self.deliver(), tokens)),
+            Err(error) => {
+                self.end = end_of(&self.response, UNCHECKED);
+                self.is_spent = !matches!(error, SessionError::Unavailable(_));
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Gives the answer away as it came.
+    pub(crate) fn deliver(mut self) -> Arc<TokenResponse> {
+        self.is_spent = true;
+        Arc::clone(&self.response)
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        let mut table = self.handovers.table();
+        table.busy.remove(&self.token);
+        if !self.is_spent {
+            let response = Arc::clone(&self.response);
+            self.handovers
+                .keep(&mut table, self.token, response, self.end);
+        }
+        drop(table);
+        self.sender.send_replace(Some(Ok(())));
+    }
+}

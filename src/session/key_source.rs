@@ -1,0 +1,96 @@
+//! Where verifying keys come from: given once, or fetched.
+
+use std::sync::Arc;
+
+#[cfg(feature = "client")]
+use crate::error::{KeyProblem, KeysUnavailable};
+use crate::error::{SessionError, TokenProblem};
+#[cfg(feature = "client")]
+use crate::jwks::cache::{KeyCache, KeyLookupError, Lookup, TokenSender};
+use crate::jwt::jwk::{KeySet, VerifyingKey};
+#[cfg(feature = "client")]
+use crate::sync::deadline::Deadline;
+
+/// The source of keys of one validator.
+#[derive(Debug)]
+pub(super) enum KeySource {
+    /// Given once; no network.
+    Provided(KeySet),
+    #[cfg(feature = "client")]
+    Fetched(Arc<KeyCache>),
+}
+
+/// How a key is waited for that is not at hand.
+#[derive(Clone, Copy)]
+pub(super) struct KeyWait {
+    #[cfg(feature = "client")]
+    pub(super) sender: TokenSender,
+    #[cfg(feature = "client")]
+    pub(super) deadline: Deadline,
+}
+
+impl KeySource {
+    /// The key of this name, waiting for a fetch if there has to be one. `is_session` tells of which
+    /// kind the token is.
+    #[cfg_attr(
+        not(feature = "client"),
+        expect(
+            clippy::unused_async,
+            unused_variables,
+            reason = "given keys need no waiting"
+        )
+    )]
+    pub(super) async fn find(
+        &self,
+        id: &str,
+        wait: KeyWait,
+        is_session: bool,
+    ) -> Result<Arc<VerifyingKey>, SessionError> {
+        let unknown = SessionError::from(TokenProblem::UnknownKey);
+        match self {
+            Self::Provided(set) => set.get(id).cloned().ok_or(unknown),
+            #[cfg(feature = "client")]
+            Self::Fetched(cache) => {
+                let problem = match cache.find(id, wait.sender, wait.deadline).await {
+                    Ok(key) => return Ok(key),
+                    Err(KeyLookupError::Unavailable(why)) => return Err(why.into()),
+                    // The service has signed with it, so there is such a key.
+                    Err(KeyLookupError::Unknown { .. }) if wait.sender == TokenSender::Service => {
+                        KeyProblem::NotPublished
+                    }
+                    // A user whose session token is refused gets a new one by the refresh token. There
+                    // is nothing behind the refresh token, so that is not refused for a key nobody
+                    // asked for.
+                    Err(KeyLookupError::Unknown { refetched: false }) if !is_session => {
+                        KeyProblem::AskedRecently
+                    }
+                    Err(KeyLookupError::Unknown { .. }) => return Err(unknown),
+                };
+                Err(KeysUnavailable::new(problem).into())
+            }
+        }
+    }
+
+    /// The key of this name, if that can be told at once.
+    pub(super) fn cached(&self, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
+        let key = match self {
+            Self::Provided(set) => set.get(id).cloned(),
+            #[cfg(feature = "client")]
+            Self::Fetched(cache) => match cache.cached(id) {
+                Lookup::Found { key, .. } => Some(key),
+                Lookup::Unknown => None,
+                Lookup::NoSet => return Err(KeysUnavailable::new(KeyProblem::NotFetched).into()),
+            },
+        };
+        key.ok_or_else(|| TokenProblem::UnknownKey.into())
+    }
+
+    /// Waits until there are keys that serve.
+    #[cfg(feature = "client")]
+    pub(super) async fn prefetch(&self, deadline: Deadline) -> Result<(), KeysUnavailable> {
+        match self {
+            Self::Provided(_) => Ok(()),
+            Self::Fetched(cache) => cache.prefetch(deadline).await,
+        }
+    }
+}

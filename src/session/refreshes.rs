@@ -1,0 +1,353 @@
+//! One refresh per token at a time.
+//!
+//! Where refresh tokens rotate, presenting one that was superseded makes the service invalidate the
+//! whole family, so a token must not be presented twice. Requests of one user come in bunches: within
+//! a process the first refresh is the only one, the others wait for it, and those that come late with
+//! the old token get the same new tokens. Between processes nothing is shared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::session::RefreshClaims;
+use super::tokens::{Refreshed, TokenResponse};
+use super::validator::SessionValidator;
+use crate::error::Error;
+use crate::sync::bounded_map::BoundedMap;
+use crate::sync::hash::{TokenHash, hash};
+use crate::sync::single_flight::{InFlight, repeat_until_done};
+
+/// How long the outcome is kept where the refresh token stays the same, and how long after the new one
+/// was seen where it was replaced.
+const SAME_TOKEN: Duration = Duration::from_secs(10);
+/// How long new tokens are kept for those who come late with a token that was replaced: until the new
+/// one is seen, but no longer than this.
+const ROTATED: Duration = Duration::from_secs(5 * 60);
+/// How long new tokens are kept that could not be checked: they are the only ones the user has, if the
+/// old one was replaced.
+const UNCHECKED: Duration = Duration::from_secs(10 * 60);
+/// How long a refusal is kept: the cookie of a session that has ended comes with each request, and the
+/// service would be asked each time.
+const REFUSED: Duration = Duration::from_secs(30);
+/// What all outcomes may take up together: tokens of some 5,000 users.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// How often outcomes are removed that have ended.
+const PURGE: Duration = Duration::from_secs(60);
+
+/// What comes of a refresh; `None` if the service had nothing to refresh and was asked not to mind.
+pub(crate) type Outcome = Result<Option<Refreshed>, Error>;
+
+/// The refreshes of one client.
+#[derive(Debug)]
+pub(crate) struct Refreshes {
+    validator: SessionValidator,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    in_flight: HashMap<TokenHash, Flight>,
+    cached: BoundedMap<TokenHash, Cached>,
+    /// From a new refresh token to the one that it replaced.
+    replaced: HashMap<TokenHash, TokenHash>,
+    by_user: HashMap<Box<str>, Vec<TokenHash>>,
+    is_purging: bool,
+}
+
+#[derive(Debug)]
+struct Flight {
+    owner: Arc<Owner>,
+    outcome: InFlight<Outcome>,
+    /// The session was ended or changed meanwhile, so that what comes must not be kept.
+    stale: bool,
+}
+
+#[derive(Debug)]
+struct Cached {
+    owner: Arc<Owner>,
+    outcome: CachedOutcome,
+}
+
+/// What is kept of a refresh.
+#[derive(Debug)]
+pub(crate) enum CachedOutcome {
+    Refreshed(Box<Refreshed>),
+    Unchecked(Arc<TokenResponse>),
+    /// The service refused the token itself, which no repeat will change.
+    Refused(Error),
+}
+
+/// Whose refresh token it is: the user, and of which sign-in where the token says so (`fti`).
+#[derive(Debug, PartialEq, Eq)]
+struct Owner {
+    user: Box<str>,
+    family: Option<Box<str>>,
+}
+
+impl Owner {
+    fn of(claims: &RefreshClaims) -> Self {
+        Self {
+            user: claims.user_id().into(),
+            family: claims.family_id().map(Into::into),
+        }
+    }
+
+    /// Whether both can be the same sign-in: where one does not say, the user alone decides.
+    fn may_be(&self, other: &Self) -> bool {
+        let families = self.family.as_ref().zip(other.family.as_ref());
+        self.user == other.user && families.is_none_or(|(one, other)| one == other)
+    }
+}
+
+/// How a caller's refresh goes on.
+pub(crate) enum Turn {
+    /// It was made a moment ago.
+    Cached(Box<Outcome>),
+    /// It is on its way.
+    InFlight(InFlight<Outcome>),
+}
+
+/// Which of the kept outcomes to forget.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forget {
+    /// Those of the sign-in that the token belongs to.
+    Session,
+    /// Those of all sign-ins of its user.
+    User,
+}
+
+impl Refreshes {
+    pub(crate) fn new(validator: SessionValidator) -> Self {
+        let table = Table {
+            in_flight: HashMap::new(),
+            cached: BoundedMap::new(MAX_BYTES),
+            replaced: HashMap::new(),
+            by_user: HashMap::new(),
+            is_purging: false,
+        };
+        Self {
+            validator,
+            table: Mutex::new(table),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Instant {
+        self.validator.clock().instant()
+    }
+
+    /// The outcome that is there or on its way, else that of `work`. It gets what the service has
+    /// answered already, if it has.
+    pub(crate) fn join_or_start<F>(
+        self: &Arc<Self>,
+        token: TokenHash,
+        claims: &RefreshClaims,
+        work: impl FnOnce(Option<Arc<TokenResponse>>) -> F,
+    ) -> Turn
+    where
+        F: Future<Output = (Outcome, Option<CachedOutcome>)> + Send + 'static,
+    {
+        let now = self.now();
+        let mut table = self.table();
+        table.remove_ended(now);
+        // Whoever presents a new token has no use for the old one any more.
+        if let Some(old) = table.replaced.get(&token).copied() {
+            table.forget(&old);
+        }
+        if let Some(flight) = table.in_flight.get(&token)
+            && !flight.outcome.is_lost()
+        {
+            return Turn::InFlight(flight.outcome.clone());
+        }
+        let mut unchecked = None;
+        match table.cached.get(&token, now).map(|cached| &cached.outcome) {
+            Some(CachedOutcome::Refreshed(new))
+                if new.session.expires_at() > self.validator.now() =>
+            {
+                let outcome = Ok(Some((**new).clone()));
+                return Turn::Cached(Box::new(outcome));
+            }
+            Some(CachedOutcome::Refused(error)) => {
+                return Turn::Cached(Box::new(Err(error.clone())));
+            }
+            Some(CachedOutcome::Unchecked(response)) => unchecked = Some(Arc::clone(response)),
+            Some(CachedOutcome::Refreshed(_)) | None => {}
+        }
+        table.forget(&token);
+        let owner = Arc::new(Owner::of(claims));
+        let in_flight = InFlight::start({
+            let (this, owner, work) = (Arc::clone(self), Arc::clone(&owner), work(unchecked));
+            async move {
+                let (outcome, cached) = work.await;
+                this.complete(token, &owner, cached);
+                outcome
+            }
+        });
+        table.index(token, &owner);
+        let flight = Flight {
+            owner,
+            outcome: in_flight.clone(),
+            stale: false,
+        };
+        table.in_flight.insert(token, flight);
+        Turn::InFlight(in_flight)
+    }
+
+    /// Keeps what those who come later are to get, unless the session was ended or changed meanwhile.
+    fn complete(
+        self: &Arc<Self>,
+        token: TokenHash,
+        owner: &Arc<Owner>,
+        outcome: Option<CachedOutcome>,
+    ) {
+        let now = self.now();
+        let (time, bytes) = match &outcome {
+            Some(CachedOutcome::Unchecked(response)) => (UNCHECKED, response.bytes()),
+            Some(CachedOutcome::Refused(_)) => (REFUSED, 0),
+            Some(CachedOutcome::Refreshed(new)) => {
+                let left = new
+                    .session
+                    .expires_at()
+                    .duration_since(self.validator.now());
+                let longest = if new.rotated { ROTATED } else { SAME_TOKEN };
+                // The text, and the claims that were read from it.
+                let bytes = 4 * new.session_token.expose_secret().len()
+                    + new.refresh_token.expose_secret().len();
+                (left.unwrap_or_default().min(longest), bytes)
+            }
+            None => (Duration::ZERO, 0),
+        };
+        let end = now.checked_add(time).unwrap_or(now);
+        let mut table = self.table();
+        let flight = table.in_flight.remove(&token);
+        table.forget(&token);
+        if let Some(outcome) = outcome.filter(|_| flight.is_some_and(|flight| !flight.stale)) {
+            self.purge_later(&mut table);
+            if let CachedOutcome::Refreshed(new) = &outcome
+                && new.rotated
+            {
+                table
+                    .replaced
+                    .insert(hash(new.refresh_token.expose_secret()), token);
+            }
+            table.index(token, owner);
+            let owner = Arc::clone(owner);
+            let cached = Cached { owner, outcome };
+            let gone = table.cached.insert(token, cached, end, bytes);
+            table.unindex(gone);
+        }
+        table.unindex_token(&token, owner);
+    }
+
+    /// Sees to it that what has ended goes away though nobody comes any more.
+    fn purge_later(self: &Arc<Self>, table: &mut Table) {
+        if std::mem::replace(&mut table.is_purging, true) {
+            return;
+        }
+        let this = Arc::downgrade(self);
+        repeat_until_done(PURGE, move || {
+            this.upgrade().is_none_or(|this| {
+                let mut table = this.table();
+                table.remove_ended(this.now());
+                table.is_purging = !table.cached.is_empty();
+                !table.is_purging
+            })
+        });
+    }
+
+    /// Notes that a refresh token came along with a session that is good still. If it is a new one,
+    /// its browser has it, and the old one need not be answered for much longer.
+    pub(crate) fn note_seen(&self, token: impl FnOnce() -> TokenHash) {
+        let mut table = self.table();
+        if table.replaced.is_empty() {
+            return;
+        }
+        if let Some(old) = table.replaced.get(&token()).copied()
+            && let Some(soon) = self.now().checked_add(SAME_TOKEN)
+        {
+            table.cached.end_by(&old, soon);
+        }
+    }
+
+    /// Forgets what is kept for the owner of a token. `claims` are the token's, if they could be had
+    /// without waiting; without them the owner is known from the refresh that gave the token.
+    pub(crate) fn forget(&self, token: TokenHash, claims: Option<&RefreshClaims>, what: Forget) {
+        let now = self.now();
+        let mut table = self.table();
+        let known = *table.replaced.get(&token).unwrap_or(&token);
+        let owner = claims.map(|claims| Arc::new(Owner::of(claims)));
+        let Some(owner) = owner.or_else(|| table.owner(&known, now)) else {
+            return;
+        };
+        for token in table.by_user.get(&owner.user).cloned().unwrap_or_default() {
+            let is_theirs = |other: &Arc<Owner>| what == Forget::User || other.may_be(&owner);
+            if let Some(flight) = table.in_flight.get_mut(&token) {
+                flight.stale |= is_theirs(&flight.owner);
+            }
+            if let Some(cached) = table.cached.get(&token, now)
+                // A refusal holds no token.
+                && !matches!(cached.outcome, CachedOutcome::Refused(_))
+                && is_theirs(&cached.owner)
+            {
+                table.forget(&token);
+            }
+        }
+    }
+}
+
+impl Table {
+    fn owner(&self, token: &TokenHash, now: Instant) -> Option<Arc<Owner>> {
+        let flight = self.in_flight.get(token).map(|flight| &flight.owner);
+        let cached = || self.cached.get(token, now).map(|cached| &cached.owner);
+        flight.or_else(cached).cloned()
+    }
+
+    /// Removes what is kept for a token.
+    fn forget(&mut self, token: &TokenHash) {
+        let cached = self
+            .cached
+            .remove(token)
+            .map(|(cached, _)| (*token, cached));
+        self.unindex(cached);
+    }
+
+    fn remove_ended(&mut self, now: Instant) {
+        let ended = self.cached.remove_ended(now);
+        self.unindex(ended);
+    }
+
+    fn index(&mut self, token: TokenHash, owner: &Owner) {
+        let tokens = self.by_user.entry(owner.user.clone()).or_default();
+        if !tokens.contains(&token) {
+            tokens.push(token);
+        }
+    }
+
+    fn unindex(&mut self, gone: impl IntoIterator<Item = (TokenHash, Cached)>) {
+        for (token, cached) in gone {
+            if let CachedOutcome::Refreshed(new) = &cached.outcome {
+                let new = hash(new.refresh_token.expose_secret());
+                if self.replaced.get(&new) == Some(&token) {
+                    self.replaced.remove(&new);
+                }
+            }
+            self.unindex_token(&token, &cached.owner);
+        }
+    }
+
+    /// Takes a token out of its user's list, unless something is there or on its way for it.
+    fn unindex_token(&mut self, token: &TokenHash, owner: &Owner) {
+        if self.in_flight.contains_key(token) || self.cached.contains_key(token) {
+            return;
+        }
+        if let Some(tokens) = self.by_user.get_mut(&owner.user) {
+            tokens.retain(|other| other != token);
+            if tokens.is_empty() {
+                self.by_user.remove(&owner.user);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Work that is in flight once and that any number of callers wait for.
+//!
+//! It runs on a thread of the crate's own. On a caller's runtime it would stand still with that
+//! runtime: one that is blocked, is not polled between calls, or shuts down would take all who wait
+//! along, on healthy runtimes too. The thread's timer also ends the waits, so that none is longer than
+//! the waiter's own deadline.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+
+/// The runtime of the crate's own thread; the caller's, should there be no thread to be had.
+fn worker() -> Option<Handle> {
+    static WORKER: OnceLock<Option<Handle>> = OnceLock::new();
+    let worker = WORKER.get_or_init(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().ok()?;
+        let handle = runtime.handle().clone();
+        std::thread::Builder::new()
+            .name("descope-magiclink".to_owned())
+            .spawn(move || runtime.block_on(std::future::pending::<()>()))
+            .ok()?;
+        Some(handle)
+    });
+    worker.clone().or_else(|| Handle::try_current().ok())
+}
+
+/// Waits until an instant, by the timer of the crate's own thread.
+pub(crate) async fn sleep_until(until: Instant) {
+    if let Some(worker) = worker() {
+        let sleep = {
+            let _entered = worker.enter();
+            tokio::time::sleep_until(until.into())
+        };
+        sleep.await;
+    }
+}
+
+/// Takes a step again and again, each time after a while, until it says that it is done.
+pub(crate) fn repeat_until_done(
+    after: Duration,
+    mut is_done: impl FnMut() -> bool + Send + 'static,
+) {
+    if let Some(worker) = worker() {
+        worker.spawn(async move {
+            loop {
+                tokio::time::sleep(after).await;
+                if is_done() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Work in flight, and in the end what came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct InFlight<T>(watch::Receiver<Option<T>>);
+
+/// Why there is no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitError {
+    /// The waiter's time ran out; the work goes on.
+    TimedOut,
+    /// The work ended without an outcome.
+    Lost,
+}
+
+impl<T: Clone + Send + Sync + 'static> InFlight<T> {
+    /// What the sender will tell.
+    pub(crate) fn new() -> (watch::Sender<Option<T>>, Self) {
+        let (sender, receiver) = watch::channel(None);
+        (sender, Self(receiver))
+    }
+
+    /// Starts work. Whether callers wait, go away or never come back makes no difference to it.
+    pub(crate) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
+        let (sender, in_flight) = Self::new();
+        if let Some(worker) = worker() {
+            worker.spawn(async move {
+                let outcome = work.await;
+                sender.send_replace(Some(outcome));
+            });
+        }
+        in_flight
+    }
+
+    /// Waits for the outcome, until an instant at most.
+    pub(crate) async fn wait(&self, until: Instant) -> Result<T, WaitError> {
+        let mut receiver = self.0.clone();
+        let outcome = async {
+            match receiver.wait_for(Option::is_some).await {
+                Ok(outcome) => outcome.clone().ok_or(WaitError::Lost),
+                Err(_) => Err(WaitError::Lost),
+            }
+        };
+        let mut outcome = std::pin::pin!(outcome);
+        let mut sleep = std::pin::pin!(sleep_until(until));
+        std::future::poll_fn(|cx| {
+            if let std::task::Poll::Ready(outcome) = outcome.as_mut().poll(cx) {
+                return std::task::Poll::Ready(outcome);
+            }
+            sleep.as_mut().poll(cx).map(|()| Err(WaitError::TimedOut))
+        })
+        .await
+    }
+
+    /// Whether there is no outcome and never will be.
+    pub(crate) fn is_lost(&self) -> bool {
+        // In this order: the sender stores the outcome, and is gone after that.
+        self.0.has_changed().is_err() && self.0.borrow().is_none()
+    }
+}

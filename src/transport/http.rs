@@ -1,0 +1,117 @@
+//! HTTP clients and their connection pools.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::BaseUrl;
+use crate::error::ConfigError;
+use crate::secret::Secret;
+
+/// How HTTP clients are made.
+#[derive(Clone)]
+pub(crate) struct HttpSettings {
+    pub(crate) base_url: BaseUrl,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) proxy: Proxy,
+    /// The application's own client.
+    pub(crate) own: Option<reqwest::Client>,
+}
+
+/// What stands between this machine and the service.
+#[derive(Clone, Default)]
+pub(crate) enum Proxy {
+    /// What the environment says, but for calls to this machine.
+    #[default]
+    Environment,
+    Never,
+    /// A URL, which may hold a password.
+    Through(Secret),
+}
+
+impl HttpSettings {
+    /// Finds out whether a client can be made, as far as that costs nothing.
+    ///
+    /// Without a TLS feature reqwest would tell at the first call only.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.own.is_some() {
+            return Ok(());
+        }
+        let has_tls = cfg!(any(feature = "rustls", feature = "native-tls"));
+        if self.base_url.is_https() && !has_tls {
+            return Err(ConfigError::NoTls);
+        }
+        match &self.proxy {
+            Proxy::Through(url) => through(url).map(drop),
+            Proxy::Environment | Proxy::Never => Ok(()),
+        }
+    }
+
+    /// A client that follows no redirects and repeats nothing by itself.
+    pub(crate) fn build(&self) -> Result<reqwest::Client, ConfigError> {
+        self.check()?;
+        if let Some(own) = &self.own {
+            return Ok(own.clone());
+        }
+        let builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(self.connect_timeout);
+        let builder = match &self.proxy {
+            Proxy::Through(url) => builder.proxy(through(url)?),
+            Proxy::Never => builder.no_proxy(),
+            Proxy::Environment if self.base_url.is_this_machine() => builder.no_proxy(),
+            Proxy::Environment => builder,
+        };
+        builder
+            .build()
+            .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))
+    }
+}
+
+/// The proxy of a URL. The error tells nothing of it, since a password may be in it.
+fn through(url: &Secret) -> Result<reqwest::Proxy, ConfigError> {
+    let invalid = ConfigError::InvalidSetting {
+        name: "proxy",
+        problem: "must be a URL such as http://proxy.example.com:3128",
+    };
+    let text = url.expose_secret().trim();
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => {
+            reqwest::Proxy::all(url).map_err(|_| invalid)
+        }
+        _ => Err(invalid),
+    }
+}
+
+/// The HTTP client of work in flight, made at its first use.
+///
+/// A connection stands still with the runtime that made it. Work in flight has a pool of its own, so
+/// that it never waits for a connection of a caller's runtime.
+#[derive(Clone)]
+pub(crate) struct WorkerHttp(Arc<(HttpSettings, OnceLock<reqwest::Client>)>);
+
+impl std::fmt::Debug for WorkerHttp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerHttp").finish_non_exhaustive()
+    }
+}
+
+impl WorkerHttp {
+    pub(crate) fn new(settings: HttpSettings) -> Self {
+        Self(Arc::new((settings, OnceLock::new())))
+    }
+
+    pub(crate) fn get(&self) -> Result<reqwest::Client, ConfigError> {
+        let (settings, client) = &*self.0;
+        match client.get() {
+            Some(client) => Ok(client.clone()),
+            None => {
+                let made = settings.build()?;
+                Ok(client.get_or_init(|| made).clone())
+            }
+        }
+    }
+}

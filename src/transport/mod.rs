@@ -1,0 +1,3 @@
+//! The one way to the network.
+
+pub(crate) mod http;

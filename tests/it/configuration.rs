@@ -1,0 +1,375 @@
+//! How a client is set up: by the builder, by the environment, with an HTTP client of one's own.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{PROJECT, Reply, Socket};
+use descope_magiclink::session::SessionValidator;
+use descope_magiclink::{Client, ConfigError, DeliveryMethod, Error, RetryPolicy, SignUpUser};
+
+/// What a process of its own prints that runs one of the tests below in an environment.
+fn child(test: &str, variables: &[(&str, &str)]) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    for name in [
+        "DESCOPE_PROJECT_ID",
+        "DESCOPE_BASE_URI",
+        "DESCOPE_BASE_URL",
+        "DESCOPE_ALLOW_PLAIN_HTTP",
+        "DESCOPE_AUTH_MANAGEMENT_KEY",
+        "DESCOPE_MANAGEMENT_KEY",
+        "DESCOPE_PUBLIC_KEY",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+    ] {
+        child.env_remove(name).env_remove(name.to_lowercase());
+    }
+    let child = child
+        .args([
+            "--exact",
+            &format!("configuration::{test}"),
+            "--ignored",
+            "--nocapture",
+        ])
+        .envs(variables.iter().copied());
+    let text = String::from_utf8(child.output().unwrap().stdout).unwrap();
+    let line = text.lines().find_map(|line| line.split_once("client: "));
+    line.unwrap_or_else(|| panic!("{text}")).1.to_owned()
+}
+
+/// What `Client::from_env` makes of an environment.
+fn from_env(variables: &[(&str, &str)]) -> String {
+    child("prints_the_client_of_its_environment", variables)
+}
+
+#[test]
+#[ignore = "the child of another test"]
+fn prints_the_client_of_its_environment() {
+    match Client::from_env() {
+        Ok(client) => println!(
+            "client: {} {}{}",
+            client.project_id(),
+            client.base_url(),
+            client.management().map_or("", |_| ", with management")
+        ),
+        Err(error) => println!("client: {error}"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "the child of another test"]
+async fn calls_by_the_client_of_its_environment() {
+    let client = Client::from_env().unwrap();
+    let call = client.magic_link().sign_in(DeliveryMethod::Email, "joe");
+    match call.send().await {
+        Ok(_) => println!("client: called"),
+        Err(error) => println!("client: {error}"),
+    }
+}
+
+/// Makes one call in an environment where every variable names the proxy; gives what came of it, and
+/// how many requests the service and the proxy have seen.
+async fn call_with_proxy_variables(base_url: Option<&str>) -> (String, usize, usize) {
+    let service = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let proxy = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let (url, proxy_url) = (service.url.clone(), proxy.url.clone());
+    let base_url = base_url.map_or(url, str::to_owned);
+    let told = tokio::task::spawn_blocking(move || {
+        let mut variables = vec![
+            ("DESCOPE_PROJECT_ID", "P2abc"),
+            ("DESCOPE_BASE_URL", &base_url),
+            ("DESCOPE_ALLOW_PLAIN_HTTP", "1"),
+        ];
+        for name in [
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "http_proxy",
+            "all_proxy",
+        ] {
+            variables.push((name, &proxy_url));
+        }
+        child("calls_by_the_client_of_its_environment", &variables)
+    });
+    let told = told.await.unwrap();
+    (told, service.requests().len(), proxy.requests().len())
+}
+
+#[tokio::test]
+async fn calls_to_this_machine_go_past_the_proxy_of_the_environment_and_others_through_it() {
+    let called = |service, proxy| ("called".to_owned(), service, proxy);
+    assert_eq!(call_with_proxy_variables(None).await, called(1, 0));
+    let elsewhere = Some("http://descope.invalid");
+    assert_eq!(call_with_proxy_variables(elsewhere).await, called(0, 1));
+}
+
+#[tokio::test]
+async fn a_proxy_of_one_s_own_is_used_and_its_password_never_told() {
+    let proxy = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let address = proxy.url.strip_prefix("http://").unwrap();
+    let builder = Client::builder(PROJECT)
+        .base_url("http://descope.invalid")
+        .allow_plain_http()
+        .proxy(format!("http://joe:canary-1@{address}"));
+    assert!(!format!("{builder:?}").contains("canary"), "{builder:?}");
+    let client = builder.clone().build().unwrap();
+    let sign_in = |client: &Client| {
+        let magic_link = client.magic_link();
+        magic_link.sign_in(DeliveryMethod::Email, "joe").send()
+    };
+    sign_in(&client).await.unwrap();
+    let request = proxy.requests().remove(0);
+    assert!(
+        request
+            .head
+            .starts_with("POST http://descope.invalid/v1/auth/"),
+        "{}",
+        request.head
+    );
+    assert_eq!(
+        request.header("proxy-authorization"),
+        Some("Basic am9lOmNhbmFyeS0x")
+    );
+
+    // Without it the host is nowhere.
+    let client = builder.clone().no_proxy().build().unwrap();
+    assert!(sign_in(&client).await.unwrap_err().is_connect());
+    assert_eq!(proxy.requests().len(), 1);
+
+    for text in [
+        "canary-2:3128",
+        "canary-2",
+        "ftp://canary-2",
+        "socks5://canary-2",
+        "",
+    ] {
+        let error = builder.clone().proxy(text).build().unwrap_err();
+        assert!(error.to_string().contains("the setting proxy"), "{error}");
+        assert!(
+            !format!("{error} {error:?}").contains("canary"),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn plain_http_to_another_machine_must_be_allowed() {
+    let elsewhere = "http://emulator:8080";
+    let refused = "the base URL is http, and its host is not this machine";
+    let told = from_env(&[
+        ("DESCOPE_PROJECT_ID", "P2abc"),
+        ("DESCOPE_BASE_URL", elsewhere),
+    ]);
+    assert!(told.contains(refused), "{told}");
+    assert!(told.contains("allow_plain_http() on the builder"), "{told}");
+    assert!(told.contains("DESCOPE_ALLOW_PLAIN_HTTP=1"), "{told}");
+    for (value, expected) in [
+        ("1", format!("P2abc {elsewhere}")),
+        ("true", format!("P2abc {elsewhere}")),
+        ("0", refused.to_owned()),
+        ("", refused.to_owned()),
+        ("yes", "DESCOPE_ALLOW_PLAIN_HTTP must be 1 or 0".to_owned()),
+    ] {
+        let told = from_env(&[
+            ("DESCOPE_PROJECT_ID", "P2abc"),
+            ("DESCOPE_BASE_URL", elsewhere),
+            ("DESCOPE_ALLOW_PLAIN_HTTP", value),
+        ]);
+        assert!(told.contains(&expected), "{value}: {told}");
+    }
+
+    let validator = || SessionValidator::builder(PROJECT).base_url(elsewhere);
+    assert_eq!(validator().build().unwrap_err(), ConfigError::PlainHttp);
+    assert!(validator().allow_plain_http().build().is_ok());
+}
+
+#[test]
+fn the_environment_is_read_by_from_env_alone_and_in_order() {
+    let id = ("DESCOPE_PROJECT_ID", " P2abc\n");
+    let uri = ("DESCOPE_BASE_URI", "https://uri.example.com/");
+    let url = ("DESCOPE_BASE_URL", "https://url.example.com");
+    assert_eq!(from_env(&[id]), "P2abc https://api.descope.com");
+    assert_eq!(from_env(&[id, uri, url]), "P2abc https://uri.example.com");
+    assert_eq!(
+        from_env(&[id, ("DESCOPE_BASE_URI", " "), url]),
+        "P2abc https://url.example.com"
+    );
+    assert_eq!(
+        from_env(&[id, ("DESCOPE_MANAGEMENT_KEY", "K2x\n")]),
+        "P2abc https://api.descope.com, with management"
+    );
+    for (variables, text) in [
+        (
+            vec![id, ("DESCOPE_MANAGEMENT_KEY", "a b")],
+            "management_key",
+        ),
+        (vec![], "there is no project id"),
+        (vec![("DESCOPE_PROJECT_ID", "  ")], "there is no project id"),
+        (
+            vec![id, ("DESCOPE_BASE_URI", "x")],
+            "the base URL must start with https://",
+        ),
+        (
+            vec![id, ("DESCOPE_AUTH_MANAGEMENT_KEY", "a b")],
+            "auth_management_key",
+        ),
+        (vec![id, ("DESCOPE_PUBLIC_KEY", "nonsense")], "key_set"),
+    ] {
+        let found = from_env(&variables);
+        assert!(found.contains(text), "{variables:?}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_one_s_own_is_used_with_the_crate_s_headers_and_deadline() {
+    let socket = Socket::start(vec![Reply::json(200, "{}"), Reply::Hang]).await;
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert("x-own", "1".parse().unwrap());
+    let own = reqwest::Client::builder()
+        .default_headers(headers)
+        .build()
+        .unwrap();
+    let limit = Duration::from_millis(200);
+    let client = socket
+        .builder()
+        .http_client(own)
+        .timeout(limit)
+        .build()
+        .unwrap();
+    let sign_in = || {
+        client
+            .magic_link()
+            .sign_in(DeliveryMethod::Email, "joe")
+            .send()
+    };
+    sign_in().await.unwrap();
+    let request = socket.requests().remove(0);
+    assert_eq!(request.header("x-own"), Some("1"));
+    assert_eq!(request.header("x-descope-sdk-name"), Some("rust"));
+    assert!(sign_in().await.unwrap_err().is_timeout());
+}
+
+#[tokio::test]
+async fn a_call_whose_connection_could_not_be_made_is_made_again() {
+    // A port that opens only after the first attempt.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let patient = RetryPolicy::new()
+        .max_attempts(1000)
+        .first_wait(Duration::from_millis(20));
+    let client = Client::builder(PROJECT)
+        .base_url(format!("http://{address}"))
+        .retry(patient)
+        .build()
+        .unwrap();
+    let call = tokio::spawn(async move {
+        client
+            .magic_link()
+            .sign_in(DeliveryMethod::Email, "joe")
+            .send()
+            .await
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let Reply::Bytes(answer) = Reply::json(200, "{}") else {
+        unreachable!()
+    };
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &answer)
+        .await
+        .unwrap();
+    call.await.unwrap().unwrap();
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let client = Client::builder(PROJECT)
+        .base_url("http://127.0.0.1:9")
+        .build()
+        .unwrap();
+    let call = client
+        .magic_link()
+        .sign_in(DeliveryMethod::Email, "joe")
+        .send();
+    let mut call = std::pin::pin!(call);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(outcome) = call.as_mut().poll(&mut context) else {
+        panic!("it waits for something")
+    };
+    assert!(
+        matches!(outcome, Err(Error::Config(ConfigError::NoRuntime))),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let zero = Client::builder(PROJECT)
+        .timeout(Duration::ZERO)
+        .build()
+        .unwrap_err();
+    assert!(
+        zero.to_string()
+            .contains("timeout must be more than nothing"),
+        "{zero}"
+    );
+    let key = Client::new("K2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap_err();
+    assert!(
+        matches!(key, Error::Config(ConfigError::InvalidProjectId)),
+        "{key:?}"
+    );
+    if cfg!(not(any(feature = "rustls", feature = "native-tls"))) {
+        let error = Client::new(PROJECT).unwrap_err();
+        assert!(
+            matches!(error, Error::Config(ConfigError::NoTls)),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_profile_from_outside_cannot_bring_another_login_id() {
+    let socket = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let user: SignUpUser =
+        serde_json::from_str(r#"{"loginId":"admin@example.com","name":"Joe"}"#).unwrap();
+    let sign_up = socket
+        .client()
+        .magic_link()
+        .sign_up(DeliveryMethod::Email, "joe@example.com");
+    sign_up.user(user).send().await.unwrap();
+    assert!(
+        !socket.requests()[0].body.contains("admin"),
+        "{}",
+        socket.requests()[0].body
+    );
+}
+
+#[test]
+fn no_error_tells_the_same_twice() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let client = Client::builder(PROJECT)
+        .base_url("http://127.0.0.1:9")
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap();
+    let call = client
+        .magic_link()
+        .sign_in(DeliveryMethod::Email, "joe")
+        .send();
+    let error = runtime.block_on(call).unwrap_err();
+    let mut texts = vec![error.to_string()];
+    let mut cause = std::error::Error::source(&error);
+    while let Some(next) = cause {
+        texts.push(next.to_string());
+        cause = next.source();
+    }
+    assert!(texts.len() > 1, "{texts:?}");
+    for pair in texts.windows(2) {
+        assert_ne!(pair[0], pair[1], "{texts:?}");
+    }
+}

@@ -1,0 +1,24 @@
+//! The client's behaviour through its public interface.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::str_to_string,
+    reason = "a test that cannot go on may panic"
+)]
+
+mod answers;
+mod configuration;
+mod errors;
+mod flows;
+mod raw;
+#[cfg(feature = "schemars")]
+mod schema_contract;
+mod secrets;
+mod session;
+mod support;

@@ -1,0 +1,779 @@
+//! Tokens in the service's response to our own call: none of them is lost, and whose word they are.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, Sessions, TokenProblem};
+use descope_magiclink::{
+    AccessKey, Authentication, Client, ClientBuilder, Clock as _, DeliveryMethod, Error,
+    MagicLinkToken, ManualClock, RefreshToken, SessionToken,
+};
+use descope_magiclink_emulator::Fault;
+use serde_json::{Value, json};
+
+use super::key_server::{Answer, KeyServer, date};
+use super::kit::{Key, PROJECT, USER, key_set, merged, refresh_claims, session_claims};
+use super::world::{JOE, World, tokens_of};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const EVE: &str = "U3bBd5U3W04ceejiHFy3Szid9f6A";
+
+/// A service that answers as told, and its key.
+struct Service {
+    server: KeyServer,
+    key: Key,
+    now: SystemTime,
+}
+
+impl Service {
+    async fn new() -> Self {
+        let key = Key::p256("k");
+        let server = KeyServer::start(Answer::Raw(404, String::new(), String::new())).await;
+        server.answer_to("/v2/keys/", Answer::Body(key_set(&[&key])));
+        let now = descope_magiclink::SystemClock.now();
+        Self { server, key, now }
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        Client::builder(PROJECT).base_url(self.server.url())
+    }
+
+    fn client(&self) -> Client {
+        self.builder().build().unwrap()
+    }
+
+    fn session(&self, change: Value) -> String {
+        self.key.sign(&merged(session_claims(self.now), change))
+    }
+
+    fn refresh(&self, change: Value) -> String {
+        self.key.sign(&merged(refresh_claims(self.now), change))
+    }
+
+    fn refresh_token(&self) -> RefreshToken {
+        RefreshToken::new(self.refresh(json!({})))
+    }
+
+    /// Answers calls of a path with this body, and these header lines.
+    fn answer(&self, path: &'static str, headers: &str, body: Value) {
+        let headers = format!("Content-Type: application/json\r\n{headers}");
+        let answer = Answer::Raw(200, headers, body.to_string());
+        self.server.answer_to(path, answer);
+    }
+
+    fn issue(&self, path: &'static str, session: Value, refresh: Value) {
+        let body = json!({
+            "sessionJwt": self.session(session), "refreshJwt": self.refresh(refresh),
+        });
+        self.answer(path, "", body);
+    }
+}
+
+async fn verify(client: &Client) -> Result<Authentication, Error> {
+    let token = MagicLinkToken::new("t");
+    client.magic_link().verify(&token).await
+}
+
+fn is_mix_up<T: std::fmt::Debug>(found: Result<T, Error>) -> bool {
+    let error = found.unwrap_err();
+    // To be answered with 503, and no cookie is touched.
+    assert!(!error.is_unauthorized() && error.is_retryable(), "{error}");
+    matches!(error, Error::Session(SessionError::UserMismatch))
+}
+
+#[tokio::test]
+async fn tokens_of_another_user_sign_nobody_in() {
+    let service = Service::new().await;
+    let eve = || json!({ "sub": EVE });
+    let ann = || json!({});
+    let old = service.refresh_token();
+    for (session, refresh) in [(eve(), eve()), (eve(), ann()), (ann(), eve())] {
+        for path in ["/v1/auth/refresh", "/v1/auth/tenant/select"] {
+            service.issue(path, session.clone(), refresh.clone());
+        }
+        let client = service.client();
+        let sessions = client.sessions();
+        let before = service.server.requests_of("/v1/auth/refresh");
+        assert!(is_mix_up(sessions.refresh(&old).await));
+        let found = sessions.validate_and_refresh(None, Some(&old)).await;
+        assert!(is_mix_up(found));
+        let asked = service.server.requests_of("/v1/auth/refresh") - before;
+        assert_eq!(asked, 2, "nothing of the first answer is remembered");
+        assert!(is_mix_up(sessions.select_tenant(&old, "t1").await));
+    }
+    // A sign-in has no old token to compare with, but its two tokens must agree.
+    service.issue("/v1/auth/magiclink/verify", eve(), ann());
+    assert!(is_mix_up(verify(&service.client()).await));
+    service.issue("/v1/auth/magiclink/verify", eve(), eve());
+    assert_eq!(
+        verify(&service.client()).await.unwrap().session.user_id(),
+        EVE
+    );
+}
+
+#[tokio::test]
+async fn users_are_compared_by_the_ids_of_the_service_only() {
+    let service = Service::new().await;
+    let old = service.refresh_token();
+    let cases = [
+        // A template has replaced `sub`, and `dsub` tells the id.
+        (
+            json!({"sub": "ann@example.com", "dsub": USER}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"sub": "ann@example.com", "dsub": EVE}),
+            json!({}),
+            false,
+        ),
+        // A template has replaced `sub`, and nothing tells the id.
+        (json!({"sub": "ann@example.com"}), json!({}), true),
+        (json!({"sub": "U-ann"}), json!({"sub": "7"}), true),
+    ];
+    for (session, refresh, same) in cases {
+        service.issue("/v1/auth/refresh", session.clone(), refresh);
+        let found = service.client().sessions().refresh(&old).await;
+        assert_eq!(found.is_ok(), same, "{session}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_project_without_refresh_tokens_signs_its_users_in() {
+    let service = Service::new().await;
+    let path = "/v1/auth/magiclink/verify";
+    service.answer(path, "", json!({"sessionJwt": service.session(json!({}))}));
+    let auth = verify(&service.client()).await.unwrap();
+    assert_eq!(auth.session.user_id(), USER);
+    assert_eq!(auth.refresh_expires_at, None);
+    let error = auth.refresh_token().unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(
+        error.to_string().contains("has no refresh token"),
+        "{error}"
+    );
+    let unchecked = service.client().magic_link();
+    let unchecked = unchecked.verify_unchecked(&MagicLinkToken::new("t")).await;
+    assert!(unchecked.unwrap().refresh_token().is_err());
+}
+
+#[tokio::test]
+async fn one_token_in_the_body_and_one_in_a_cookie() {
+    let service = Service::new().await;
+    let path = "/v1/auth/magiclink/verify";
+    let (session, refresh) = (service.session(json!({})), service.refresh(json!({})));
+    for (headers, body) in [
+        (
+            format!("Set-Cookie: DSR={refresh}; Path=/; HttpOnly\r\n"),
+            json!({"sessionJwt": session, "refreshJwt": ""}),
+        ),
+        (
+            format!("Set-Cookie: DS={session}; Path=/; HttpOnly\r\n"),
+            json!({"refreshJwt": refresh}),
+        ),
+        (
+            format!(
+                "Set-Cookie: DS={session}; Expires=Fri, 01 Jan 2027 00:00:00 GMT, DSR={refresh}\r\n"
+            ),
+            json!({}),
+        ),
+    ] {
+        service.answer(path, &headers, body);
+        let auth = verify(&service.client()).await.unwrap();
+        assert_eq!(auth.session_token.expose_secret(), session);
+        assert_eq!(auth.refresh_token().unwrap().expose_secret(), refresh);
+    }
+}
+
+#[tokio::test]
+async fn cookie_names_in_a_response_count_for_its_tokens() {
+    let service = Service::new().await;
+    let named = |name: &str| json!({ "drn": name });
+    let body = |session_name, refresh_name| {
+        json!({
+            "sessionJwt": service.session(named("SID")),
+            "refreshJwt": service.refresh(named("RID")),
+            "sessionCookieName": session_name, "cookieName": refresh_name,
+        })
+    };
+    let path = "/v1/auth/magiclink/verify";
+    service.answer(path, "", body("SID", "RID"));
+    let client = service.client();
+    let auth = verify(&client).await.unwrap();
+    assert_eq!(auth.session.user_id(), USER);
+    // What anybody may present is another matter.
+    let error = client.sessions().validate(&auth.session_token).await;
+    assert_eq!(problem(&error.unwrap_err()), Some(TokenProblem::WrongKind));
+    for (session_name, refresh_name) in [("RID", "SID"), ("", ""), ("SID", ""), ("", "RID")] {
+        service.answer(path, "", body(session_name, refresh_name));
+        let error = verify(&service.client()).await.unwrap_err();
+        assert_eq!(problem(&error), Some(TokenProblem::WrongKind));
+    }
+}
+
+fn problem(error: &Error) -> Option<TokenProblem> {
+    match error {
+        Error::Session(error) => error.token_problem(),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn claims_of_a_remote_validation_have_times_as_numbers() {
+    let service = Service::new().await;
+    let claims = json!({
+        "exp": "2023-12-13T01:07:21Z", "iat": "2023-12-13T00:57:21Z",
+        "rexp": "2024-01-10T00:57:21Z", "drn": "DS", "iss": PROJECT, "sub": USER,
+        "amr": ["email"], "nbf": null,
+    });
+    service.answer("/v1/auth/validate", "", claims);
+    let client = service.client();
+    let token = SessionToken::new(service.session(json!({})));
+    let claims = client.sessions().validate_remote(&token).await.unwrap();
+    assert_eq!(claims["exp"], 1_702_429_641);
+    assert_eq!(claims["iat"], 1_702_429_041);
+    assert_eq!(claims["rexp"], "2024-01-10T00:57:21Z");
+    assert_eq!(claims["nbf"], Value::Null);
+}
+
+/// A client whose clock is off by so many seconds.
+fn client_off_by(service: &Service, seconds: i64) -> (Client, Arc<ManualClock>) {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    let now = if seconds < 0 {
+        service.now - by
+    } else {
+        service.now + by
+    };
+    let clock = Arc::new(ManualClock::at(now));
+    let client = service.builder().clock(Arc::clone(&clock)).build();
+    (client.unwrap(), clock)
+}
+
+#[tokio::test]
+async fn the_date_of_a_response_stands_in_for_this_machines_clock() {
+    let service = Service::new().await;
+    let session = |change: Value| json!({"sessionJwt": service.session(change)});
+    let path = "/v1/auth/magiclink/verify";
+    let dated = date(service.now);
+    let iat = session_claims(service.now)["iat"].as_i64().unwrap();
+    for off in [0, -8, -100, 700, -3600, 86_400, 400_000_000] {
+        let (client, _) = client_off_by(&service, off);
+        service.answer(path, &dated, session(json!({})));
+        assert!(verify(&client).await.is_ok(), "{off}");
+        // However old, as long as it has not expired.
+        service.answer(path, &dated, session(json!({"iat": 1})));
+        assert!(verify(&client).await.is_ok(), "{off}");
+        service.answer(path, &dated, session(json!({"iat": iat + 300})));
+        assert!(verify(&client).await.is_ok(), "{off}");
+        for (change, expected) in [
+            (json!({"exp": iat}), TokenProblem::Expired),
+            (json!({"exp": iat - 1000}), TokenProblem::Expired),
+            (json!({"iat": iat + 301}), TokenProblem::NotYetValid),
+            (json!({"nbf": iat + 301}), TokenProblem::NotYetValid),
+        ] {
+            service.answer(path, &dated, session(change));
+            let error = verify(&client).await.unwrap_err();
+            assert_eq!(problem(&error), Some(expected), "{off}");
+            assert!(!error.is_unauthorized());
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_usable_date_times_are_not_looked_at_and_nothing_is_learned() {
+    let service = Service::new().await;
+    let path = "/v1/auth/magiclink/verify";
+    let dated = date(service.now);
+    for headers in [
+        "Date: unknown\r\n".to_owned(),
+        format!("{dated}Age: 0\r\n"),
+        format!("{dated}Age: 5\r\n"),
+    ] {
+        for off in [0, -100, 700, 86_400] {
+            let (client, _) = client_off_by(&service, off);
+            let body = json!({"sessionJwt": service.session(json!({}))});
+            service.answer(path, &headers, body);
+            let auth = verify(&client).await.unwrap();
+            let now = client.sessions().validator().now();
+            let (ahead, behind) = (
+                now.duration_since(service.now),
+                service.now.duration_since(now),
+            );
+            let difference = ahead.or(behind).unwrap();
+            assert_eq!(difference.as_secs(), u64::try_from(i64::abs(off)).unwrap());
+            let found = client.sessions().validate(&auth.session_token).await;
+            assert_eq!(found.is_ok(), off == 0, "{off}");
+            // Everything but the times holds.
+            let wrong = json!({"sessionJwt": service.session(json!({"iss": "P2other"}))});
+            service.answer(path, &headers, wrong);
+            let error = verify(&client).await.unwrap_err();
+            assert_eq!(problem(&error), Some(TokenProblem::Issuer));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_corrected_by_the_last_response() {
+    let service = Service::new().await;
+    let path = "/v1/auth/magiclink/verify";
+    service.answer(
+        path,
+        &date(service.now),
+        json!({"sessionJwt": service.session(json!({"nbf": session_claims(service.now)["iat"]}))}),
+    );
+    for (off, corrected) in [
+        (0, true),
+        (-100, true),
+        (-900, true),
+        (900, true),
+        (901, false),
+        (-901, false),
+    ] {
+        let (client, clock) = client_off_by(&service, off);
+        let auth = verify(&client).await.unwrap();
+        let found = client.sessions().validate(&auth.session_token).await;
+        assert_eq!(found.is_ok(), corrected, "{off}: {found:?}");
+        if corrected {
+            clock.advance(Duration::from_secs(604));
+            client
+                .sessions()
+                .validate(&auth.session_token)
+                .await
+                .unwrap();
+            clock.advance(2 * SECOND);
+            let error = client.sessions().validate(&auth.session_token).await;
+            assert_eq!(problem(&error.unwrap_err()), Some(TokenProblem::Expired));
+        }
+    }
+}
+
+#[tokio::test]
+async fn access_keys_and_refreshes_measure_by_the_date_too() {
+    let world = World::new().await;
+    let wrong = Arc::new(ManualClock::at(world.emulator.clock().now() + 12 * MINUTE));
+    let client = World::builder(&world.emulator)
+        .clock(wrong)
+        .build()
+        .unwrap();
+    let key = AccessKey::new("access-key-secret");
+    let exchanged = client.sessions().exchange_access_key(&key).send().await;
+    client
+        .sessions()
+        .validate(&exchanged.unwrap().session_token)
+        .await
+        .unwrap();
+    let (session, refresh) = world.tokens();
+    let refreshed = client.sessions().refresh(&refresh).await.unwrap();
+    client
+        .sessions()
+        .validate(&refreshed.session_token)
+        .await
+        .unwrap();
+    client.sessions().validate(&session).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_published_late_is_waited_for() {
+    let service = Service::new().await;
+    let client = service.client();
+    client.sessions().validator().prepare().await.unwrap();
+    let next = Key::p256("next");
+    let path = "/v1/auth/magiclink/verify";
+    let issued = json!({"sessionJwt": next.sign(&session_claims(service.now))});
+    service.answer(path, "", issued);
+    let keys = service.server.requests_of("/v2/keys/");
+    let verifying = tokio::spawn({
+        let client = client.clone();
+        async move { verify(&client).await }
+    });
+    // The old set once more, from a cache; then the new one.
+    while service.server.requests_of("/v2/keys/") == keys {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let both = key_set(&[&service.key, &next]);
+    service.server.answer_to("/v2/keys/", Answer::Body(both));
+    assert_eq!(verifying.await.unwrap().unwrap().session.user_id(), USER);
+    assert_eq!(service.server.requests_of(path), 1);
+}
+
+#[tokio::test]
+async fn tokens_of_a_key_not_published_in_time_are_kept_for_a_second_try() {
+    let service = Service::new().await;
+    let clock = Arc::new(ManualClock::at(service.now));
+    // So long a time that the calls themselves fit in, on the busiest machine.
+    let client = service
+        .builder()
+        .timeout(4 * SECOND)
+        .clock(Arc::clone(&clock));
+    let client = client.build().unwrap();
+    let sessions = client.sessions();
+    let old = service.refresh_token();
+    sessions.validator().prepare().await.unwrap();
+    let next = Key::p256("next");
+    let issued = json!({"sessionJwt": next.sign(&session_claims(service.now))});
+    for path in ["magiclink/verify", "auth/refresh", "tenant/select"] {
+        service.answer(path, "", issued.clone());
+    }
+    let not_yet = |error: &Error| {
+        let Error::Session(SessionError::Unavailable(why)) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(why.problem(), KeyProblem::NotPublished);
+        assert!(error.is_retryable() && !error.is_unauthorized());
+    };
+    for _ in 0..2 {
+        let (verified, refreshed, selected) = tokio::join!(
+            verify(&client),
+            sessions.refresh(&old),
+            sessions.select_tenant(&old, "t1"),
+        );
+        not_yet(&verified.unwrap_err());
+        not_yet(&refreshed.unwrap_err());
+        not_yet(&selected.unwrap_err());
+    }
+    let both = key_set(&[&service.key, &next]);
+    service.server.answer_to("/v2/keys/", Answer::Body(both));
+    clock.advance(5 * MINUTE);
+    sessions.validator().prepare().await.unwrap();
+    verify(&client).await.unwrap();
+    sessions.select_tenant(&old, "t1").await.unwrap();
+    for path in ["magiclink/verify", "tenant/select"] {
+        assert_eq!(service.server.requests_of(path), 1, "{path}");
+    }
+    // Given once, then forgotten.
+    verify(&client).await.unwrap();
+    sessions.select_tenant(&old, "t1").await.unwrap();
+    for path in ["magiclink/verify", "tenant/select"] {
+        assert_eq!(service.server.requests_of(path), 2, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn issued_tokens_do_not_open_the_way_for_made_up_keys() {
+    let service = Service::new().await;
+    let client = service.client();
+    client.sessions().validator().prepare().await.unwrap();
+    let made_up = SessionToken::new(Key::p256("made-up").sign(&json!({})));
+    for _ in 0..50 {
+        client.sessions().validate(&made_up).await.unwrap_err();
+    }
+    assert_eq!(service.server.requests_of("/v2/keys/"), 2);
+}
+
+/// Starts a call, and drops it when it has been polled so often. `None`: it ended before.
+async fn dropped_after<F: Future>(polls: usize, call: F) -> Option<F::Output> {
+    let mut call = std::pin::pin!(call);
+    for _ in 0..polls {
+        if let Poll::Ready(output) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Some(output);
+        }
+        // Whatever woke it would have: give the task and the socket a moment.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    None
+}
+
+async fn link(world: &World) -> MagicLinkToken {
+    let magic_link = world.client.magic_link();
+    magic_link
+        .sign_in(DeliveryMethod::Email, JOE)
+        .send()
+        .await
+        .unwrap();
+    let message = world.emulator.outbox().next_for(JOE).await.unwrap();
+    MagicLinkToken::from_url(message.link()).unwrap()
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_lose_the_tokens_of_a_link() {
+    for polls in 1..40 {
+        let world = World::new().await;
+        let magic_link = world.client.magic_link();
+        let token = link(&world).await;
+        let first = dropped_after(polls, magic_link.verify(&token)).await;
+        let auth = match first {
+            Some(auth) => auth.unwrap(),
+            None => magic_link.verify(&token).await.unwrap(),
+        };
+        assert!(auth.session.has_roles(["admin"]));
+        assert_eq!(world.calls("VerifyMagicLink"), 1, "after {polls} polls");
+        // It was delivered: it is not given again.
+        let error = magic_link.verify(&token).await.unwrap_err();
+        assert!(error.is_unauthorized(), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_lose_the_tokens_of_a_tenant() {
+    for polls in 1..40 {
+        let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+        let sessions = world.client.sessions();
+        let (_, refresh) = world.tokens();
+        let first = dropped_after(polls, sessions.select_tenant(&refresh, "acme")).await;
+        let selected = match first {
+            Some(selected) => selected.unwrap(),
+            None => sessions.select_tenant(&refresh, "acme").await.unwrap(),
+        };
+        assert_eq!(selected.session.current_tenant(), Some("acme"));
+        assert_eq!(world.calls("SelectTenant"), 1, "after {polls} polls");
+        sessions.refresh(&selected.refresh_token).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_reached_nobody_are_kept_for_a_minute() {
+    for (wait, kept) in [(59 * SECOND, true), (61 * SECOND, false)] {
+        let world = World::new().await;
+        let magic_link = world.client.magic_link();
+        let token = link(&world).await;
+        world.client.sessions().validator().prepare().await.unwrap();
+        assert!(dropped_after(1, magic_link.verify(&token)).await.is_none());
+        while world.calls("VerifyMagicLink") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The second call joins the first, and is dropped as well: the answer has arrived by then.
+        loop {
+            let joined = tokio::spawn({
+                let (magic_link, token) = (magic_link.clone(), token.clone());
+                async move { magic_link.verify_unchecked(&token).await }
+            });
+            joined.abort();
+            if joined.await.is_err() {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.advance(wait);
+        let found = magic_link.verify(&token).await;
+        assert_eq!(found.is_ok(), kept, "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_calls_with_one_link_one_signs_in() {
+    let world = World::new().await;
+    let magic_link = world.client.magic_link();
+    let token = link(&world).await;
+    let (one, other) = tokio::join!(magic_link.verify(&token), magic_link.verify(&token));
+    assert_ne!(one.is_ok(), other.is_ok());
+    let error = one.and(other).unwrap_err();
+    assert!(error.is_unauthorized(), "{error:?}");
+}
+
+/// The same tokens, not only a like pair.
+fn same(one: &Refreshed, other: &Refreshed) -> bool {
+    one.session_token.expose_secret() == other.session_token.expose_secret()
+        && one.refresh_token.expose_secret() == other.refresh_token.expose_secret()
+}
+
+async fn rotating() -> (World, Sessions, RefreshToken) {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let sessions = world.client.sessions();
+    let (_, refresh) = world.tokens();
+    (world, sessions, refresh)
+}
+
+#[tokio::test]
+async fn a_late_request_with_a_superseded_token_gets_the_new_tokens() {
+    let (world, sessions, first) = rotating().await;
+    let second = sessions.refresh(&first).await.unwrap();
+    world.advance(4 * MINUTE);
+    let late = sessions.refresh(&first).await.unwrap();
+    assert!(same(&second, &late));
+    assert_eq!(world.refreshes(), 1);
+    // After five minutes the service decides, and it ends the family.
+    world.advance(MINUTE + SECOND);
+    let error = sessions.refresh(&first).await.unwrap_err();
+    assert!(error.is_unauthorized(), "{error:?}");
+    let error = world
+        .another_client()
+        .sessions()
+        .refresh(&second.refresh_token)
+        .await;
+    assert!(error.unwrap_err().is_unauthorized());
+}
+
+#[tokio::test]
+async fn a_superseded_token_is_answered_until_the_new_one_is_seen() {
+    let (world, sessions, first) = rotating().await;
+    let second = sessions.refresh(&first).await.unwrap();
+    // The browser has it; a request that was sent before may still be on its way.
+    let found = sessions
+        .validate_and_refresh(Some(&second.session_token), Some(&second.refresh_token))
+        .await;
+    assert!(found.unwrap().refreshed.is_none());
+    world.advance(9 * SECOND);
+    assert!(same(&second, &sessions.refresh(&first).await.unwrap()));
+    world.advance(2 * SECOND);
+    let error = sessions.refresh(&first).await.unwrap_err();
+    assert!(error.is_unauthorized(), "{error:?}");
+
+    // Once the new one was replaced as well, it is handed out to nobody.
+    let (world, sessions, first) = rotating().await;
+    let second = sessions.refresh(&first).await.unwrap();
+    sessions.refresh(&second.refresh_token).await.unwrap();
+    let error = sessions.refresh(&first).await.unwrap_err();
+    assert!(error.is_unauthorized(), "{error:?}");
+    assert_eq!(world.refreshes(), 3);
+}
+
+#[tokio::test]
+async fn where_the_refresh_token_stays_the_outcome_is_kept_for_ten_seconds() {
+    let world = World::new().await;
+    let sessions = world.client.sessions();
+    let (_, refresh) = world.tokens();
+    let first = sessions.refresh(&refresh).await.unwrap();
+    world.advance(9 * SECOND);
+    assert!(same(&first, &sessions.refresh(&refresh).await.unwrap()));
+    world.advance(2 * SECOND);
+    sessions.refresh(&refresh).await.unwrap();
+    assert_eq!(world.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_session_that_has_ended_is_not_handed_out() {
+    let world = World::with(|builder| builder.session_lifetime(3 * MINUTE)).await;
+    let sessions = world.client.sessions();
+    let (_, refresh) = world.tokens();
+    sessions.refresh(&refresh).await.unwrap();
+    world.advance(3 * MINUTE);
+    let again = sessions.refresh(&refresh).await.unwrap();
+    assert!(again.session.expires_at() > world.emulator.clock().now());
+    let world = World::with(|builder| {
+        builder
+            .rotate_refresh_tokens(true)
+            .session_lifetime(3 * MINUTE)
+    })
+    .await;
+    let sessions = world.client.sessions();
+    let (_, refresh) = world.tokens();
+    sessions.refresh(&refresh).await.unwrap();
+    world.advance(3 * MINUTE + SECOND);
+    // Its tokens were delivered, and the service is asked.
+    sessions.refresh(&refresh).await.unwrap_err();
+    assert_eq!(world.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn choosing_a_tenant_forgets_what_a_refresh_gave_before() {
+    let world = World::new().await;
+    let sessions = world.client.sessions();
+    let (_, refresh) = world.tokens();
+    let before = sessions.refresh(&refresh).await.unwrap();
+    let selected = sessions.select_tenant(&refresh, "acme").await.unwrap();
+    let after = sessions.refresh(&refresh).await.unwrap();
+    assert!(!same(&before, &after));
+    assert_eq!(selected.session.current_tenant(), Some("acme"));
+    assert_eq!(world.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn a_logout_forgets_the_whole_chain_at_once() {
+    for everywhere in [false, true] {
+        let (world, sessions, first) = rotating().await;
+        let second = sessions.refresh(&first).await.unwrap();
+        let third = sessions.refresh(&second.refresh_token).await.unwrap();
+        let (_, ann) = tokens_of(world.emulator.mint("ann@example.com"));
+        let anns = sessions.refresh(&ann).await.unwrap();
+        // Dropped before the service has seen anything of it.
+        let logout = async {
+            if everywhere {
+                sessions.logout_all(&third.refresh_token).await
+            } else {
+                sessions.logout(&third.refresh_token).await
+            }
+        };
+        assert!(dropped_after(1, logout).await.is_none());
+        let before = world.refreshes();
+        for token in [&first, &second.refresh_token] {
+            let error = sessions.refresh(token).await.unwrap_err();
+            assert!(error.is_unauthorized(), "{error:?}");
+        }
+        assert_eq!(
+            world.refreshes() - before,
+            2,
+            "nothing came out of the memory"
+        );
+        assert!(same(&anns, &sessions.refresh(&ann).await.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn another_sign_in_of_the_same_user_keeps_its_refreshes() {
+    let (world, sessions, here) = rotating().await;
+    let (_, there) = world.tokens();
+    let new_here = sessions.refresh(&here).await.unwrap();
+    let new_there = sessions.refresh(&there).await.unwrap();
+    sessions.logout(&new_here.refresh_token).await.unwrap();
+    assert!(same(&new_there, &sessions.refresh(&there).await.unwrap()));
+    sessions.logout_all(&new_there.refresh_token).await.unwrap();
+    sessions.refresh(&there).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_needs_no_keys() {
+    let world = World::new().await;
+    let (_, refresh) = world.tokens();
+    let hole = Fault::on("GetKeysV2").black_hole();
+    world.emulator.faults().add(hole).unwrap();
+    world.client.sessions().logout_all(&refresh).await.unwrap();
+    assert_eq!(world.calls("GetKeysV2"), 0);
+}
+
+#[tokio::test]
+async fn tokens_of_every_shape_that_the_service_is_known_to_give_are_taken() {
+    let service = Service::new().await;
+    let api = "https://api.descope.com";
+    let client = service.client();
+    client.sessions().validator().prepare().await.unwrap();
+    for change in [
+        json!({"iss": PROJECT}),
+        json!({"iss": format!("{api}/{PROJECT}"), "aud": [PROJECT]}),
+        json!({"iss": format!("{api}/v1/apps/{PROJECT}"), "aud": [PROJECT]}),
+        json!({"tu": true, "su": true, "fti": "J2aAc4T2V93bddihGEx2Ryhc8e5Z", "dv": 1}),
+        json!({"jti": "J2aAc4T2V93bddihGEx2Ryhc8e5Z", "plan": "{{tenant.name}}"}),
+        json!({"tenants": {"T2aAc4T2V93bddihGEx2Ryhc8e5Z": {}}, "nsec": {"a": 1}}),
+        json!({"tenants": {"acme": {"permissions": [], "roles": ["admin"]}}}),
+    ] {
+        let token = SessionToken::new(service.session(change.clone()));
+        let session = client.sessions().validate(&token).await.unwrap();
+        assert_eq!(session.user_id(), USER, "{change}");
+        for reserved in ["tu", "su", "fti", "dv", "jti", "tenants", "nsec", "aud"] {
+            assert_eq!(session.custom_claim(reserved), None);
+            assert!(!session.custom_claims().contains_key(reserved));
+        }
+        let refresh = RefreshToken::new(service.refresh(change));
+        let found = client
+            .sessions()
+            .validator()
+            .validate_refresh(&refresh)
+            .await;
+        assert_eq!(found.unwrap().user_id(), USER);
+    }
+    // With the empty-claim policy `nil`, claims that are not set arrive as null.
+    let mut claims = session_claims(service.now);
+    for name in [
+        "aud",
+        "dct",
+        "tenants",
+        "roles",
+        "permissions",
+        "dsub",
+        "cnf",
+        "azp",
+        "nsec",
+        "plan",
+        "amr",
+    ] {
+        claims[name] = Value::Null;
+    }
+    let token = SessionToken::new(service.key.sign(&claims));
+    let session = client.sessions().validate(&token).await.unwrap();
+    assert_eq!(session.user_id(), USER);
+    assert_eq!(session.current_tenant(), None);
+    assert_eq!(session.tenants().count(), 0);
+    assert_eq!(session.custom_claim("plan"), Some(Value::Null));
+    assert!(!session.has_roles(["admin"]));
+}

@@ -1,0 +1,947 @@
+//! Where keys come from: how often the endpoint is asked, and what happens when it fails.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use descope_magiclink::session::{
+    KeyProblem, Session, SessionError, SessionValidator, SessionValidatorBuilder, TokenProblem,
+};
+use descope_magiclink::{Clock as _, ManualClock, SessionToken};
+use serde_json::json;
+
+use super::key_server::{Answer, KeyServer};
+use super::kit::{Key, PROJECT, b64, jwks, key_set, merged, session_claims};
+
+const TTL: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_secs(3600);
+const COOL_DOWN: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+
+struct World {
+    server: KeyServer,
+    key: Key,
+    clock: Arc<ManualClock>,
+}
+
+impl World {
+    /// A project whose endpoint answers with its one key.
+    async fn new() -> Self {
+        let key = Key::p256("first");
+        Self {
+            server: KeyServer::start(Answer::Body(key_set(&[&key]))).await,
+            key,
+            clock: Arc::new(ManualClock::new()),
+        }
+    }
+
+    fn builder(&self) -> SessionValidatorBuilder {
+        SessionValidator::builder(PROJECT)
+            .base_url(self.server.url())
+            .clock(Arc::clone(&self.clock))
+            .key_fetch_timeout(Duration::from_millis(400))
+    }
+
+    fn validator(&self) -> SessionValidator {
+        self.builder().build().unwrap()
+    }
+
+    fn token_by(&self, key: &Key) -> SessionToken {
+        // Good whenever in a test's hours it is looked at.
+        let claims = merged(
+            session_claims(self.clock.now()),
+            json!({"exp": 9_999_999_999_i64}),
+        );
+        SessionToken::new(key.sign(&claims))
+    }
+
+    fn token(&self) -> SessionToken {
+        self.token_by(&self.key)
+    }
+
+    /// A token that nobody signed, naming a key that nobody has.
+    fn made_up(&self, n: usize) -> SessionToken {
+        let header = json!({"alg": "ES256", "kid": format!("made-up-{n}")}).to_string();
+        SessionToken::new(format!("{}.e30.{}", b64(header), b64([1; 64])))
+    }
+}
+
+fn token_problem(found: Result<Session, SessionError>) -> TokenProblem {
+    let error = found.expect_err("a bad token");
+    error.token_problem().unwrap_or_else(|| panic!("{error:?}"))
+}
+
+fn key_problem(found: Result<Session, SessionError>) -> KeyProblem {
+    match found.expect_err("no verdict") {
+        SessionError::Unavailable(why) => why.problem(),
+        error => panic!("{error:?}"),
+    }
+}
+
+/// Lets a fetch in the background come to its end.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(30)).await;
+}
+
+#[tokio::test]
+async fn the_request_is_as_the_service_expects_it() {
+    let world = World::new().await;
+    world.validator().validate(&world.token()).await.unwrap();
+    let heads = world.server.heads();
+    let [head] = heads.as_slice() else {
+        panic!("{heads:?}")
+    };
+    let head = head.to_lowercase();
+    let project = PROJECT.to_lowercase();
+    assert!(
+        head.starts_with(&format!("get /v2/keys/{project} http/1.1\r\n")),
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("\r\nauthorization: bearer {project}\r\n")),
+        "{head}"
+    );
+    assert!(
+        head.contains(&format!("\r\nx-descope-project-id: {project}\r\n")),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn making_a_validator_asks_nothing() {
+    let world = World::new().await;
+    let validator = world.validator();
+    settle().await;
+    assert_eq!(world.server.requests(), 0);
+    let found = validator.validate_now(&world.token());
+    assert_eq!(key_problem(found), KeyProblem::NotFetched);
+    assert_eq!(world.server.requests(), 0);
+    validator.validate(&world.token()).await.unwrap();
+    validator.validate_now(&world.token()).unwrap();
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_cold_validations_cause_one_fetch() {
+    let world = World::new().await;
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let token = world.token();
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            let (validator, token) = (validator.clone(), token.clone());
+            tokio::spawn(async move { validator.validate(&token).await })
+        })
+        .collect();
+    world.server.reached(1).await;
+    settle().await;
+    world.server.release();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_flood_of_made_up_keys_causes_one_more_fetch() {
+    let world = World::new().await;
+    let validator = world.validator();
+    let good = world.token();
+    validator.validate(&good).await.unwrap();
+    // 10,000 tokens in 30 s, in waves of 100 at a time.
+    for wave in 0..100 {
+        let tasks: Vec<_> = (0..100)
+            .map(|n| {
+                let (validator, token) = (validator.clone(), world.made_up(wave * 100 + n));
+                tokio::spawn(async move { validator.validate(&token).await })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(token_problem(task.await.unwrap()), TokenProblem::UnknownKey);
+        }
+        validator.validate_now(&good).unwrap();
+        world.clock.advance(Duration::from_millis(300));
+    }
+    assert_eq!(world.server.requests(), 2);
+    // After the cool-down it takes one more.
+    world.clock.advance(SECOND);
+    for n in 0..10 {
+        let found = validator.validate(&world.made_up(n)).await;
+        assert_eq!(token_problem(found), TokenProblem::UnknownKey);
+    }
+    assert_eq!(world.server.requests(), 3);
+}
+
+#[tokio::test]
+async fn what_names_no_key_asks_nothing() {
+    let world = World::new().await;
+    let validator = world.validator();
+    for kid in [
+        json!(null),
+        json!(""),
+        json!("k".repeat(5000)),
+        json!("a\u{0}b"),
+        json!(5),
+    ] {
+        let header = json!({"alg": "ES256", "kid": kid}).to_string();
+        let token = format!("{}.e30.{}", b64(header), b64([1; 64]));
+        assert!(validator.validate(&SessionToken::new(token)).await.is_err());
+    }
+    for alg in ["none", "HS256", "ES384"] {
+        let header = json!({"alg": alg, "kid": "made-up"}).to_string();
+        let token = format!("{}.e30.{}", b64(header), b64([1; 64]));
+        assert!(validator.validate(&SessionToken::new(token)).await.is_err());
+    }
+    assert_eq!(world.server.requests(), 0);
+}
+
+#[tokio::test]
+async fn failures_do_not_end_the_cool_down() {
+    let failing = [
+        Answer::Raw(404, String::new(), String::new()),
+        Answer::Body("<html>".to_owned()),
+    ];
+    for answer in failing {
+        let world = World::new().await;
+        let validator = world.validator();
+        validator.validate(&world.token()).await.unwrap();
+        world.server.answer(answer);
+        let before = world.server.requests();
+        for n in 0..200 {
+            let found = validator.validate(&world.made_up(n)).await;
+            assert!(found.unwrap_err().is_unavailable());
+            validator.validate_now(&world.token()).unwrap();
+            world.clock.advance(Duration::from_millis(150));
+        }
+        assert_eq!(world.server.requests() - before, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_withdraws_the_old_keys() {
+    let mut for_encryption = Key::p256("first").jwk();
+    for_encryption["use"] = json!("enc");
+    for set in [jwks(vec![]), jwks(vec![for_encryption])] {
+        let world = World::new().await;
+        let validator = world.validator();
+        validator.validate(&world.token()).await.unwrap();
+        world.server.answer(Answer::Body(set));
+        world.clock.advance(TTL);
+        // Nothing can be checked, which is held against nobody.
+        let found = validator.validate(&world.token()).await;
+        assert_eq!(key_problem(found), KeyProblem::NoUsableKey);
+        let before = world.server.requests();
+        for n in 0..200 {
+            let found = validator.validate(&world.made_up(n)).await;
+            assert!(found.unwrap_err().is_unavailable());
+            let found = validator.validate(&world.token()).await;
+            assert_eq!(key_problem(found), KeyProblem::NoUsableKey);
+        }
+        assert_eq!(world.server.requests(), before, "not asked at each token");
+        // It recovers as soon as the endpoint does.
+        world.server.answer(Answer::Body(key_set(&[&world.key])));
+        world.clock.advance(COOL_DOWN);
+        validator.validate(&world.token()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_from_the_set_is_unknown() {
+    let world = World::new().await;
+    let validator = world.validator();
+    validator.validate(&world.token()).await.unwrap();
+    world
+        .server
+        .answer(Answer::Body(key_set(&[&Key::p256("second")])));
+    world.clock.advance(TTL);
+    let error = validator.validate(&world.token()).await.unwrap_err();
+    assert_eq!(error.token_problem(), Some(TokenProblem::UnknownKey));
+}
+
+#[tokio::test]
+async fn a_fetch_that_began_earlier_does_not_decide_that_there_is_no_such_key() {
+    let world = World::new().await;
+    let validator = world.validator();
+    // A first caller's fetch is on its way, with the old set, ...
+    let old = key_set(&[&world.key]);
+    world.server.answer(Answer::Held(old));
+    let first = {
+        let (validator, token) = (validator.clone(), world.token());
+        tokio::spawn(async move { validator.validate(&token).await.map(drop) })
+    };
+    world.server.reached(1).await;
+    // ... when the keys are rotated and the first token of the new key comes in.
+    let next = Key::p256("second");
+    world
+        .server
+        .answer(Answer::Body(key_set(&[&world.key, &next])));
+    let second = {
+        let (validator, token) = (validator.clone(), world.token_by(&next));
+        tokio::spawn(async move { validator.validate(&token).await.map(drop) })
+    };
+    // Both tasks run on this thread, so the second waits for the fetch after this.
+    tokio::task::yield_now().await;
+    world.server.release();
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(world.server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_rotation_is_noticed_at_the_first_token_of_the_new_key() {
+    let world = World::new().await;
+    let validator = world.validator();
+    validator.validate(&world.token()).await.unwrap();
+    let next = Key::rsa("second");
+    world
+        .server
+        .answer(Answer::Body(key_set(&[&world.key, &next])));
+    validator.validate(&world.token_by(&next)).await.unwrap();
+    validator.validate(&world.token()).await.unwrap();
+    assert_eq!(world.server.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_removed_key_is_refused_within_the_time_to_live() {
+    let world = World::new().await;
+    let validator = world.builder().remember_tokens(10).build().unwrap();
+    let token = world.token();
+    validator.validate(&token).await.unwrap();
+    let next = Key::p256("second");
+    world.server.answer(Answer::Body(key_set(&[&next])));
+    // Young keys serve without asking ...
+    world.clock.advance(TTL / 2);
+    validator.validate(&token).await.unwrap();
+    assert_eq!(world.server.requests(), 1);
+    // ... and a process that slept until the end asks first.
+    world.clock.advance(TTL / 2);
+    assert_eq!(
+        token_problem(validator.validate(&token).await),
+        TokenProblem::UnknownKey
+    );
+    validator.validate(&world.token_by(&next)).await.unwrap();
+    // The last token of the removed key was one more unknown key at the most.
+    assert!(world.server.requests() <= 3);
+}
+
+#[tokio::test]
+async fn a_key_replaced_under_its_old_name_is_replaced_for_remembered_tokens_too() {
+    let world = World::new().await;
+    let validator = world.builder().remember_tokens(10).build().unwrap();
+    let token = world.token();
+    validator.validate(&token).await.unwrap();
+    validator.validate(&token).await.unwrap();
+    let impostor = Key::p256(&world.key.kid);
+    world.server.answer(Answer::Body(key_set(&[&impostor])));
+    world.clock.advance(TTL);
+    assert_eq!(
+        token_problem(validator.validate(&token).await),
+        TokenProblem::Signature
+    );
+    validator
+        .validate(&world.token_by(&impostor))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_busy_process_fetches_ahead_and_never_waits() {
+    let world = World::new().await;
+    let validator = world.validator();
+    let token = world.token();
+    validator.validate(&token).await.unwrap();
+    // The endpoint holds its answers back, and still no validation has to wait for one.
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    for round in 1..8 {
+        let before = world.server.requests();
+        let mut steps = 0;
+        while world.server.requests() == before {
+            world.clock.advance(TTL / 20);
+            steps += 1;
+            validator.validate_now(&token).unwrap();
+            settle().await;
+        }
+        assert!(
+            (11..=19).contains(&steps),
+            "round {round}: after {steps}/20 of the time"
+        );
+        validator.validate_now(&token).unwrap();
+        assert_eq!(
+            world.server.requests(),
+            before + 1,
+            "one fetch in round {round}"
+        );
+        world.server.release();
+        settle().await;
+    }
+}
+
+#[tokio::test]
+async fn processes_do_not_fetch_in_step() {
+    let world = World::new().await;
+    let token = world.token();
+    let mut validators = Vec::new();
+    for _ in 0..20 {
+        let validator = world.validator();
+        validator.validate(&token).await.unwrap();
+        validators.push(validator);
+    }
+    let mut moments = Vec::new();
+    for step in 0..=90 {
+        let before = world.server.requests();
+        for validator in &validators {
+            validator.validate_now(&token).unwrap();
+        }
+        settle().await;
+        if world.server.requests() > before {
+            moments.push(step);
+        }
+        world.clock.advance(TTL / 100);
+    }
+    assert_eq!(world.server.requests(), 40);
+    assert!(moments.len() >= 8, "fetched in step: {moments:?}");
+    assert!(
+        moments.iter().all(|step| (60..=90).contains(step)),
+        "{moments:?}"
+    );
+}
+
+#[tokio::test]
+async fn old_keys_serve_while_the_endpoint_is_down() {
+    let world = World::new().await;
+    let validator = world.validator();
+    let token = world.token();
+    validator.validate(&token).await.unwrap();
+    world
+        .server
+        .answer(Answer::Raw(500, String::new(), String::new()));
+    world.clock.advance(TTL);
+    // The first to come finds out, once.
+    validator.validate(&token).await.unwrap();
+    assert_eq!(world.server.requests(), 2);
+    // From then on nobody waits, up to the last second.
+    let steps = (MAX_AGE - TTL).as_secs() / 20;
+    for _ in 0..steps {
+        validator.validate_now(&token).unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        world.clock.advance(Duration::from_secs(20));
+    }
+    let found = validator.validate_now(&token);
+    assert_eq!(key_problem(found), KeyProblem::NotFetched);
+}
+
+#[tokio::test]
+async fn attempts_grow_rare_while_the_endpoint_is_down() {
+    let world = World::new().await;
+    let validator = world.validator();
+    let token = world.token();
+    validator.validate(&token).await.unwrap();
+    world
+        .server
+        .answer(Answer::Raw(404, String::new(), String::new()));
+    world.clock.advance(TTL);
+    let before = world.server.requests();
+    let mut moments = Vec::new();
+    for second in 0..121 {
+        let asked = world.server.requests();
+        validator.validate(&token).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if world.server.requests() > asked {
+            moments.push(second);
+        }
+        world.clock.advance(SECOND);
+    }
+    assert_eq!(moments, [0, 1, 3, 7, 15, 31, 61, 91]);
+    assert_eq!(world.server.requests() - before, moments.len());
+    // Back again: the next attempt makes the keys young.
+    world.server.answer(Answer::Body(key_set(&[&world.key])));
+    validator.validate(&token).await.unwrap();
+    settle().await;
+    let after = world.server.requests();
+    world.clock.advance(TTL / 2);
+    validator.validate(&token).await.unwrap();
+    assert_eq!(world.server.requests(), after);
+}
+
+#[tokio::test]
+async fn keys_past_their_maximum_age_no_longer_serve() {
+    let world = World::new().await;
+    for (limit, builder) in [
+        (MAX_AGE, world.builder()),
+        (TTL, world.builder().max_key_age(TTL)),
+    ] {
+        let validator = builder.build().unwrap();
+        world.server.answer(Answer::Body(key_set(&[&world.key])));
+        let token = world.token();
+        validator.validate(&token).await.unwrap();
+        world
+            .server
+            .answer(Answer::Raw(404, String::new(), String::new()));
+        world.clock.advance(limit - SECOND);
+        validator.validate(&token).await.unwrap();
+        settle().await;
+        world.clock.advance(SECOND);
+        let found = validator.validate(&token).await;
+        assert_eq!(key_problem(found), KeyProblem::Status(404));
+        // Known keys are not unknown ones, and the token is not bad.
+        world.clock.advance(COOL_DOWN);
+        world.server.answer(Answer::Body(key_set(&[&world.key])));
+        validator.validate(&token).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_silence_is_no_licence_for_old_keys() {
+    let world = World::new().await;
+    let validator = world.validator();
+    let token = world.token();
+    validator.validate(&token).await.unwrap();
+    world
+        .server
+        .answer(Answer::Raw(404, String::new(), String::new()));
+    world.clock.advance(TTL);
+    validator.validate(&token).await.unwrap();
+    // The endpoint came back and the key is gone, but nobody asked for as long as keys live.
+    let next = Key::p256("second");
+    world.server.answer(Answer::Body(key_set(&[&next])));
+    world.clock.advance(TTL);
+    assert_eq!(
+        token_problem(validator.validate(&token).await),
+        TokenProblem::UnknownKey
+    );
+}
+
+/// An endpoint's fault, what is made of it, and the requests one fetch makes in its face.
+fn faults() -> Vec<(&'static str, Answer, KeyProblem, usize)> {
+    let raw = |status, headers: &str, body: &str| {
+        Answer::Raw(status, headers.to_owned(), body.to_owned())
+    };
+    let location = "Location: /elsewhere\r\n";
+    vec![
+        ("hanging up", Answer::Hangup, KeyProblem::Transport, 3),
+        ("status 503", raw(503, "", ""), KeyProblem::Status(503), 3),
+        ("status 500", raw(500, "", "{}"), KeyProblem::Status(500), 1),
+        ("status 404", raw(404, "", "{}"), KeyProblem::Status(404), 1),
+        (
+            "status 429",
+            raw(429, "Retry-After: 1\r\n", ""),
+            KeyProblem::Status(429),
+            1,
+        ),
+        ("status 204", raw(204, "", ""), KeyProblem::Status(204), 1),
+        (
+            "moved for good",
+            raw(301, location, ""),
+            KeyProblem::Redirect,
+            1,
+        ),
+        (
+            "found elsewhere",
+            raw(307, location, ""),
+            KeyProblem::Redirect,
+            1,
+        ),
+        ("not modified", raw(304, "", ""), KeyProblem::Redirect, 1),
+        ("silence", Answer::Silent, KeyProblem::Timeout, 1),
+        ("dripping", Answer::Drip, KeyProblem::Timeout, 1),
+        (
+            "10 MB, told",
+            Answer::Huge {
+                bytes: 10_485_760,
+                told: true,
+            },
+            KeyProblem::TooLarge,
+            1,
+        ),
+        (
+            "10 MB, not told",
+            Answer::Huge {
+                bytes: 10_485_760,
+                told: false,
+            },
+            KeyProblem::TooLarge,
+            1,
+        ),
+        (
+            "HTML",
+            raw(200, "", "<html><body>Sign in</body></html>"),
+            KeyProblem::Unreadable,
+            1,
+        ),
+        ("nothing", raw(200, "", ""), KeyProblem::Unreadable, 1),
+        ("null", raw(200, "", "null"), KeyProblem::Unreadable, 1),
+        ("a bare list", raw(200, "", "[]"), KeyProblem::Unreadable, 1),
+        (
+            "no list",
+            raw(200, "", r#"{"keys":{}}"#),
+            KeyProblem::Unreadable,
+            1,
+        ),
+        (
+            "cut off",
+            raw(200, "", r#"{"keys":[{"kid":"a""#),
+            KeyProblem::Unreadable,
+            1,
+        ),
+        (
+            "nested deeply",
+            raw(200, "", &"[".repeat(200_000)),
+            KeyProblem::Unreadable,
+            1,
+        ),
+        (
+            "no keys",
+            raw(200, "", r#"{"keys":[]}"#),
+            KeyProblem::NoUsableKey,
+            1,
+        ),
+        (
+            "odd keys",
+            raw(200, "", r#"{"keys":[null,1,"x",[],{},{"kid":"first"}]}"#),
+            KeyProblem::NoUsableKey,
+            1,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn faults_at_the_start() {
+    for (name, answer, problem, requests) in faults() {
+        let world = World::new().await;
+        world.server.answer(answer);
+        let validator = world.validator();
+        let token = world.token();
+        for _ in 0..3 {
+            let error = validator.validate(&token).await.unwrap_err();
+            assert!(error.is_unavailable(), "{name}");
+            assert_eq!(key_problem(Err(error)), problem, "{name}");
+        }
+        assert_eq!(world.server.requests(), requests, "{name}");
+        // It recovers as soon as the endpoint does.
+        world.server.answer(Answer::Body(key_set(&[&world.key])));
+        world.clock.advance(SECOND);
+        validator.validate(&token).await.unwrap();
+        assert_eq!(world.server.requests(), requests + 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn faults_later() {
+    for (name, answer, problem, requests) in faults() {
+        let world = World::new().await;
+        let validator = world.validator();
+        let token = world.token();
+        validator.validate(&token).await.unwrap();
+        if problem == KeyProblem::NoUsableKey {
+            // No fault: see `a_set_without_a_usable_key_withdraws_the_old_keys`.
+            continue;
+        }
+        world.server.answer(answer);
+        world.clock.advance(TTL);
+        validator.validate(&token).await.unwrap();
+        assert_eq!(world.server.requests(), 1 + requests, "{name}");
+        // What cannot be told without the endpoint is not held against the token.
+        let next = Key::p256("second");
+        let found = validator.validate(&world.token_by(&next)).await;
+        assert_eq!(key_problem(found), problem, "{name}");
+        validator.validate_now(&token).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn keys_from_elsewhere_are_refused_even_if_the_http_client_follows() {
+    let world = World::new().await;
+    let elsewhere = KeyServer::start(Answer::Body(key_set(&[&world.key]))).await;
+    let location = format!("Location: {}/v2/keys/{PROJECT}\r\n", elsewhere.url());
+    world
+        .server
+        .answer(Answer::Raw(307, location, String::new()));
+    let following = reqwest::Client::builder().build().unwrap();
+    let client = descope_magiclink::Client::builder(PROJECT)
+        .base_url(world.server.url())
+        .http_client(following)
+        .build()
+        .unwrap();
+    let error = client
+        .sessions()
+        .validate(&world.token())
+        .await
+        .unwrap_err();
+    let descope_magiclink::Error::Session(error) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(key_problem(Err(error)), KeyProblem::Redirect);
+    assert_eq!(elsewhere.requests(), 1, "the client did follow");
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_unavailable() {
+    let world = World::new().await;
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let validator = world.builder().base_url(closed).build().unwrap();
+    let error = validator.validate(&world.token()).await.unwrap_err();
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    assert!(source.is_some_and(|text| !text.contains("http://")));
+    assert_eq!(key_problem(Err(error)), KeyProblem::Transport);
+}
+
+#[tokio::test]
+async fn no_fetch_outlives_its_deadline() {
+    for answer in [
+        Answer::Silent,
+        Answer::Drip,
+        Answer::Hangup,
+        Answer::Raw(503, String::new(), String::new()),
+    ] {
+        let world = World::new().await;
+        world.server.answer(answer);
+        let validator = world.validator();
+        let started = Instant::now();
+        let found = validator.validate(&world.token()).await;
+        assert!(found.unwrap_err().is_unavailable());
+        assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn one_odd_key_does_not_take_the_others_down() {
+    let world = World::new().await;
+    let odd = json!({"kid": "odd", "kty": "oct", "k": "c2VjcmV0", "alg": "HS256"});
+    world
+        .server
+        .answer(Answer::Body(jwks(vec![odd, json!(null), world.key.jwk()])));
+    world.validator().validate(&world.token()).await.unwrap();
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_caller_does_not_cancel_the_fetch() {
+    let world = World::new().await;
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let token = world.token();
+    for _ in 0..5 {
+        let wait = Duration::from_millis(20);
+        let cancelled = tokio::time::timeout(wait, validator.validate(&token)).await;
+        assert!(cancelled.is_err());
+    }
+    world.server.reached(1).await;
+    world.server.release();
+    settle().await;
+    validator.validate_now(&token).unwrap();
+    assert_eq!(world.server.requests(), 1);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn a_runtime_that_shuts_down_takes_no_fetch_along() {
+    let serving = runtime();
+    let world = serving.block_on(World::new());
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let validating = |runtime: &tokio::runtime::Runtime| {
+        let (validator, token) = (validator.clone(), world.token());
+        runtime.spawn(async move { validator.validate(&token).await })
+    };
+    let dying = runtime();
+    let first = validating(&dying);
+    serving.block_on(world.server.reached(1));
+    let joined = validating(&serving);
+    dying.shutdown_timeout(SECOND);
+    assert!(serving.block_on(first).unwrap_err().is_cancelled());
+    world.server.release();
+    serving.block_on(joined).unwrap().unwrap();
+    assert_eq!(world.server.requests(), 1);
+}
+
+#[test]
+fn a_runtime_that_stands_still_holds_nobody_up() {
+    let serving = runtime();
+    let world = serving.block_on(World::new());
+    world.server.answer(Answer::Held(key_set(&[&world.key])));
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    // Starts the fetch, and is not polled again.
+    let idle = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let first = {
+        let (validator, token) = (validator.clone(), world.token());
+        idle.spawn(async move { validator.validate(&token).await })
+    };
+    idle.block_on(tokio::task::yield_now());
+    serving.block_on(world.server.reached(1));
+    world.server.release();
+    for _ in 0..20 {
+        let healthy = runtime();
+        healthy
+            .block_on(validator.validate(&world.token()))
+            .unwrap();
+    }
+    assert_eq!(world.server.requests(), 1);
+    idle.block_on(first).unwrap().unwrap();
+}
+
+/// Runs a future on this thread, with no runtime around.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(found) => return found,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn validation_needs_no_runtime_of_the_caller() {
+    let serving = runtime();
+    let world = serving.block_on(World::new());
+    let validator = world.validator();
+    block_on(validator.prepare()).unwrap();
+    block_on(validator.validate(&world.token())).unwrap();
+    // Nor does a fetch in the background, or one that hangs.
+    world.clock.advance(TTL - SECOND);
+    validator.validate_now(&world.token()).unwrap();
+    world.server.answer(Answer::Silent);
+    let found = block_on(validator.validate(&world.token_by(&Key::p256("second"))));
+    assert_eq!(key_problem(found), KeyProblem::Timeout);
+}
+
+#[tokio::test]
+async fn two_projects_share_nothing() {
+    let world = World::new().await;
+    let other_project = "P2bbbbbbbbbbbbbbbbbbbbbbbbbb";
+    let other_key = Key::p256(&world.key.kid);
+    let other_server = KeyServer::start(Answer::Body(key_set(&[&other_key]))).await;
+    let ours = world.validator();
+    let theirs = SessionValidator::builder(other_project)
+        .base_url(other_server.url())
+        .clock(Arc::clone(&world.clock))
+        .build()
+        .unwrap();
+    let token = world.token();
+    let claims = merged(
+        session_claims(world.clock.now()),
+        json!({"iss": other_project}),
+    );
+    let other_token = SessionToken::new(other_key.sign(&claims));
+    for _ in 0..2 {
+        ours.validate(&token).await.unwrap();
+        theirs.validate(&other_token).await.unwrap();
+        assert_eq!(
+            token_problem(ours.validate(&other_token).await),
+            TokenProblem::Signature
+        );
+        assert_eq!(
+            token_problem(theirs.validate(&token).await),
+            TokenProblem::Signature
+        );
+    }
+    assert_eq!((world.server.requests(), other_server.requests()), (1, 1));
+    // Even a project that got hold of the other's key is told apart by its issuer.
+    let claims = merged(
+        session_claims(world.clock.now()),
+        json!({"iss": other_project}),
+    );
+    let forged = SessionToken::new(world.key.sign(&claims));
+    assert_eq!(
+        token_problem(ours.validate(&forged).await),
+        TokenProblem::Issuer
+    );
+}
+
+#[tokio::test]
+async fn provided_keys_need_no_network() {
+    let world = World::new().await;
+    let validator = world
+        .builder()
+        .key_set(world.key.jwk().to_string())
+        .build()
+        .unwrap();
+    validator.validate(&world.token()).await.unwrap();
+    validator.validate_now(&world.token()).unwrap();
+    let other = Key::p256("second");
+    let found = validator.validate(&world.token_by(&other)).await;
+    assert_eq!(token_problem(found), TokenProblem::UnknownKey);
+    assert_eq!(world.server.requests(), 0);
+}
+
+/// The time of each of `count` validations.
+fn times(validator: &SessionValidator, token: &SessionToken, count: usize) -> Vec<Duration> {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let started = Instant::now();
+            validator.validate_now(token).unwrap();
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    times
+}
+
+#[test]
+fn neither_a_flood_nor_an_outage_slows_known_keys_down() {
+    let serving = runtime();
+    let world = serving.block_on(World::new());
+    let validator = world
+        .builder()
+        .key_fetch_timeout(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let token = world.token();
+    serving.block_on(validator.validate(&token)).unwrap();
+    const COUNT: usize = 2000;
+    let quiet = times(&validator, &token, COUNT);
+    // An endpoint that takes connections and never answers, a fetch stuck in it, and a flood.
+    world.server.answer(Answer::Silent);
+    world.clock.advance(TTL - SECOND);
+    let requests = world.server.requests();
+    let flood: Vec<_> = (0..100)
+        .map(|n| {
+            let (validator, token) = (validator.clone(), world.made_up(n));
+            serving.spawn(async move { validator.validate(&token).await })
+        })
+        .collect();
+    serving.block_on(world.server.reached(requests + 1));
+    let _in_runtime = serving.enter();
+    let busy = times(&validator, &token, COUNT);
+    assert_eq!(world.server.requests(), requests + 1);
+    // The median, since other programs on the machine make the rest of the distribution.
+    let (quiet, busy) = (quiet[COUNT / 2], busy[COUNT / 2]);
+    assert!(busy < quiet * 2, "quiet {quiet:?}, busy {busy:?}");
+    flood.iter().for_each(|task| task.abort());
+}

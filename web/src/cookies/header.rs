@@ -1,0 +1,100 @@
+//! `Cookie` and `Set-Cookie` lines, as octets (RFC 6265bis).
+
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+/// When a browser sends a cookie along with a request that another site caused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SameSite {
+    /// Never. A user who comes from a link in a mail then looks signed out on the first page.
+    Strict,
+    /// Only when the user goes to the site by a link. Requests that change something are safe from
+    /// other sites, as long as they are no `GET`s.
+    Lax,
+    /// Always: the application has to fend off requests forged by other sites itself.
+    None,
+}
+
+impl SameSite {
+    /// The attribute's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "Strict",
+            Self::Lax => "Lax",
+            Self::None => "None",
+        }
+    }
+}
+
+/// What a browser takes for a cookie that is over.
+const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
+
+/// The values of all cookies of this name, in the order in which they came.
+///
+/// Of names and values only space and tab are trimmed, as browsers do before they look for `__Host-`.
+/// With any other octet before it, such as a space of Unicode, it is another cookie: one that a
+/// neighbour of the same domain can set.
+pub(crate) fn values<'h>(
+    lines: impl IntoIterator<Item = &'h [u8]>,
+    name: &str,
+) -> impl Iterator<Item = &'h [u8]> {
+    lines
+        .into_iter()
+        .flat_map(|line| line.split(|octet| *octet == b';'))
+        .filter_map(move |pair| {
+            let mut parts = pair.splitn(2, |octet| *octet == b'=');
+            let found = trim(parts.next()?);
+            let value = trim(parts.next()?);
+            (found == name.as_bytes()).then_some(value)
+        })
+}
+
+/// Without the space and tab around it.
+pub(crate) fn trim(mut octets: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = octets {
+        octets = rest;
+    }
+    octets
+}
+
+/// A `Set-Cookie` line. Whoever makes one has checked its parts.
+pub(crate) struct SetCookie<'c> {
+    pub(crate) name: &'c str,
+    pub(crate) value: &'c str,
+    pub(crate) same_site: SameSite,
+    pub(crate) secure: bool,
+    pub(crate) path: &'c str,
+    pub(crate) domain: Option<&'c str>,
+    /// In seconds; none are left of a cookie that is to be removed.
+    pub(crate) max_age: u64,
+}
+
+impl SetCookie<'_> {
+    /// The line, marked as a secret; none if a part has octets that no header has.
+    pub(crate) fn line(&self) -> Option<HeaderValue> {
+        let secure = if self.secure { "; Secure" } else { "" };
+        let (domain_is, domain) = match self.domain {
+            Some(domain) => ("; Domain=", domain),
+            None => ("", ""),
+        };
+        // Browsers of before `Max-Age` are gone, proxies that know `Expires` alone are not.
+        let (expires_is, expires) = match self.max_age {
+            0 => ("; Expires=", EPOCH),
+            _ => ("", ""),
+        };
+        let text = Zeroizing::new(format!(
+            "{}={}; HttpOnly; SameSite={}{secure}; Path={}{domain_is}{domain}; Max-Age={}{expires_is}{expires}",
+            self.name,
+            self.value,
+            self.same_site.as_str(),
+            self.path,
+            // Some readers know no larger number.
+            self.max_age.min(i64::MAX.unsigned_abs()),
+        ));
+        let mut line = HeaderValue::from_str(&text).ok()?;
+        line.set_sensitive(true);
+        Some(line)
+    }
+}

@@ -1,0 +1,40 @@
+//! Session cookies: which ones a request brought, and how to set and clear them.
+//!
+//! Nothing here depends on a web framework: requests and responses are seen as
+//! [`http::HeaderMap`]s.
+//!
+//! ```
+//! use std::time::Duration;
+//! use descope_magiclink::{RefreshToken, SessionToken};
+//! use descope_magiclink_web::cookies::{SameSite, SessionCookies};
+//! use http::HeaderMap;
+//!
+//! let cookies = SessionCookies::builder()
+//!     .host_prefix()
+//!     .refresh_same_site(SameSite::Strict)
+//!     .build()?;
+//!
+//! let mut response = HeaderMap::new();
+//! cookies.set_session(&mut response, &SessionToken::new("a.b.c"), Duration::from_secs(600))?;
+//! assert_eq!(
+//!     response["set-cookie"],
+//!     "__Host-DS=a.b.c; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600",
+//! );
+//! assert_eq!(response["cache-control"], "no-store");
+//!
+//! let mut request = HeaderMap::new();
+//! request.insert("cookie", "theme=dark; __Host-DS=a.b.c".parse()?);
+//! let tokens = cookies.read(&request);
+//! assert!(tokens.session.is_some() && tokens.refresh.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+pub(crate) mod header;
+mod session_cookies;
+mod tokens;
+
+pub use builder::SessionCookiesBuilder;
+pub use header::SameSite;
+pub use session_cookies::{CookieError, SessionCookies};
+pub use tokens::{RequestTokens, TokenPair, TokenSource};

@@ -1,0 +1,111 @@
+//! Why a link did not sign its user in.
+
+use descope_magiclink::{Error, ErrorCode, SessionError};
+use http::StatusCode;
+
+use crate::service_error::is_refusal;
+
+/// Why the landing page did not sign the user in.
+///
+/// None of them touches a session that the browser already has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum LandingError {
+    /// The URL has no token, or more than one.
+    #[error("the link has no token, or more than one")]
+    MissingToken,
+    /// The service says that the link has expired or was used. It does not say which; for links used
+    /// on this very page there is [`Used`](Self::Used).
+    #[error("the link has expired or was used")]
+    Expired,
+    /// The link was used here not long ago.
+    #[error("the link was used here not long ago")]
+    Used,
+    /// The text cannot be a token, or the service refused it for another reason than age.
+    #[error("the service does not take the link")]
+    InvalidLink,
+    /// The link was asked for in another browser: see
+    /// [`same_browser`](super::LandingPageBuilder::same_browser).
+    #[error("the link was asked for in another browser")]
+    OtherBrowser,
+    /// The form does not belong to this browser, or is older than its cookie.
+    #[error("the form is not of this browser, or too old")]
+    StaleForm,
+    /// The form was sent by another site, or by something that is no form.
+    #[error("the form was sent by another site")]
+    CrossSite,
+    /// The link could not be tried: the service could not be reached, or something answered in its
+    /// place. The link is as good as it was.
+    #[error("the link could not be tried")]
+    ServiceUnavailable,
+    /// There were too many requests.
+    #[error("there were too many requests")]
+    RateLimited,
+    /// The service and the application do not fit together, or the tokens fit into no cookie.
+    #[error("the service's response is of no use")]
+    Failed,
+}
+
+impl LandingError {
+    pub(super) const ALL: [Self; 10] = [
+        Self::MissingToken,
+        Self::Expired,
+        Self::Used,
+        Self::InvalidLink,
+        Self::OtherBrowser,
+        Self::StaleForm,
+        Self::CrossSite,
+        Self::ServiceUnavailable,
+        Self::RateLimited,
+        Self::Failed,
+    ];
+
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The status that the page has.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::MissingToken | Self::InvalidLink => StatusCode::BAD_REQUEST,
+            Self::Expired | Self::Used => StatusCode::GONE,
+            Self::OtherBrowser | Self::StaleForm | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Failed => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// Whether pressing the button once more may help, so that the page shows it again.
+    #[must_use]
+    pub fn can_try_again(self) -> bool {
+        matches!(
+            self,
+            Self::StaleForm | Self::ServiceUnavailable | Self::RateLimited
+        )
+    }
+
+    /// What a failed verification means to the user.
+    pub(super) fn of(error: &Error) -> Self {
+        if error.is_rate_limited() {
+            return Self::RateLimited;
+        }
+        if is_refusal(error) {
+            return match error.code() {
+                Some(ErrorCode::TokenExpired) => Self::Expired,
+                _ => Self::InvalidLink,
+            };
+        }
+        match error {
+            // The link is spent, and its tokens will be no better the next time.
+            Error::Session(SessionError::InvalidResponse(_) | SessionError::UserMismatch) => {
+                Self::Failed
+            }
+            // Whatever it says, it is not the service's word on the link.
+            Error::Api(_) => Self::ServiceUnavailable,
+            error if error.is_retryable() => Self::ServiceUnavailable,
+            _ => Self::Failed,
+        }
+    }
+}

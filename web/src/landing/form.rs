@@ -1,0 +1,71 @@
+//! What a link carries, and the form that carries it on.
+
+use std::borrow::Cow;
+
+use super::error::LandingError;
+
+/// No token is longer, in bytes.
+const LONGEST_TOKEN: usize = 2048;
+
+/// The query parameters of the page, and the names of the form's fields.
+pub(super) mod field {
+    /// The token; the service adds it to the link.
+    pub(in crate::landing) const TOKEN: &str = "t";
+    /// Where to go afterwards.
+    pub(in crate::landing) const NEXT: &str = "next";
+    /// The fingerprint of the browser that asked for the link.
+    pub(in crate::landing) const BROWSER: &str = "b";
+    /// What makes one showing of the form different from the next.
+    pub(in crate::landing) const ID: &str = "id";
+    pub(in crate::landing) const PROOF: &str = "proof";
+}
+
+/// What a link carries, from its query or from the form.
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    token: Option<Cow<'a, str>>,
+    next: Option<Cow<'a, str>>,
+    browser: Option<Cow<'a, str>>,
+    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) proof: Option<Cow<'a, str>>,
+    /// A field came twice.
+    repeated: bool,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn parse(text: &'a [u8]) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in url::form_urlencoded::parse(text) {
+            let field = match &*name {
+                field::TOKEN => &mut fields.token,
+                field::NEXT => &mut fields.next,
+                field::BROWSER => &mut fields.browser,
+                field::ID => &mut fields.id,
+                field::PROOF => &mut fields.proof,
+                _ => continue,
+            };
+            fields.repeated |= field.replace(value).is_some();
+        }
+        fields
+    }
+
+    /// The token, if it can be one.
+    pub(super) fn token(&self) -> Result<&str, LandingError> {
+        match self.token.as_deref() {
+            Some(token) if !self.repeated && !token.is_empty() => {
+                let plausible =
+                    token.len() <= LONGEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
+                plausible.then_some(token).ok_or(LandingError::InvalidLink)
+            }
+            _ => Err(LandingError::MissingToken),
+        }
+    }
+
+    pub(super) fn next(&self) -> &str {
+        self.next.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn browser(&self) -> &str {
+        self.browser.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,255 @@
+//! Sending links to the landing page, with an answer that tells nobody who has an account.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use descope_magiclink::{Error, InvalidArgument, Sent};
+use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use url::Url;
+
+use super::browser_binding::Binding;
+use super::form::field;
+use super::page::{LandingPage, plain};
+use crate::origin::is_cross_site;
+use crate::service_error::{is_refusal, log_error, log_refusal};
+
+impl LandingPage {
+    /// Prepares a link that leads to this page. `request` are the headers of the request that asks
+    /// for it, which must come from a page of the application's own: a form on another site could
+    /// otherwise have links sent, and with [`same_browser`](super::LandingPageBuilder::same_browser)
+    /// make the visitor's browser one in which somebody else's link works.
+    ///
+    /// ```no_run
+    /// # use descope_magiclink::{Client, DeliveryMethod, web::LandingPage};
+    /// # async fn f(client: Client, landing: LandingPage, headers: &http::HeaderMap, email: &str)
+    /// # -> Result<http::Response<String>, descope_magiclink_web::SendError> {
+    /// let link = landing.link(headers)?.next("/orders");
+    /// let sent = client
+    ///     .magic_link()
+    ///     .sign_in(DeliveryMethod::Email, email)
+    ///     .redirect_url(link.redirect_url())
+    ///     .send()
+    ///     .await;
+    /// link.respond(sent, "/check-your-inbox")
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::CrossSite`] when the request is [cross-site](Self::is_cross_site). Send nothing then.
+    pub fn link(&self, request: &HeaderMap) -> Result<LandingLink, SendError> {
+        if self.is_cross_site(request) {
+            return Err(SendError::CrossSite);
+        }
+        let mut link = LandingLink {
+            page: self.clone(),
+            url: self.0.url.clone(),
+            cookie: None,
+        };
+        if let Some(cookie) = &self.0.browser_cookie
+            // A browser that asks twice keeps its value, so that both links work.
+            && let Some(browser) = cookie.read(request).or_else(Binding::random)
+        {
+            link.url
+                .query_pairs_mut()
+                .append_pair(field::BROWSER, &browser.fingerprint());
+            link.cookie = cookie.store(&browser);
+        }
+        Ok(link)
+    }
+
+    /// Whether the browser says that a request was caused by something else than a page of this page's
+    /// own origin. Ask it before a `POST` changes anything, such as at a sign-out: `SameSite=Lax` keeps
+    /// cookies out of other sites' forms, but the form is sent all the same, and neighbours such as
+    /// `https://blog.example.com` are no other site to it.
+    ///
+    /// It goes by `Sec-Fetch-Site` and `Origin`. `Origin: null` is what pages without referrer send,
+    /// and says nothing. A request with neither header is not cross-site; no browser of these years sends
+    /// such a form. Links from other sites make cross-site requests too, so ask it for no `GET`.
+    ///
+    /// ```
+    /// # use descope_magiclink::{Client, web::LandingPage};
+    /// use http::HeaderMap;
+    ///
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// let landing = LandingPage::builder(&client, "https://app.example.com/verify").build()?;
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("origin", "https://app.example.com".parse()?);
+    /// assert!(!landing.is_cross_site(&headers));
+    /// headers.insert("origin", "https://evil.example".parse()?);
+    /// assert!(landing.is_cross_site(&headers));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_cross_site(&self, request: &HeaderMap) -> bool {
+        is_cross_site(request, &self.0.origin)
+    }
+}
+
+/// A link to the landing page, before it is sent: from [`LandingPage::link`].
+#[must_use = "the cookie that belongs to the link is set by `respond`"]
+pub struct LandingLink {
+    page: LandingPage,
+    url: Url,
+    cookie: Option<HeaderValue>,
+}
+
+impl fmt::Debug for LandingLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LandingLink")
+            .field("redirect_url", &self.redirect_url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LandingLink {
+    /// The page to go to after signing in. One that is not allowed is left out, so that it may come
+    /// straight from a request.
+    pub fn next(mut self, target: &str) -> Self {
+        if let Ok(target) = self.page.0.targets.check(target) {
+            self.url
+                .query_pairs_mut()
+                .append_pair(field::NEXT, target.as_str());
+        }
+        self
+    }
+
+    /// What to give to the `redirect_url` of a sign-in, sign-up or update.
+    #[must_use]
+    pub fn redirect_url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The answer to the request: sends the browser to `page` (303), and sets the cookie of
+    /// [`same_browser`](super::LandingPageBuilder::same_browser).
+    ///
+    /// It is the same whether the address is known or not: what the service has against the address
+    /// (no such user, user exists, user disabled, ...) is left out, for otherwise anyone could find out
+    /// who has an account. It is in the response's extensions, as [`HiddenSendError`], for your log;
+    /// the feature `tracing` notes its code and status as a warning. The page must not show
+    /// [`Sent::masked_address`] either. What remains is the time that the service takes.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] for what does not depend on who has an account: an address that is none, a
+    /// service that cannot be reached, too many requests.
+    pub fn respond(
+        self,
+        sent: Result<Sent, Error>,
+        page: &str,
+    ) -> Result<Response<String>, SendError> {
+        let mut response = plain(StatusCode::SEE_OTHER);
+        if let Err(error) = sent {
+            match SendError::of(error) {
+                Ok(hidden) => {
+                    response.extensions_mut().insert(hidden);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let headers = response.headers_mut();
+        let target = self
+            .page
+            .0
+            .targets
+            .check_or(Some(page), &self.page.0.signed_in_page);
+        headers.insert(LOCATION, target.location());
+        if let Some(cookie) = self.cookie {
+            headers.insert(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+}
+
+/// Why no link was sent, as far as everybody may know it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The address cannot be one (400). The user should correct it.
+    #[error("{0}")]
+    InvalidAddress(InvalidArgument),
+    /// The request did not come from a page of the application (403). Nothing was sent.
+    #[error("the form was sent by another site")]
+    CrossSite,
+    /// There were too many requests (429).
+    #[error("there were too many requests; try again later")]
+    RateLimited {
+        /// How long the service asks to wait, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// The service could not be reached, or failed, or refused the key of this server (503).
+    #[error("the service cannot be reached; try again in a moment")]
+    ServiceUnavailable,
+}
+
+impl SendError {
+    /// The status that fits.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidAddress(_) => StatusCode::BAD_REQUEST,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// A plain answer. For a page of your own, look for the error in the response's extensions.
+    #[must_use]
+    pub fn response(&self) -> Response<String> {
+        let mut response = plain(self.status());
+        *response.body_mut() = self.to_string();
+        let headers = response.headers_mut();
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        if let Self::RateLimited { retry_after } = self {
+            let wait = retry_after.unwrap_or(Duration::from_secs(60));
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+
+    /// What to tell of an error, or the error to hide.
+    fn of(error: Error) -> Result<HiddenSendError, Self> {
+        if error.is_rate_limited() {
+            return Err(Self::RateLimited {
+                retry_after: error.retry_after(),
+            });
+        }
+        match error {
+            Error::InvalidArgument(argument) if argument.name() != "redirect_url" => {
+                Err(Self::InvalidAddress(argument))
+            }
+            error if is_refusal(&error) => {
+                log_refusal(
+                    "the service refused to send a link; the page does not tell",
+                    &error,
+                );
+                Ok(HiddenSendError(Arc::new(error)))
+            }
+            error => {
+                log_error("a link was not sent", &error);
+                Err(Self::ServiceUnavailable)
+            }
+        }
+    }
+}
+
+/// What the service had against an address: in the extensions of the answer to whoever asked for a
+/// link. An answer that shows it tells who has an account; the feature `tracing` logs its code and
+/// status.
+#[derive(Debug, Clone)]
+pub struct HiddenSendError(Arc<Error>);
+
+impl HiddenSendError {
+    /// The error.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.0
+    }
+}

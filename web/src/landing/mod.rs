@@ -1,0 +1,18 @@
+//! The page that a magic link opens.
+
+mod browser_binding;
+mod builder;
+mod error;
+mod form;
+mod link;
+mod page;
+mod texts;
+mod used_links;
+mod view;
+
+pub use builder::LandingPageBuilder;
+pub use error::LandingError;
+pub use link::{HiddenSendError, LandingLink, SendError};
+pub use page::LandingPage;
+pub use texts::LandingTexts;
+pub use view::{LandingView, escape_html};

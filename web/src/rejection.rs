@@ -1,0 +1,174 @@
+//! Why a request is refused, and the answer to it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use descope_magiclink::{Error, SessionError, TokenProblem};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+/// Why a request has no session, or its session does not suffice.
+///
+/// The answer that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
+/// detail of the token. For a page of your own, look for it in the response's extensions: every answer
+/// made from a rejection carries it there. Keep the answer's head, which may set the cookies of a
+/// session that was renewed, and change what the page needs.
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use axum::body::Body;
+/// use axum::http::{HeaderValue, StatusCode, header};
+/// use axum::response::Response;
+/// use descope_magiclink_web::Rejection;
+///
+/// /// For `axum::middleware::map_response`: sends browsers to the sign-in page.
+/// async fn sign_in_page(mut response: Response) -> Response {
+///     let rejection = response.extensions().get::<Rejection>();
+///     if rejection.is_some_and(|rejection| rejection.status() == 401) {
+///         *response.status_mut() = StatusCode::SEE_OTHER;
+///         *response.body_mut() = Body::empty();
+///         let headers = response.headers_mut();
+///         headers.remove(header::CONTENT_TYPE);
+///         headers.remove(header::CONTENT_LENGTH);
+///         headers.insert(header::LOCATION, HeaderValue::from_static("/sign-in"));
+///     }
+///     response
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// There is no session token (401).
+    MissingToken,
+    /// The session token is bad (401).
+    InvalidToken(TokenProblem),
+    /// The service refused the refresh token, so that a session that has ended stays so (401).
+    RefreshRefused,
+    /// The token could not be checked, or the service could not be asked to renew the session or for
+    /// something on the user's behalf (503). Says nothing about the user.
+    ///
+    /// That a key of this server was refused is among it:
+    /// [`is_credential_refused`](Error::is_credential_refused) of the error tells.
+    Unavailable(Arc<Error>),
+    /// The user does not belong to the tenant that was asked for, or none was asked for (403).
+    NotInTenant,
+    /// The user lacks a role (403).
+    MissingRole,
+    /// The user lacks a permission (403).
+    MissingPermission,
+    /// There is no [`SessionLayer`](crate::SessionLayer) around the route (500).
+    MissingLayer,
+}
+
+impl Rejection {
+    /// The answer's status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::MissingToken | Self::InvalidToken(_) | Self::RefreshRefused => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
+                StatusCode::FORBIDDEN
+            }
+            Self::MissingLayer => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Whether it is unknown who the user is because something could not be reached. The user may
+    /// well be signed in.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// The answer, with a body of any type that can be made from text.
+    #[must_use]
+    pub fn response<R: From<&'static str>>(&self) -> Response<R> {
+        let mut response = Response::new(R::from(self.text()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+
+    /// RFC 6750 section 3.1: no error code for a request without a token.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingToken => Some("Bearer realm=\"session\""),
+            Self::InvalidToken(_) | Self::RefreshRefused => {
+                Some("Bearer realm=\"session\", error=\"invalid_token\"")
+            }
+            Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
+                Some("Bearer realm=\"session\", error=\"insufficient_scope\"")
+            }
+            Self::Unavailable(_) | Self::MissingLayer => None,
+        }
+    }
+
+    fn text(&self) -> &'static str {
+        match self {
+            Self::MissingToken => "sign in first",
+            Self::InvalidToken(_) | Self::RefreshRefused => "the session is over; sign in again",
+            Self::Unavailable(_) => {
+                "the session cannot be checked right now; try again in a moment"
+            }
+            Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
+                "your account is not allowed to do this"
+            }
+            Self::MissingLayer => {
+                "this route has no SessionLayer around it; add one to the router with `.layer(..)`, \
+                 after the layers and routes that need the session"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl StdError for Rejection {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::InvalidToken(problem) => Some(problem),
+            Self::Unavailable(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<SessionError> for Rejection {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Missing => Self::MissingToken,
+            SessionError::Token(problem) => Self::InvalidToken(problem),
+            SessionError::NotInTenant => Self::NotInTenant,
+            unavailable => Self::Unavailable(Arc::new(unavailable.into())),
+        }
+    }
+}
+
+/// What a call on the user's behalf came to, such as [`Sessions::me`](crate::session::Sessions::me).
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Session(error) => error.into(),
+            error if error.is_unauthorized() => Self::RefreshRefused,
+            error => Self::Unavailable(Arc::new(error)),
+        }
+    }
+}

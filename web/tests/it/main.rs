@@ -1,0 +1,23 @@
+//! The web parts, in an application and against an emulator of the API.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may fail the test"
+)]
+
+mod browser;
+mod cookies;
+#[cfg(feature = "axum")]
+#[expect(dead_code, reason = "the example as it is, with its `main`")]
+#[path = "../../examples/web/main.rs"]
+mod example;
+#[cfg(feature = "axum")]
+mod example_app;
+#[cfg(feature = "axum")]
+mod extractors;
+mod landing;
+#[cfg(feature = "tracing")]
+mod logging;
+mod redirects;
+mod session_layer;
