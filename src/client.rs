@@ -13,6 +13,7 @@ use crate::error::{ConfigError, Result};
 #[cfg(feature = "management")]
 use crate::hooks::checked_key;
 use crate::hooks::{Inner, Settings, anonymous_headers};
+use crate::license::Licenses;
 use crate::magic_link::MagicLink;
 use crate::raw;
 use crate::retry::RetryPolicy;
@@ -443,6 +444,7 @@ impl ClientBuilder {
             timeout: self.timeout,
             retry: self.retry,
             clock: self.clock,
+            licenses: Licenses::default(),
         };
         let inner = Inner(Arc::new(settings));
         Ok(Client(Arc::new(Shared {
