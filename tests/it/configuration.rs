@@ -26,7 +26,12 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
         child.env_remove(name).env_remove(name.to_lowercase());
     }
     let child = child
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            &format!("configuration::{test}"),
+            "--ignored",
+            "--nocapture",
+        ])
         .envs(variables.iter().copied());
     let text = String::from_utf8(child.output().unwrap().stdout).unwrap();
     let line = text.lines().find_map(|line| line.split_once("client: "));
@@ -42,7 +47,12 @@ fn from_env(variables: &[(&str, &str)]) -> String {
 #[ignore = "the child of another test"]
 fn prints_the_client_of_its_environment() {
     match Client::from_env() {
-        Ok(client) => println!("client: {} {}", client.project_id(), client.base_url()),
+        Ok(client) => println!(
+            "client: {} {}{}",
+            client.project_id(),
+            client.base_url(),
+            client.management().map_or("", |_| ", with management")
+        ),
         Err(error) => println!("client: {error}"),
     }
 }
@@ -185,12 +195,20 @@ fn the_environment_is_read_by_from_env_alone_and_in_order() {
         from_env(&[id, ("DESCOPE_BASE_URI", " "), url]),
         "P2abc https://url.example.com"
     );
+    assert_eq!(
+        from_env(&[id, ("DESCOPE_MANAGEMENT_KEY", "K2x\n")]),
+        "P2abc https://api.descope.com, with management"
+    );
     for (variables, text) in [
+        (
+            vec![id, ("DESCOPE_MANAGEMENT_KEY", "a b")],
+            "management_key",
+        ),
         (vec![], "there is no project id"),
         (vec![("DESCOPE_PROJECT_ID", "  ")], "there is no project id"),
         (
             vec![id, ("DESCOPE_BASE_URI", "x")],
-            "the base URL is not an absolute URL",
+            "the base URL must start with https://",
         ),
         (
             vec![id, ("DESCOPE_AUTH_MANAGEMENT_KEY", "a b")],

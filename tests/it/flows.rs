@@ -290,7 +290,7 @@ async fn tokens_are_found_in_cookies_under_any_name() {
 async fn test_users_and_embedded_links() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator);
-    let management = client.management(emulator.management_key());
+    let management = client.management_with(emulator.management_key());
     let user = TestUser::new("joe")
         .email(JOE)
         .phone(PHONE)

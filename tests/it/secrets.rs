@@ -68,7 +68,7 @@ fn secrets_and_what_holds_them_print_redacted() {
     );
     log.debug(&magic_link.update_email(&refresh, "joe", "a@b.c"));
     log.debug(&magic_link.update_phone(&refresh, PhoneDelivery::Sms, "joe", "+1"));
-    let management = client.management(CANARY);
+    let management = client.management_with(CANARY);
     log.debug(&management);
     log.debug(&management.test_magic_link(DeliveryMethod::Email, "joe"));
     log.debug(&management.embedded_sign_in("joe"));
@@ -191,7 +191,7 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
     );
     log.error(
         &client
-            .management(format!("{CANARY}\n"))
+            .management_with(format!("{CANARY}\n"))
             .user("joe")
             .await
             .unwrap_err(),
