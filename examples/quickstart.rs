@@ -63,33 +63,22 @@ async fn run_on_emulator() -> Outcome {
 }
 
 async fn run_live() -> Outcome {
-    let is_set = |name: &&str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-    let missing: Vec<&str> = ["DESCOPE_PROJECT_ID", "DESCOPE_MANAGEMENT_KEY"]
-        .into_iter()
-        .filter(|name| !is_set(name))
-        .collect();
-    if !missing.is_empty() {
-        let missing = missing.join(" and ");
-        return Err(format!(
-            "--live needs {missing}; the console shows both under Project and Company"
-        )
-        .into());
-    }
     let client = Client::from_env()?;
-    let key = std::env::var("DESCOPE_MANAGEMENT_KEY")?;
+    let management = client.management()?;
     println!(
         "Project {} at {}, with a test user.\n",
         client.project_id(),
         client.base_url()
     );
-    let management = client.management(key);
     // A login id of its own, so that no user of the project is touched.
     let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let login_id = format!("quickstart-{}@example.com", started.as_millis());
     let user = TestUser::new(&login_id)
         .name("Joe Person")
         .email(&login_id)
-        .phone(PHONE);
+        .email_verified()
+        .phone(PHONE)
+        .phone_verified();
     management.create_test_user(user).await?;
     println!("Created the test user {login_id}.");
     let outcome = story(&client, &Mailbox::TestUser(&management, &login_id)).await;

@@ -10,7 +10,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, BaseUrl};
 use crate::defaults::{CONNECT_TIMEOUT, REFRESH_COOKIE, SESSION_COOKIE, TIMEOUT};
 use crate::error::{ConfigError, Result};
+#[cfg(feature = "management")]
+use crate::hooks::checked_key;
 use crate::hooks::{Inner, Settings, anonymous_headers};
+use crate::license::Licenses;
 use crate::magic_link::MagicLink;
 use crate::raw;
 use crate::retry::RetryPolicy;
@@ -73,6 +76,8 @@ impl Client {
             base_url: None,
             allow_plain_http: false,
             auth_management_key: None,
+            #[cfg(feature = "management")]
+            management_key: None,
             timeout: TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             retry: RetryPolicy::new(),
@@ -182,6 +187,8 @@ pub struct ClientBuilder {
     base_url: Option<String>,
     allow_plain_http: bool,
     auth_management_key: Option<ManagementKey>,
+    #[cfg(feature = "management")]
+    management_key: Option<ManagementKey>,
     timeout: Duration,
     connect_timeout: Duration,
     retry: RetryPolicy,
@@ -202,6 +209,7 @@ impl ClientBuilder {
     /// | `DESCOPE_BASE_URI`, else `DESCOPE_BASE_URL` | [`base_url`](Self::base_url) |
     /// | `DESCOPE_ALLOW_PLAIN_HTTP` | `1` for [`allow_plain_http`](Self::allow_plain_http) |
     /// | `DESCOPE_AUTH_MANAGEMENT_KEY` | [`auth_management_key`](Self::auth_management_key) |
+    /// | `DESCOPE_MANAGEMENT_KEY` | [`management_key`](Self::management_key), with the feature `management` |
     /// | `DESCOPE_PUBLIC_KEY` | a public key or key set as JSON: [`key_set`](SessionValidatorBuilder::key_set) |
     ///
     /// A variable that is empty counts as not set.
@@ -226,6 +234,10 @@ impl ClientBuilder {
         };
         builder.auth_management_key =
             read_env("DESCOPE_AUTH_MANAGEMENT_KEY")?.map(ManagementKey::new);
+        #[cfg(feature = "management")]
+        {
+            builder.management_key = read_env("DESCOPE_MANAGEMENT_KEY")?.map(ManagementKey::new);
+        }
         if let Some(keys) = read_env("DESCOPE_PUBLIC_KEY")? {
             builder = builder.session_validation(|validation| validation.key_set(keys));
         }
@@ -264,6 +276,14 @@ impl ClientBuilder {
     /// every call but management ones.
     pub fn auth_management_key(mut self, key: impl Into<ManagementKey>) -> Self {
         self.auth_management_key = Some(key.into());
+        self
+    }
+
+    /// The key for management calls, from the console's company settings: see
+    /// [`Client::management`].
+    #[cfg(feature = "management")]
+    pub fn management_key(mut self, key: impl Into<ManagementKey>) -> Self {
+        self.management_key = Some(key.into());
         self
     }
 
@@ -388,6 +408,10 @@ impl ClientBuilder {
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
         let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;
+        #[cfg(feature = "management")]
+        if let Some(key) = &self.management_key {
+            checked_key("management_key", key)?;
+        }
         if self.names.refresh != REFRESH_COOKIE
             && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
         {
@@ -414,10 +438,13 @@ impl ClientBuilder {
         let settings = Settings {
             project_id,
             auth_management_key: self.auth_management_key,
+            #[cfg(feature = "management")]
+            management_key: self.management_key,
             headers,
             timeout: self.timeout,
             retry: self.retry,
             clock: self.clock,
+            licenses: Licenses::default(),
         };
         let inner = Inner(Arc::new(settings));
         Ok(Client(Arc::new(Shared {

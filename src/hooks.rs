@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use crate::clock::Clock;
 use crate::error::{ConfigError, Error, from_reqwest};
+use crate::license::{self, Licenses};
 use crate::raw;
 use crate::retry::RetryPolicy;
 use crate::runtime::{Call, ClientHooks, OperationInfo};
@@ -22,11 +23,14 @@ pub(crate) struct Inner(pub(crate) Arc<Settings>);
 pub(crate) struct Settings {
     pub(crate) project_id: String,
     pub(crate) auth_management_key: Option<ManagementKey>,
+    #[cfg(feature = "management")]
+    pub(crate) management_key: Option<ManagementKey>,
     /// Those of a call on nobody's behalf.
     pub(crate) headers: HeaderMap,
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) licenses: Licenses,
 }
 
 impl fmt::Debug for Inner {
@@ -48,26 +52,36 @@ pub(crate) enum CredentialKind {
     MagicLink,
     /// A user's session or refresh token.
     UserToken,
-    /// A management key or an access key: this server's own.
-    ServerKey,
+    /// An access key: this server's own.
+    AccessKey,
+    /// A management key: this server's own too.
+    ManagementKey,
 }
 
 impl CredentialKind {
+    const MARKED: [Self; 3] = [Self::UserToken, Self::AccessKey, Self::ManagementKey];
+
     /// Takes the mark off that `authorize` has left.
     fn take(headers: &mut HeaderMap, info: &OperationInfo) -> Self {
-        match headers.remove(CREDENTIAL_KIND).as_ref() {
-            Some(mark) if mark == Self::ServerKey.mark() => Self::ServerKey,
-            Some(_) => Self::UserToken,
+        let mark = headers.remove(CREDENTIAL_KIND);
+        let kind = Self::MARKED
+            .into_iter()
+            .find(|kind| mark.as_ref().is_some_and(|mark| mark == kind.mark()));
+        match kind {
+            Some(kind) => kind,
             None if info.operation_id == "verify_magic_link" => Self::MagicLink,
             None => Self::Project,
         }
     }
 
-    fn mark(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::ServerKey => "server",
-            _ => "user",
-        })
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::MagicLink => "link",
+            Self::UserToken => "user",
+            Self::AccessKey => "access",
+            Self::ManagementKey => "management",
+        }
     }
 }
 
@@ -105,7 +119,7 @@ impl Credential for SessionToken {
 
 impl Credential for AccessKey {
     const NAME: &'static str = "access_key";
-    const KIND: CredentialKind = CredentialKind::ServerKey;
+    const KIND: CredentialKind = CredentialKind::AccessKey;
 
     fn text(&self) -> &str {
         self.expose_secret()
@@ -114,7 +128,7 @@ impl Credential for AccessKey {
 
 impl Credential for ManagementKey {
     const NAME: &'static str = "management_key";
-    const KIND: CredentialKind = CredentialKind::ServerKey;
+    const KIND: CredentialKind = CredentialKind::ManagementKey;
     const TAKES_AUTH_KEY: bool = false;
 
     fn text(&self) -> &str {
@@ -170,7 +184,7 @@ impl raw::Client {
                 }
             })?;
         headers.insert(AUTHORIZATION, value);
-        headers.insert(CREDENTIAL_KIND, C::KIND.mark());
+        headers.insert(CREDENTIAL_KIND, HeaderValue::from_static(C::KIND.mark()));
         Ok(())
     }
 }
@@ -197,6 +211,11 @@ impl ClientHooks<Inner> for raw::Client {
         let settings = &self.inner.0;
         let credential = CredentialKind::take(request.headers_mut(), info);
         let started = settings.clock.instant();
+        if let Some(key) = management_key(request.headers(), credential, info)
+            && let Some(tier) = self.license(settings, key).await
+        {
+            request.headers_mut().insert(license::HEADER, tier);
+        }
         let mut attempt = 0;
         loop {
             let left = settings
@@ -245,6 +264,19 @@ impl ClientHooks<Inner> for raw::Client {
     ) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// The key of a management call, out of its `Bearer PROJECT:KEY`; none for the handshake itself.
+fn management_key(
+    headers: &HeaderMap,
+    credential: CredentialKind,
+    info: &OperationInfo,
+) -> Option<ManagementKey> {
+    if credential != CredentialKind::ManagementKey || info.operation_id == license::OPERATION {
+        return None;
+    }
+    let bearer = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    bearer.split_once(':').map(|(_, key)| key.into())
 }
 
 /// Tells what came of a call: its operation, never its URL, headers or body.

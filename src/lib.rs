@@ -22,6 +22,8 @@ mod hooks;
 mod jwks;
 mod jwt;
 #[cfg(feature = "client")]
+mod license;
+#[cfg(feature = "client")]
 pub mod magic_link;
 #[cfg(feature = "management")]
 pub mod management;

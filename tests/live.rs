@@ -26,9 +26,8 @@ fn project() -> (Client, Management) {
         consent, "this-is-a-test-project",
         "set DESCOPE_LIVE_TESTS=this-is-a-test-project if the project is one"
     );
-    let key = std::env::var("DESCOPE_MANAGEMENT_KEY").expect("set DESCOPE_MANAGEMENT_KEY");
     let client = Client::from_env().expect("set DESCOPE_PROJECT_ID");
-    let management = client.management(key);
+    let management = client.management().expect("set DESCOPE_MANAGEMENT_KEY");
     (client, management)
 }
 

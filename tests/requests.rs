@@ -18,7 +18,11 @@
 )]
 
 #[path = "it/session/kit.rs"]
-#[allow(dead_code, reason = "each test uses a part of it")]
+#[allow(
+    dead_code,
+    clippy::needless_pass_by_value,
+    reason = "each test uses a part of it, and writes it short"
+)]
 mod kit;
 #[path = "it/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
@@ -27,14 +31,15 @@ mod support;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::raw::types;
 use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
-    AccessKey, Client, ClientBuilder, DeliveryMethod, MagicLink, MagicLinkToken, ManagementKey,
-    PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,
+    AccessKey, Client, ClientBuilder, Clock as _, DeliveryMethod, MagicLink, MagicLinkToken,
+    ManagementKey, PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,
+    SystemClock,
 };
 use kit::{Key, key_set, refresh_claims, session_claims};
 use serde_json::{Value, json};
@@ -52,8 +57,8 @@ static SPEC: LazyLock<Value> = LazyLock::new(|| {
 
 /// Signs the tokens that the calls send and get back, so that they pass the checks on the way.
 static KEY: LazyLock<Key> = LazyLock::new(|| Key::p256("K1"));
-static REFRESH: LazyLock<String> = LazyLock::new(|| KEY.sign(&refresh_claims(SystemTime::now())));
-static SESSION: LazyLock<String> = LazyLock::new(|| KEY.sign(&session_claims(SystemTime::now())));
+static REFRESH: LazyLock<String> = LazyLock::new(|| KEY.sign(&refresh_claims(SystemClock.now())));
+static SESSION: LazyLock<String> = LazyLock::new(|| KEY.sign(&session_claims(SystemClock.now())));
 
 /// An answer that satisfies every operation.
 static ANSWER: LazyLock<String> = LazyLock::new(|| {
@@ -78,7 +83,7 @@ fn sessions(client: &Client) -> Sessions {
 }
 
 fn management(client: &Client) -> Management {
-    client.management("canary-management-1")
+    client.management_with("canary-management-1")
 }
 
 type Calling = Pin<Box<dyn Future<Output = Result<()>>>>;
@@ -390,6 +395,22 @@ macro_rules! update {
     };
 }
 
+macro_rules! test_users {
+    ($($(.$name:ident($($argument:expr),*))+;)*) => {
+        vec![
+            case!("", c => create(c, TestUser::new(JOE))),
+            $(case!(
+                concat!($(".", stringify!($name), "(", stringify!($($argument),*), ")\n"),+),
+                c => create(c, TestUser::new(JOE)$(.$name($($argument),*))+)
+            ),)*
+        ]
+    };
+}
+
+async fn create(client: Client, user: TestUser) -> Result<()> {
+    management(&client).create_test_user(user).await.map(drop)
+}
+
 fn profile() -> SignUpUser {
     SignUpUser::new()
         .name("Joe Person")
@@ -469,38 +490,35 @@ snapshots! {
         case!("raw, certs", c => c.raw().get_keys_v2(PROJECT, Some(true))),
     ];
 
-    management__create_test_user: vec![
-        case!("", c => management(&c).create_test_user(TestUser::new(JOE))),
-        case!(".email(JOE)", c => management(&c).create_test_user(TestUser::new(JOE).email(JOE))),
-        case!(".phone(PHONE)", c => management(&c).create_test_user(TestUser::new(JOE).phone(PHONE))),
-        case!(".name(..)", c => management(&c).create_test_user(TestUser::new(JOE).name("Joe Person"))),
-        case!(".additional_login_id(..)", c => async {
-            management(&c).create_test_user(TestUser::new(JOE).additional_login_id("joe")).await
-        }),
-        case!(".role(..)", c => management(&c).create_test_user(TestUser::new(JOE).role("admin"))),
-        case!(".tenant(..)", c => async {
-            management(&c).create_test_user(TestUser::new(JOE).tenant("tenant-1", ["editor"])).await
-        }),
-        case!(".custom_attribute(..)", c => async {
-            management(&c).create_test_user(TestUser::new(JOE).custom_attribute("plan", "pro")).await
-        }),
-        case!("all", c => async {
-            let user = TestUser::new(JOE)
-                .email(JOE)
-                .phone(PHONE)
-                .name("Joe Person")
-                .additional_login_id("joe")
-                .role("admin")
-                .tenant("tenant-1", ["editor"])
-                .custom_attribute("plan", "pro");
-            management(&c).create_test_user(user).await
-        }),
-    ];
+    management__create_test_user: test_users! {
+        .email(JOE);
+        .email(JOE).email_verified();
+        .phone(PHONE);
+        .phone(PHONE).phone_verified();
+        .name("Joe Person");
+        .additional_login_id("joe");
+        .role("admin");
+        .tenant("tenant-1", ["editor"]);
+        .custom_attribute("plan", "pro");
+        .email(JOE).email_verified().phone(PHONE).phone_verified().name("Joe Person").additional_login_id("joe")
+            .role("admin").tenant("tenant-1", ["editor"]).custom_attribute("plan", "pro");
+    };
     management__test_magic_link: options! {
         |c| management(c).test_magic_link(Email, JOE), generate;
         .redirect_url(LANDING_PAGE);
+        .template_id("template-1");
+        .template_option("greeting", "hi");
+        .locale("pt-BR");
+        .tenant_id("tenant-1");
         .custom_claim("seats", 3);
-        .redirect_url(LANDING_PAGE).custom_claim("seats", 3);
+        .sso_app_id("app-1");
+        .revoke_other_sessions();
+        .revoke_other_sessions_of_types(["web"]);
+        .step_up();
+        .mfa();
+        .redirect_url(LANDING_PAGE).template_id("template-1").template_option("greeting", "hi").locale("pt-BR")
+            .tenant_id("tenant-1").custom_claim("seats", 3).sso_app_id("app-1")
+            .revoke_other_sessions_of_types(["web"]).step_up().mfa();
     };
     management__test_magic_link__sms: options! { |c| management(c).test_magic_link(Sms, JOE), generate; };
     management__test_magic_link__whatsapp: options! {
@@ -516,12 +534,22 @@ snapshots! {
     management__embedded_sign_up: options! {
         |c| management(c).embedded_sign_up(JOE), generate;
         .timeout(Duration::from_secs(120));
-        .custom_claim("seats", 3);
         .user(SignUpUser::new().name("Joe Person"));
         .email_verified();
         .phone_verified();
-        .timeout(Duration::from_secs(120)).custom_claim("seats", 3).user(profile()).email_verified()
-            .phone_verified();
+        .template_id("template-1");
+        .template_option("greeting", "hi");
+        .locale("pt-BR");
+        .tenant_id("tenant-1");
+        .custom_claim("seats", 3);
+        .sso_app_id("app-1");
+        .revoke_other_sessions();
+        .revoke_other_sessions_of_types(["web"]);
+        .step_up();
+        .mfa();
+        .timeout(Duration::from_secs(120)).user(profile()).email_verified().phone_verified()
+            .template_id("template-1").template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+            .custom_claim("seats", 3).sso_app_id("app-1").revoke_other_sessions_of_types(["web"]).step_up().mfa();
     };
     management__user: vec![
         case!("", c => management(&c).user("joe+tag@example.com")),

@@ -31,6 +31,12 @@ pub enum ConfigError {
     /// A call was made outside of a Tokio runtime; nothing was sent.
     #[error("calls need a Tokio runtime around them, with its time and I/O drivers on")]
     NoRuntime,
+    /// Management calls were asked for, and the client was built without a key for them.
+    #[error(
+        "there is no management key; give one to ClientBuilder::management_key, set \
+         DESCOPE_MANAGEMENT_KEY and use Client::from_env, or use Client::management_with"
+    )]
+    MissingManagementKey,
     /// A setting has a value that cannot be used.
     #[error("the setting {name} {problem}")]
     InvalidSetting {

@@ -325,7 +325,7 @@ impl ApiError {
         }
         match self.sent {
             _ if code.is_key_refused() => Some(Refused::Server),
-            CredentialKind::ServerKey => {
+            CredentialKind::AccessKey | CredentialKind::ManagementKey => {
                 (is_refusal || code.is_token_refused()).then_some(Refused::Server)
             }
             _ if code.is_token_refused() => Some(Refused::User),

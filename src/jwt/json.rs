@@ -506,8 +506,6 @@ impl<'de> Visitor<'de> for Name<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn read(text: &str) -> Document {

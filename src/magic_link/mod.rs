@@ -1,20 +1,20 @@
 //! Sending magic links, verifying their tokens, and changing addresses by them.
 
-pub(crate) mod check;
-mod message;
-mod send;
+pub(crate) mod address;
+pub(crate) mod options;
+mod sign_in;
+mod sign_up;
 mod token;
 mod update;
 mod verify;
 
 use std::fmt;
 
-pub use send::{SendSignIn, SendSignUp, SendSignUpOrIn, SignUpUser};
-pub use update::{UpdateEmail, UpdatePhone};
+pub use sign_in::{SendSignIn, SendSignUpOrIn};
+pub use sign_up::{SendSignUp, SignUpUser};
+pub use update::UpdateAddress;
 
 use crate::client::Client;
-use crate::delivery::{DeliveryMethod, PhoneDelivery};
-use crate::secret::RefreshToken;
 
 /// Sign-up and sign-in by magic link: from [`Client::magic_link`](crate::Client::magic_link).
 ///
@@ -47,73 +47,6 @@ pub struct MagicLink {
 impl MagicLink {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
-    }
-
-    /// Registers a new user and sends them a link.
-    ///
-    /// The link goes to the email or phone of [`user`](SendSignUp::user), and where that has none to
-    /// the login id itself. Fails when the login id is already registered.
-    pub fn sign_up(&self, method: DeliveryMethod, login_id: impl Into<String>) -> SendSignUp {
-        SendSignUp::new(self.client.clone(), method, login_id.into())
-    }
-
-    /// Sends a link to a user who is registered. Fails when the login id is not.
-    pub fn sign_in(&self, method: DeliveryMethod, login_id: impl Into<String>) -> SendSignIn {
-        SendSignIn::new(self.client.clone(), method, login_id.into())
-    }
-
-    /// Sends a link to a user, who is registered if they are not yet.
-    pub fn sign_up_or_in(
-        &self,
-        method: DeliveryMethod,
-        login_id: impl Into<String>,
-    ) -> SendSignUpOrIn {
-        SendSignUpOrIn::new(self.client.clone(), method, login_id.into())
-    }
-
-    /// Sends a link to a new email address; it becomes the user's when the link is verified.
-    ///
-    /// `refresh_token` is that of the user whom `login_id` names.
-    pub fn update_email(
-        &self,
-        refresh_token: &RefreshToken,
-        login_id: impl Into<String>,
-        email: impl Into<String>,
-    ) -> UpdateEmail {
-        UpdateEmail::new(
-            self.client.clone(),
-            refresh_token.clone(),
-            login_id.into(),
-            email.into(),
-        )
-    }
-
-    /// Sends a link to a new phone number; it becomes the user's when the link is verified.
-    ///
-    /// `refresh_token` is that of the user whom `login_id` names.
-    ///
-    /// A phone cannot be updated by email:
-    ///
-    /// ```compile_fail,E0308
-    /// # use descope_magiclink::{Client, DeliveryMethod, RefreshToken};
-    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
-    /// # let refresh = RefreshToken::new("...");
-    /// client.magic_link().update_phone(&refresh, DeliveryMethod::Email, "joe", "+15555555555");
-    /// ```
-    pub fn update_phone(
-        &self,
-        refresh_token: &RefreshToken,
-        method: PhoneDelivery,
-        login_id: impl Into<String>,
-        phone: impl Into<String>,
-    ) -> UpdatePhone {
-        UpdatePhone::new(
-            self.client.clone(),
-            refresh_token.clone(),
-            method,
-            login_id.into(),
-            phone.into(),
-        )
     }
 }
 

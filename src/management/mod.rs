@@ -1,17 +1,17 @@
 //! Test users and embedded links: calls that need a management key (feature `management`).
 
-mod embedded;
+mod embedded_link;
 mod test_user;
 
-pub use embedded::{EmbeddedSignIn, EmbeddedSignUp};
+pub use embedded_link::{EmbeddedSignIn, EmbeddedSignUp};
 pub use test_user::{GenerateTestLink, TestLink, TestUser};
 
 use http::StatusCode;
 
 use crate::client::Client;
 use crate::delivery::DeliveryMethod;
-use crate::error::{DecodeError, Error, Result};
-use crate::magic_link::check;
+use crate::error::{ConfigError, DecodeError, Error, Result};
+use crate::magic_link::address;
 use crate::raw::types;
 use crate::secret::ManagementKey;
 use crate::user::User;
@@ -23,8 +23,10 @@ use crate::user::User;
 /// use descope_magiclink::{Client, DeliveryMethod};
 ///
 /// # async fn run() -> Result<(), descope_magiclink::Error> {
-/// let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
-/// let management = client.management("K2...");
+/// let client = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+///     .management_key("K2...")
+///     .build()?;
+/// let management = client.management()?;
 /// management.create_test_user(TestUser::new("joe").email("joe@example.com")).await?;
 /// let link = management
 ///     .test_magic_link(DeliveryMethod::Email, "joe")
@@ -42,9 +44,22 @@ pub struct Management {
 }
 
 impl Client {
-    /// Management calls with a key from the console's company settings.
+    /// Management calls with the [key](crate::ClientBuilder::management_key) that the client was
+    /// built with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when it was built with none.
+    pub fn management(&self) -> Result<Management> {
+        match &self.settings().management_key {
+            Some(key) => Ok(self.management_with(key.clone())),
+            None => Err(ConfigError::MissingManagementKey.into()),
+        }
+    }
+
+    /// Management calls with a key that the client was not built with.
     #[must_use]
-    pub fn management(&self, key: impl Into<ManagementKey>) -> Management {
+    pub fn management_with(&self, key: impl Into<ManagementKey>) -> Management {
         Management {
             client: self.clone(),
             key: key.into(),
@@ -106,12 +121,11 @@ impl Management {
     /// [`ErrorCode::ManagementUserNotFound`](crate::ErrorCode::ManagementUserNotFound) when there is
     /// none.
     pub async fn user(&self, login_id: impl AsRef<str>) -> Result<User> {
-        let login_id = login_id.as_ref();
-        check::login_id(login_id)?;
+        let login_id = address::login_id(login_id.as_ref())?;
         let answer = self
             .client
             .raw()
-            .load_user(Some(login_id), None, &self.key)
+            .load_user(Some(&login_id), None, &self.key)
             .await?;
         user_of(answer.status(), answer.into_inner())
     }
@@ -122,7 +136,7 @@ impl Management {
     ///
     /// As [`user`](Self::user).
     pub async fn user_by_id(&self, user_id: impl AsRef<str>) -> Result<User> {
-        let user_id = user_id.as_ref();
+        let user_id = user_id.as_ref().trim();
         if user_id.is_empty() {
             return Err(Error::argument("user_id", "must not be empty"));
         }
@@ -139,9 +153,8 @@ impl Management {
     /// # Errors
     ///
     /// As [`user`](Self::user).
-    pub async fn delete_user(&self, login_id: impl Into<String>) -> Result<()> {
-        let login_id = login_id.into();
-        check::login_id(&login_id)?;
+    pub async fn delete_user(&self, login_id: impl AsRef<str>) -> Result<()> {
+        let login_id = address::login_id(login_id.as_ref())?;
         let body = types::DeleteUserRequest {
             login_id: Some(login_id),
             ..Default::default()
@@ -159,9 +172,8 @@ impl Management {
     /// # Errors
     ///
     /// As [`user`](Self::user).
-    pub async fn logout_user(&self, login_id: impl Into<String>) -> Result<()> {
-        let login_id = login_id.into();
-        check::login_id(&login_id)?;
+    pub async fn logout_user(&self, login_id: impl AsRef<str>) -> Result<()> {
+        let login_id = address::login_id(login_id.as_ref())?;
         let body = types::UserLogoutRequest {
             login_id: Some(login_id),
             ..types::UserLogoutRequest::default()

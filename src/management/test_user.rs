@@ -1,11 +1,12 @@
 //! Users for tests, and their links.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Management;
 use crate::delivery::DeliveryMethod;
 use crate::error::{DecodeError, Error, Result};
-use crate::magic_link::check;
+use crate::magic_link::address;
+use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
 use crate::raw::types;
 use crate::secret::{MagicLinkToken, Secret};
 
@@ -31,16 +32,26 @@ impl TestUser {
         })
     }
 
-    /// The email address, taken as verified.
+    /// The email address.
     pub fn email(mut self, email: impl Into<String>) -> Self {
         self.0.email = Some(email.into());
+        self
+    }
+
+    /// Takes the email address as verified.
+    pub fn email_verified(mut self) -> Self {
         self.0.verified_email = Some(true);
         self
     }
 
-    /// The phone number, taken as verified.
+    /// The phone number.
     pub fn phone(mut self, phone: impl Into<String>) -> Self {
         self.0.phone = Some(phone.into());
+        self
+    }
+
+    /// Takes the phone number as verified.
+    pub fn phone_verified(mut self) -> Self {
         self.0.verified_phone = Some(true);
         self
     }
@@ -84,8 +95,20 @@ impl TestUser {
     }
 
     pub(super) fn into_body(self) -> Result<types::CreateUserRequest> {
-        check::login_id(self.0.login_id.as_deref().unwrap_or_default())?;
-        Ok(self.0)
+        let mut body = self.0;
+        body.login_id = Some(address::login_id(
+            body.login_id.as_deref().unwrap_or_default(),
+        )?);
+        if let Some(email) = &mut body.email {
+            *email = address::email("email", email)?;
+        }
+        if let Some(phone) = &mut body.phone {
+            *phone = address::phone("phone", phone)?;
+        }
+        for login_id in &mut body.additional_identifiers {
+            *login_id = address::login_id(login_id)?;
+        }
+        Ok(body)
     }
 }
 
@@ -97,8 +120,12 @@ pub struct GenerateTestLink {
     management: Management,
     method: DeliveryMethod,
     login_id: String,
-    redirect_url: Option<String>,
-    custom_claims: Map<String, Value>,
+    message: MessageOptions,
+    login: LoginOptions,
+}
+
+setters! {
+    GenerateTestLink: redirect_url template tenant_id custom_claim sign_in second_factor;
 }
 
 impl GenerateTestLink {
@@ -107,21 +134,9 @@ impl GenerateTestLink {
             management,
             method,
             login_id,
-            redirect_url: None,
-            custom_claims: Map::new(),
+            message: MessageOptions::default(),
+            login: LoginOptions::default(),
         }
-    }
-
-    /// The page that the link opens; without it the project's setting is used.
-    pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
-        self.redirect_url = Some(url.into());
-        self
-    }
-
-    /// A claim to add to the session.
-    pub fn custom_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.custom_claims.insert(name.into(), value.into());
-        self
     }
 
     /// Generates the link. Nothing is delivered.
@@ -130,14 +145,12 @@ impl GenerateTestLink {
     ///
     /// [`Error::InvalidArgument`] for an empty login id; else as the service decides, which refuses
     /// users who are no test users.
-    pub async fn generate(self) -> Result<TestLink> {
-        check::login_id(&self.login_id)?;
-        check::redirect_url(self.redirect_url.as_deref())?;
+    pub async fn generate(mut self) -> Result<TestLink> {
         let body = types::TestUserGenerateMagicLinkRequest {
-            login_id: Some(self.login_id),
+            login_id: Some(address::login_id(&self.login_id)?),
             delivery_method: Some(self.method.to_string()),
-            redirect_url: self.redirect_url,
-            login_options: super::embedded::login_options(self.custom_claims),
+            redirect_url: self.message.redirect_url()?,
+            login_options: self.login.into_body(self.message)?,
             ..Default::default()
         };
         let Management { client, key } = &self.management;

@@ -26,7 +26,12 @@ fn child(test: &str, variables: &[(&str, &str)]) -> String {
         child.env_remove(name).env_remove(name.to_lowercase());
     }
     let child = child
-        .args(["--exact", test, "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            &format!("configuration::{test}"),
+            "--ignored",
+            "--nocapture",
+        ])
         .envs(variables.iter().copied());
     let text = String::from_utf8(child.output().unwrap().stdout).unwrap();
     let line = text.lines().find_map(|line| line.split_once("client: "));
@@ -42,7 +47,12 @@ fn from_env(variables: &[(&str, &str)]) -> String {
 #[ignore = "the child of another test"]
 fn prints_the_client_of_its_environment() {
     match Client::from_env() {
-        Ok(client) => println!("client: {} {}", client.project_id(), client.base_url()),
+        Ok(client) => println!(
+            "client: {} {}{}",
+            client.project_id(),
+            client.base_url(),
+            client.management().map_or("", |_| ", with management")
+        ),
         Err(error) => println!("client: {error}"),
     }
 }
@@ -185,12 +195,20 @@ fn the_environment_is_read_by_from_env_alone_and_in_order() {
         from_env(&[id, ("DESCOPE_BASE_URI", " "), url]),
         "P2abc https://url.example.com"
     );
+    assert_eq!(
+        from_env(&[id, ("DESCOPE_MANAGEMENT_KEY", "K2x\n")]),
+        "P2abc https://api.descope.com, with management"
+    );
     for (variables, text) in [
+        (
+            vec![id, ("DESCOPE_MANAGEMENT_KEY", "a b")],
+            "management_key",
+        ),
         (vec![], "there is no project id"),
         (vec![("DESCOPE_PROJECT_ID", "  ")], "there is no project id"),
         (
             vec![id, ("DESCOPE_BASE_URI", "x")],
-            "the base URL is not an absolute URL",
+            "the base URL must start with https://",
         ),
         (
             vec![id, ("DESCOPE_AUTH_MANAGEMENT_KEY", "a b")],
@@ -212,38 +230,37 @@ async fn a_client_of_one_s_own_is_used_with_the_crate_s_headers_and_deadline() {
         .default_headers(headers)
         .build()
         .unwrap();
+    let patient = socket.builder().http_client(own.clone()).build().unwrap();
     let limit = Duration::from_millis(200);
-    let client = socket
-        .builder()
-        .http_client(own)
-        .timeout(limit)
-        .build()
-        .unwrap();
-    let sign_in = || {
+    let hasty = socket.builder().http_client(own).timeout(limit);
+    let hasty = hasty.build().unwrap();
+    let sign_in = async |client: &Client| {
         client
             .magic_link()
             .sign_in(DeliveryMethod::Email, "joe")
             .send()
+            .await
     };
-    sign_in().await.unwrap();
+    sign_in(&patient).await.unwrap();
     let request = socket.requests().remove(0);
     assert_eq!(request.header("x-own"), Some("1"));
     assert_eq!(request.header("x-descope-sdk-name"), Some("rust"));
-    assert!(sign_in().await.unwrap_err().is_timeout());
+    assert!(sign_in(&hasty).await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]
 async fn a_call_whose_connection_could_not_be_made_is_made_again() {
     // A port that opens only after the first attempt.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = port.local_addr().unwrap();
     let patient = RetryPolicy::new()
         .max_attempts(1000)
         .first_wait(Duration::from_millis(20));
     let client = Client::builder(PROJECT)
         .base_url(format!("http://{address}"))
         .retry(patient)
+        .timeout(Duration::from_secs(3600))
         .build()
         .unwrap();
     let call = tokio::spawn(async move {
@@ -253,8 +270,9 @@ async fn a_call_whose_connection_could_not_be_made_is_made_again() {
             .send()
             .await
     });
+    // Time for an attempt or two; on a slow machine there is none, and nothing is shown.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let listener = port.listen(1).unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     let Reply::Bytes(answer) = Reply::json(200, "{}") else {
         unreachable!()

@@ -1,8 +1,9 @@
 //! What a caller learns when a call fails, over real sockets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::{PROJECT, Reply, Socket};
+use descope_magiclink::management::TestUser;
 use descope_magiclink::{
     AccessKey, Client, ConfigError, DeliveryMethod, Error, ErrorCode, MagicLinkToken,
     ManagementKey, PhoneDelivery, RefreshToken, RetryPolicy, SignUpUser,
@@ -570,9 +571,10 @@ async fn an_error_s_headers_can_be_read_and_are_not_printed() {
 
 #[tokio::test]
 async fn a_refused_connection_says_that_nothing_was_sent() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound but not listening: no other program gets the port in the meantime.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
     let client = Client::builder(PROJECT)
         .base_url(url)
         .retry(RetryPolicy::never())
@@ -603,7 +605,7 @@ async fn no_call_outlives_its_time() {
         let socket = Socket::start(vec![reply.clone()]).await;
         let client = socket.builder().timeout(limit).build().unwrap();
         for read in [false, true] {
-            let started = Instant::now();
+            // That it ends is the test: the socket would go on for ever.
             let error = if read {
                 client.raw().me(&RefreshToken::new("r")).await.unwrap_err()
             } else {
@@ -614,11 +616,6 @@ async fn no_call_outlives_its_time() {
                 "{reply:?}: {error:?}"
             );
             assert_eq!(error.to_string(), "the call took longer than 300ms");
-            assert!(
-                started.elapsed() < limit * 20,
-                "{reply:?}: {:?}",
-                started.elapsed()
-            );
         }
     }
 }
@@ -673,8 +670,6 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
         };
     }
     use DeliveryMethod::{Email, Sms};
-    let no_email =
-        "the argument login_id or user.email must be an email address, such as joe@example.com";
     refused!(
         magic.sign_in(Email, "  ").send(),
         "the argument login_id must not be empty"
@@ -683,19 +678,24 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
         magic.sign_up_or_in(Sms, "").send(),
         "the argument login_id must not be empty"
     );
-    for login_id in [
-        "joe",
-        "@example.com",
-        "joe@",
-        "joe@x@y",
-        "joe smith@example.com",
-    ] {
-        let error = magic.sign_up(Email, login_id).send().await.unwrap_err();
-        assert_eq!(error.to_string(), no_email, "{login_id}");
-    }
+    refused!(
+        magic.sign_in(Email, "joe\u{200b}@example.com").send(),
+        "the argument login_id has a character that cannot be seen, such as a zero-width space; type it anew"
+    );
+    refused!(
+        magic.sign_up(Email, "joe").send(),
+        "the argument login_id or user.email must be an email address, such as joe@example.com"
+    );
     refused!(
         magic.sign_up(Sms, "joe@example.com").send(),
-        "the argument login_id or user.phone must be a phone number with + and the country code, such as +15555555555"
+        "the argument login_id or user.phone must be a phone number, such as +15555555555"
+    );
+    refused!(
+        magic
+            .sign_up(Email, "joe@example.com")
+            .user(SignUpUser::new().phone("5"))
+            .send(),
+        "the argument user.phone must be a phone number, such as +15555555555"
     );
     refused!(
         magic.update_email(&refresh, "joe", "nonsense").send(),
@@ -703,14 +703,66 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
     );
     refused!(
         magic
-            .update_phone(&refresh, PhoneDelivery::Sms, "joe", "5555")
+            .update_phone(&refresh, PhoneDelivery::Sms, "joe", "5")
             .send(),
-        "the argument phone must be a phone number with + and the country code, such as +15555555555"
+        "the argument phone must be a phone number, such as +15555555555"
+    );
+    refused!(
+        magic
+            .sign_in(Email, "joe")
+            .revoke_other_sessions_of_types(Vec::<String>::new())
+            .send(),
+        "the argument revoke_other_sessions_of_types must name one type at least; \
+         revoke_other_sessions is for all of them"
     );
     refused!(
         magic.sign_in(Email, "joe").redirect_url("/verify").send(),
         "the argument redirect_url must be an absolute URL, such as https://app.example.com/verify"
     );
+    refused!(
+        magic
+            .update_email(&refresh, "joe", "joe@example.com")
+            .redirect_url("https://app.example.com/verify?t=1")
+            .send(),
+        "the argument redirect_url must not have a parameter `t`: that is the token's"
+    );
+    let management = socket.client().management_with("k");
+    refused!(
+        management.create_test_user(TestUser::new("joe").phone("5")),
+        "the argument phone must be a phone number, such as +15555555555"
+    );
+    refused!(
+        management
+            .test_magic_link(Email, "joe")
+            .revoke_other_sessions_of_types([""])
+            .generate(),
+        "the argument revoke_other_sessions_of_types must name one type at least; \
+         revoke_other_sessions is for all of them"
+    );
+    refused!(
+        management
+            .test_magic_link(Email, "joe")
+            .redirect_url("https://app.example.com/#/x")
+            .generate(),
+        "the argument redirect_url must not have a fragment (`#`): the token would be behind it, \
+         where no server sees it"
+    );
+    for text in ["\u{200b}joe", " "] {
+        let errors = [
+            management.user(text).await.map(drop),
+            management.delete_user(text).await,
+            management.logout_user(text).await,
+            management.embedded_sign_in(text).generate().await.map(drop),
+            management.embedded_sign_up(text).generate().await.map(drop),
+            management
+                .create_test_user(TestUser::new("joe").additional_login_id(text))
+                .await
+                .map(drop),
+        ];
+        for error in errors {
+            assert!(matches!(error, Err(Error::InvalidArgument(_))), "{error:?}");
+        }
+    }
     refused!(
         magic.verify(&MagicLinkToken::new(" ")),
         "the argument token must not be empty"
@@ -746,6 +798,163 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
     );
 }
 
+/// A space that was copied along, in every argument that is an address or a login id.
+#[tokio::test]
+async fn addresses_are_trimmed_by_every_operation() {
+    const ANSWER: &str = r#"{"token":"t","link":"https://x/?t=1","user":{}}"#;
+    let socket = Socket::start(vec![Reply::json(200, ANSWER)]).await;
+    let (magic, management) = (
+        socket.client().magic_link(),
+        socket.client().management_with("k"),
+    );
+    use DeliveryMethod::{Email, Sms};
+    let refresh = RefreshToken::new("r");
+    let (joe, phone) = (" joe@example.com\n", "\u{a0}+1 555 555 5555 ");
+    let user = || {
+        SignUpUser::new()
+            .email(joe)
+            .phone(phone)
+            .recovery_email(joe)
+            .recovery_phone(phone)
+    };
+    let test_user = TestUser::new(joe)
+        .email(joe)
+        .phone(phone)
+        .additional_login_id(joe);
+    magic.sign_up(Email, joe).send().await.unwrap();
+    magic.sign_up(Sms, phone).user(user()).send().await.unwrap();
+    magic
+        .sign_in(Email, joe)
+        .redirect_url(" https://app.example.com/ ")
+        .send()
+        .await
+        .unwrap();
+    magic.sign_up_or_in(Email, joe).send().await.unwrap();
+    magic.update_email(&refresh, joe, joe).send().await.unwrap();
+    magic
+        .update_phone(&refresh, PhoneDelivery::Sms, joe, phone)
+        .send()
+        .await
+        .unwrap();
+    management.create_test_user(test_user).await.unwrap();
+    management
+        .test_magic_link(Email, joe)
+        .generate()
+        .await
+        .unwrap();
+    management.embedded_sign_in(joe).generate().await.unwrap();
+    management
+        .embedded_sign_up(joe)
+        .user(user())
+        .generate()
+        .await
+        .unwrap();
+    management.user(joe).await.unwrap();
+    management.delete_user(joe).await.unwrap();
+    management.logout_user(joe).await.unwrap();
+    let requests = socket.requests();
+    let calls = requests
+        .iter()
+        .filter(|request| !request.head.contains("/license "));
+    assert_eq!(calls.count(), 13);
+    for request in requests {
+        let target = request.head.split(' ').nth(1).unwrap();
+        let text = format!("{target}{}", request.body);
+        for trace in [
+            "joe@example.com\\n",
+            "com ",
+            "\" ",
+            " \"",
+            "com%0A",
+            "\u{a0}",
+            "%20",
+        ] {
+            assert!(!text.contains(trace), "{trace:?} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_address_of_a_profile_is_none() {
+    let socket = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let user: SignUpUser = serde_json::from_str(r#"{"email":"","phone":" ","name":""}"#).unwrap();
+    let magic = socket.client().magic_link();
+    let sign_up = magic.sign_up(DeliveryMethod::Email, "joe@example.com");
+    sign_up.user(user).send().await.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&socket.requests()[0].body).unwrap();
+    let user = serde_json::json!({"email": "joe@example.com", "name": ""});
+    assert_eq!(body["user"], user);
+}
+
+#[test]
+fn tokens_are_read_from_links_as_people_pass_them_on() {
+    let token = "8f3c0a1b2c3d4e5f8f3c0a1b2c3d4e5f8f3c0a1b2c3d4e5f8f3c0a1b2c3d4e5f";
+    for link in [
+        "https://app.example.com/verify?t=[t]",
+        "/verify?t=[t]",
+        "?t=[t]",
+        "https://app.example.com/verify?lang=en&amp;t=[t]",
+        "https://app.example.com/verify?t=[t]&t=[t]",
+        "https://app.example.com/verify?t=[t]&amp;t=other",
+        "https://app.example.com/verify?descope-login-flow=a%7C%23%7Cb.end-c&t=[t]&code=1a2b3c4d",
+        "https://app.example.com/verify?next=https%3A%2F%2Fapp.example.com&t=[t]#top",
+        " https://app.example.com/verify?t=[t]\n",
+    ] {
+        let found = MagicLinkToken::from_url(link.replace("[t]", token));
+        assert_eq!(found.unwrap().expose_secret(), token, "{link}");
+    }
+    let wrapped = "is a link that a mail filter has wrapped";
+    let no_token = "is not a token";
+    for (link, words) in [
+        ("https://app.example.com/verify", "has no parameter `t`"),
+        (
+            "https://app.example.com/verify#t=[t]",
+            "has no parameter `t`",
+        ),
+        (
+            "https://app.example.com/verify?t=",
+            "has an empty parameter `t`",
+        ),
+        (
+            "https://app.example.com/verify?t=[t]&t=other",
+            "more than one parameter `t`",
+        ),
+        ("https://app.example.com/verify?t=[t]>", no_token),
+        ("https://app.example.com/verify?t=[t])", no_token),
+        ("https://app.example.com/verify?t=[t].", no_token),
+        ("https://app.example.com/verify?t=[t],", no_token),
+        ("https://app.example.com/verify?t=[t]\"", no_token),
+        ("https://app.example.com/verify?t=[t]%20and", no_token),
+        ("https://app.example.com/verify?t=[t]%0d%0a", no_token),
+        ("https://app.example.com/verify?t=[t]%E2%80%8B", no_token),
+        (
+            "https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fapp.example.com%2Fverify%3Ft%3D[t]&data=05&sdata=x&reserved=0",
+            wrapped,
+        ),
+        (
+            "https://urldefense.com/v3/__https://app.example.com/verify?t=[t]__;!!NLFGqXoFfo8MMQ!x$",
+            wrapped,
+        ),
+        (
+            "https://urldefense.proofpoint.com/v2/url?u=https-3A__app.example.com_verify-3Ft-3D[t]&d=x&c=y",
+            wrapped,
+        ),
+        (
+            "https://www.google.com/url?q=https://app.example.com/verify?t=[t]&sa=D",
+            wrapped,
+        ),
+    ] {
+        let error = MagicLinkToken::from_url(link.replace("[t]", token)).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            matches!(error, Error::InvalidArgument(_)),
+            "{link}: {error:?}"
+        );
+        assert!(text.contains(words), "{link}: {text}");
+        assert!(!text.contains(token), "{link}: {text}");
+    }
+}
+
 #[test]
 fn a_wrong_configuration_is_named() {
     let build = |builder: descope_magiclink::ClientBuilder| builder.build().unwrap_err();
@@ -759,13 +968,25 @@ fn a_wrong_configuration_is_named() {
     ));
     assert_eq!(
         build(Client::builder(PROJECT).base_url("auth.example.com")).to_string(),
-        "the client is not configured correctly: the base URL is not an absolute URL; \
+        "the client is not configured correctly: the base URL must start with https:// (or http:// for an emulator); \
          it looks like https://auth.example.com"
     );
     for key in ["", "a b", "a\n"] {
         let error = build(Client::builder(PROJECT).auth_management_key(key)).to_string();
-        assert!(error.contains("auth_management_key"), "{error}");
+        assert!(error.contains("setting auth_management_key"), "{error}");
+        let error = build(Client::builder(PROJECT).management_key(key)).to_string();
+        assert!(error.contains("setting management_key"), "{error}");
     }
+    let client = Client::builder(PROJECT).build().unwrap();
+    let error = client.management().unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Config(ConfigError::MissingManagementKey)
+    ));
+    assert!(
+        error.to_string().contains("DESCOPE_MANAGEMENT_KEY"),
+        "{error}"
+    );
     let error = build(Client::builder(PROJECT).refresh_cookie_name("D;R")).to_string();
     assert!(error.contains("refresh_cookie_name"), "{error}");
 }

@@ -1,6 +1,7 @@
 //! The client's behaviour through its public interface.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -16,6 +17,7 @@ mod answers;
 mod configuration;
 mod errors;
 mod flows;
+mod license;
 mod raw;
 #[cfg(feature = "schemars")]
 mod schema_contract;

@@ -68,7 +68,7 @@ fn secrets_and_what_holds_them_print_redacted() {
     );
     log.debug(&magic_link.update_email(&refresh, "joe", "a@b.c"));
     log.debug(&magic_link.update_phone(&refresh, PhoneDelivery::Sms, "joe", "+1"));
-    let management = client.management(CANARY);
+    let management = client.management_with(CANARY);
     log.debug(&management);
     log.debug(&management.test_magic_link(DeliveryMethod::Email, "joe"));
     log.debug(&management.embedded_sign_in("joe"));
@@ -169,9 +169,10 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
         log.check(&format!("the error for {reply:?}"));
     }
 
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/{CANARY}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound but not listening: no other program gets the port in the meantime.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/{CANARY}", closed.local_addr().unwrap());
     let client = Client::builder(PROJECT).base_url(url).build().unwrap();
     let mut log = Log::default();
     let token = MagicLinkToken::new(CANARY);
@@ -191,7 +192,7 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
     );
     log.error(
         &client
-            .management(format!("{CANARY}\n"))
+            .management_with(format!("{CANARY}\n"))
             .user("joe")
             .await
             .unwrap_err(),

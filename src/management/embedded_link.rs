@@ -2,77 +2,24 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use super::Management;
 use crate::error::{DecodeError, Error, Result};
-use crate::magic_link::{SignUpUser, check};
+use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
+use crate::magic_link::{SignUpUser, address};
 use crate::raw::{ResponseValue, types};
 use crate::secret::MagicLinkToken;
 
-macro_rules! embedded_options {
-    ($name:ident) => {
-        impl $name {
-            /// How long the token is good for, in whole seconds; without it the project's setting
-            /// is used.
-            pub fn timeout(mut self, timeout: Duration) -> Self {
-                self.timeout = Some(timeout);
-                self
-            }
-
-            /// A claim to add to the session.
-            pub fn custom_claim(
-                mut self,
-                name: impl Into<String>,
-                value: impl Into<Value>,
-            ) -> Self {
-                self.custom_claims.insert(name.into(), value.into());
-                self
-            }
-        }
-    };
-}
-
 /// An embedded link for a registered user, before it is generated: from
 /// [`Management::embedded_sign_in`](super::Management::embedded_sign_in).
+///
+/// The service takes no other login options here than claims.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sent until `generate`"]
 pub struct EmbeddedSignIn {
     management: Management,
     login_id: String,
     timeout: Option<Duration>,
-    custom_claims: Map<String, Value>,
-}
-
-embedded_options!(EmbeddedSignIn);
-
-impl EmbeddedSignIn {
-    pub(super) fn new(management: Management, login_id: String) -> Self {
-        Self {
-            management,
-            login_id,
-            timeout: None,
-            custom_claims: Map::new(),
-        }
-    }
-
-    /// Generates the token.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidArgument`] for an empty login id or a timeout that is zero or too long; else
-    /// as the service decides.
-    pub async fn generate(self) -> Result<MagicLinkToken> {
-        check::login_id(&self.login_id)?;
-        let body = types::EmbeddedLinkSignInRequest {
-            login_id: Some(self.login_id),
-            timeout: seconds(self.timeout)?,
-            custom_claims: self.custom_claims,
-            ..Default::default()
-        };
-        let Management { client, key } = &self.management;
-        token(client.raw().embedded_link_signin(key, &body).await?)
-    }
+    login: LoginOptions,
 }
 
 /// An embedded link for a user who may be new, before it is generated: from
@@ -83,13 +30,51 @@ pub struct EmbeddedSignUp {
     management: Management,
     login_id: String,
     timeout: Option<Duration>,
-    custom_claims: Map<String, Value>,
+    message: MessageOptions,
+    login: LoginOptions,
     user: Option<SignUpUser>,
     email_verified: Option<bool>,
     phone_verified: Option<bool>,
 }
 
-embedded_options!(EmbeddedSignUp);
+setters! {
+    EmbeddedSignIn: custom_claim;
+    EmbeddedSignUp: template tenant_id custom_claim sign_in second_factor;
+}
+
+impl EmbeddedSignIn {
+    pub(super) fn new(management: Management, login_id: String) -> Self {
+        Self {
+            management,
+            login_id,
+            timeout: None,
+            login: LoginOptions::default(),
+        }
+    }
+
+    /// How long the token is good for, in whole seconds; without it the project's setting is used.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Generates the token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty login id or a timeout that is zero or too long; else
+    /// as the service decides.
+    pub async fn generate(self) -> Result<MagicLinkToken> {
+        let body = types::EmbeddedLinkSignInRequest {
+            login_id: Some(address::login_id(&self.login_id)?),
+            timeout: seconds(self.timeout)?,
+            custom_claims: self.login.custom_claims,
+            ..Default::default()
+        };
+        let Management { client, key } = &self.management;
+        token(client.raw().embedded_link_signin(key, &body).await?)
+    }
+}
 
 impl EmbeddedSignUp {
     pub(super) fn new(management: Management, login_id: String) -> Self {
@@ -97,11 +82,18 @@ impl EmbeddedSignUp {
             management,
             login_id,
             timeout: None,
-            custom_claims: Map::new(),
+            message: MessageOptions::default(),
+            login: LoginOptions::default(),
             user: None,
             email_verified: None,
             phone_verified: None,
         }
+    }
+
+    /// How long the token is good for, in whole seconds; without it the project's setting is used.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     /// The profile of a new user.
@@ -129,12 +121,11 @@ impl EmbeddedSignUp {
     /// [`Error::InvalidArgument`] for an empty login id or a timeout that is zero or too long; else
     /// as the service decides.
     pub async fn generate(self) -> Result<MagicLinkToken> {
-        check::login_id(&self.login_id)?;
         let body = types::EmbeddedLinkSignUpOrInRequest {
-            login_id: Some(self.login_id),
+            login_id: Some(address::login_id(&self.login_id)?),
             timeout: seconds(self.timeout)?,
-            login_options: login_options(self.custom_claims),
-            user: self.user.map(SignUpUser::into_body),
+            login_options: self.login.into_body(self.message)?,
+            user: self.user.map(SignUpUser::into_body).transpose()?,
             email_verified: self.email_verified,
             phone_verified: self.phone_verified,
             ..Default::default()
@@ -142,13 +133,6 @@ impl EmbeddedSignUp {
         let Management { client, key } = &self.management;
         token(client.raw().embedded_link_signup(key, &body).await?)
     }
-}
-
-pub(super) fn login_options(custom_claims: Map<String, Value>) -> Option<types::LoginOptions> {
-    (!custom_claims.is_empty()).then(|| types::LoginOptions {
-        custom_claims,
-        ..types::LoginOptions::default()
-    })
 }
 
 /// The service reads 0 as "the default", which is not what a caller means by it.

@@ -1,0 +1,226 @@
+//! Registering a user.
+
+use serde::{Deserialize, Serialize};
+
+use super::options::{LoginOptions, MessageOptions, setters, unless_empty};
+use super::{MagicLink, Sent, address};
+use crate::client::Client;
+use crate::delivery::DeliveryMethod;
+use crate::error::Result;
+use crate::raw::types;
+
+/// The profile of a user who signs up. All parts are optional.
+///
+/// ```
+/// use descope_magiclink::SignUpUser;
+///
+/// let user = SignUpUser::new().name("Joe Person").phone("+15555555555");
+/// # let _ = user;
+/// ```
+///
+/// In JSON it has the form that the service reads, so that an application may take it in its own API
+/// (feature `schemars` describes it there).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+#[must_use]
+pub struct SignUpUser(types::SignUpUser);
+
+impl SignUpUser {
+    /// A profile with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The full name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.0.name = Some(name.into());
+        self
+    }
+
+    /// The given name.
+    pub fn given_name(mut self, name: impl Into<String>) -> Self {
+        self.0.given_name = Some(name.into());
+        self
+    }
+
+    /// The middle name.
+    pub fn middle_name(mut self, name: impl Into<String>) -> Self {
+        self.0.middle_name = Some(name.into());
+        self
+    }
+
+    /// The family name.
+    pub fn family_name(mut self, name: impl Into<String>) -> Self {
+        self.0.family_name = Some(name.into());
+        self
+    }
+
+    /// The email address. An email link goes here, if set, and to the login id otherwise.
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.0.email = Some(email.into());
+        self
+    }
+
+    /// The phone number. A link to a phone goes here, if set, and to the login id otherwise.
+    pub fn phone(mut self, phone: impl Into<String>) -> Self {
+        self.0.phone = Some(phone.into());
+        self
+    }
+
+    /// The email address for recovery.
+    pub fn recovery_email(mut self, email: impl Into<String>) -> Self {
+        self.0.recovery_email = Some(email.into());
+        self
+    }
+
+    /// The phone number for recovery.
+    pub fn recovery_phone(mut self, phone: impl Into<String>) -> Self {
+        self.0.recovery_phone = Some(phone.into());
+        self
+    }
+
+    /// The profile with its addresses looked at. An empty one, as forms send it, counts as none.
+    pub(crate) fn into_body(self) -> Result<types::SignUpUser> {
+        type Check = fn(&'static str, &str) -> Result<String>;
+        let mut user = self.0;
+        // Taken from outside, a profile could name another login id than the one that was checked.
+        user.login_id = None;
+        let addresses: [(&mut Option<String>, &'static str, Check); 4] = [
+            (&mut user.email, "user.email", address::email),
+            (&mut user.phone, "user.phone", address::phone),
+            (
+                &mut user.recovery_email,
+                "user.recovery_email",
+                address::email,
+            ),
+            (
+                &mut user.recovery_phone,
+                "user.recovery_phone",
+                address::phone,
+            ),
+        ];
+        for (slot, name, check) in addresses {
+            *slot = slot
+                .take()
+                .filter(|text| !text.trim().is_empty())
+                .map(|text| check(name, &text))
+                .transpose()?;
+        }
+        Ok(user)
+    }
+}
+
+impl MagicLink {
+    /// Registers a new user and sends them a link.
+    ///
+    /// The link goes to the email or phone of [`user`](SendSignUp::user), and where that has none to
+    /// the login id itself. Fails when the login id is already registered.
+    pub fn sign_up(&self, method: DeliveryMethod, login_id: impl Into<String>) -> SendSignUp {
+        SendSignUp {
+            client: self.client.clone(),
+            method,
+            login_id: login_id.into(),
+            user: SignUpUser::new(),
+            message: MessageOptions::default(),
+            login: LoginOptions::default(),
+        }
+    }
+}
+
+/// A sign-up, before it is sent: from [`MagicLink::sign_up`](super::MagicLink::sign_up).
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent until `send`"]
+pub struct SendSignUp {
+    client: Client,
+    method: DeliveryMethod,
+    login_id: String,
+    user: SignUpUser,
+    message: MessageOptions,
+    login: LoginOptions,
+}
+
+setters! {
+    SendSignUp: redirect_url provider_id template tenant_id custom_claim;
+}
+
+impl SendSignUp {
+    /// The new user's profile.
+    pub fn user(mut self, user: SignUpUser) -> Self {
+        self.user = user;
+        self
+    }
+
+    /// Sends the link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when the login id is empty or there
+    /// is no address for the method; [`Error::Api`](crate::Error::Api) with
+    /// [`ErrorCode::UserAlreadyExists`](crate::ErrorCode::UserAlreadyExists) when the login id is
+    /// registered; else as the service decides.
+    pub async fn send(self) -> Result<Sent> {
+        let Self {
+            client,
+            method,
+            login_id,
+            user,
+            mut message,
+            login,
+        } = self;
+        let login_id = address::login_id(&login_id)?;
+        let redirect_url = message.redirect_url()?;
+        let provider_id = message.provider_id.take();
+        let login_options = login_options(login, message);
+        let mut user = user.into_body()?;
+        let raw = client.raw();
+        if method == DeliveryMethod::Email {
+            if user.email.is_none() {
+                user.email = Some(address::email("login_id or user.email", &login_id)?);
+            }
+            let body = types::MagicLinkSignUpEmailRequest {
+                email: user.email.clone(),
+                login_id: Some(login_id),
+                user: Some(user),
+                redirect_url,
+                provider_id,
+                login_options,
+                ..Default::default()
+            };
+            let answer = raw.sign_up_magic_link_email(&body).await?;
+            return Ok(Sent::new(answer.into_inner().masked_email));
+        }
+        if user.phone.is_none() {
+            user.phone = Some(address::phone("login_id or user.phone", &login_id)?);
+        }
+        let body = types::MagicLinkSignUpPhoneRequest {
+            phone: user.phone.clone(),
+            login_id: Some(login_id),
+            user: Some(user),
+            redirect_url,
+            provider_id,
+            login_options,
+            ..Default::default()
+        };
+        let answer = if method == DeliveryMethod::Sms {
+            raw.sign_up_magic_link_sms(&body).await?
+        } else {
+            raw.sign_up_magic_link_whats_app(&body).await?
+        };
+        Ok(Sent::new(answer.into_inner().masked_phone))
+    }
+}
+
+/// The part of the options that has an object of its own; `None` when that would be empty.
+fn login_options(
+    login: LoginOptions,
+    message: MessageOptions,
+) -> Option<types::SignupLoginOptions> {
+    unless_empty(types::SignupLoginOptions {
+        custom_claims: login.custom_claims,
+        locale: message.locale,
+        template_id: message.template_id,
+        template_options: message.template_options,
+        tenant_id: login.tenant_id,
+        ..Default::default()
+    })
+}
