@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
 
 use crate::client::CookieNames;
-use crate::error::{DecodeError, Error, Result};
-use crate::raw::types;
+use crate::error::Result;
+use crate::raw::{ResponseValue, types};
 use crate::secret::{RefreshToken, SessionToken};
 use crate::session::{Session, SessionValidator};
 use crate::user::User;
@@ -121,22 +121,20 @@ fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 impl UncheckedAuthentication {
-    /// Reads an answer to a sign-in.
+    /// Reads the response to a sign-in.
     pub(crate) fn from_response(
-        mut body: types::JwtResponse,
-        status: StatusCode,
-        headers: &HeaderMap,
+        response: ResponseValue<types::JwtResponse>,
         names: &CookieNames,
     ) -> Result<Self> {
-        let tokens = Tokens::take(&mut body, headers, names);
-        let missing = |what| Error::Decode(DecodeError::missing(status, what));
+        let no_session =
+            response.missing("session token, neither in its body nor in the session cookie");
+        let no_refresh =
+            response.missing("refresh token, neither in its body nor in the refresh cookie");
+        let (mut body, _, headers) = response.into_parts();
+        let tokens = Tokens::take(&mut body, &headers, names);
         Ok(Self {
-            session_token: tokens.session.or(tokens.session_cookie).ok_or_else(|| {
-                missing("session token, neither in its body nor in the session cookie")
-            })?,
-            refresh_token: tokens.refresh.or(tokens.refresh_cookie).ok_or_else(|| {
-                missing("refresh token, neither in its body nor in the refresh cookie")
-            })?,
+            session_token: tokens.session.or(tokens.session_cookie).ok_or(no_session)?,
+            refresh_token: tokens.refresh.or(tokens.refresh_cookie).ok_or(no_refresh)?,
             cookies: CookieFacts::new(&body),
             session_expires_at: epoch(body.session_expiration),
             first_seen: body.first_seen,
@@ -182,10 +180,12 @@ impl CookieFacts {
     }
 }
 
-/// A time from seconds since 1970; 0 and less mean "none" on the wire.
-pub(crate) fn epoch(seconds: Option<i32>) -> Option<SystemTime> {
+/// A time from seconds since 1970; 0 and less mean "none" on the wire, and after the year 9999 there
+/// are no dates as HTTP writes them.
+pub(crate) fn epoch(seconds: Option<i64>) -> Option<SystemTime> {
+    const LAST: u64 = 253_402_300_799;
     let seconds = u64::try_from(seconds?)
         .ok()
-        .filter(|seconds| *seconds > 0)?;
+        .filter(|seconds| (1..=LAST).contains(seconds))?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

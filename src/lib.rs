@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod authentication;
+mod body;
 mod client;
 mod clock;
 mod code;

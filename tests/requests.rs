@@ -35,7 +35,7 @@ use support::{PROJECT, Reply, Request, Socket};
 const JOE: &str = "joe@example.com";
 const PHONE: &str = "+15555555555";
 /// An answer that satisfies every operation.
-const ANSWER: &str = r#"{"maskedEmail":"j***","maskedPhone":"+1***","sessionJwt":"s","refreshJwt":"r","token":"t","link":"https://x/?t=1","user":{}}"#;
+const ANSWER: &str = r#"{"maskedEmail":"j***","maskedPhone":"+1***","sessionJwt":"s","refreshJwt":"r","token":"t","link":"https://x/?t=1","user":{"userId":"U1"},"userId":"U1"}"#;
 
 static SPEC: LazyLock<Value> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/openapi.yaml");
@@ -292,7 +292,7 @@ snapshots! {
     };
     exchange_access_key__full(c) {
         let mut options = types::AccessKeyLoginOptions::default();
-        options.custom_claims = json!({ "k": 1 }).as_object().unwrap().clone();
+        options.custom_claims = json!({ "k": 1 }).as_object().unwrap().clone().into();
         options.selected_tenant = Some("tenant-1".to_owned());
         let mut body = types::ExchangeAccessKeyRequest::default();
         body.login_options = Some(options);

@@ -480,8 +480,9 @@ impl Operation {
         lines.push("    responses:".to_owned());
         lines.push("      \"200\":".to_owned());
         lines.push("        description: \"\"".to_owned());
-        let name = names.next().map_or("EmptyResponse", String::as_str);
-        reference(&mut lines, "response", "        ", name);
+        if let Some(name) = names.next() {
+            reference(&mut lines, "response", "        ", name);
+        }
         lines.push("      4XX: {$ref: \"#/components/responses/Error\"}".to_owned());
         lines.push("      5XX: {$ref: \"#/components/responses/Error\"}".to_owned());
         lines

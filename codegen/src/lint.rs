@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::load::{Source, escape};
@@ -33,29 +33,62 @@ impl fmt::Display for Finding {
 /// String formats that the generator turns into redacting types.
 const SECRET_FORMATS: [&str; 4] = ["session-jwt", "refresh-jwt", "magic-link-token", "password"];
 /// All formats that may stand in the description.
-pub(crate) const FORMATS: [&str; 6] = [
+pub(crate) const FORMATS: [&str; 7] = [
     "int32",
+    "int64",
     "uint32",
     "session-jwt",
     "refresh-jwt",
     "magic-link-token",
     "password",
 ];
-/// Parts of a property's name that make it look like a secret.
-const SECRET_WORDS: [&str; 7] = ["token", "jwt", "password", "secret", "key", "link", "otp"];
+/// Parts of a property's name, in whatever case, that make it look like a secret.
+const SECRET_WORDS: [&str; 21] = [
+    "assertion",
+    "bearer",
+    "code",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "link",
+    "nonce",
+    "otp",
+    "passcode",
+    "passphrase",
+    "password",
+    "passwd",
+    "pin",
+    "secret",
+    "seed",
+    "signature",
+    "ticket",
+    "token",
+    "verifier",
+];
 /// Properties that look like secrets and are none, each with the reason.
-const NO_SECRETS: [(&str, &str); 5] = [
-    ("keys", "public keys"),
-    ("keyId", "names an access key, is not one"),
-    ("key_ops", "what a public key is for"),
+const NO_SECRETS: [(&str, &str); 12] = [
+    ("cookieDomain", "an attribute of a cookie, not its value"),
+    (
+        "cookieExpiration",
+        "an attribute of a cookie, not its value",
+    ),
+    ("cookieMaxAge", "an attribute of a cookie, not its value"),
+    ("cookieName", "the name of a cookie, not its value"),
+    ("cookiePath", "an attribute of a cookie, not its value"),
+    ("errorCode", "names a kind of failure"),
     (
         "hashedPassword",
         "an object; its members are judged by themselves",
     ),
+    ("keyId", "names an access key, is not one"),
+    ("key_ops", "what a public key is for"),
+    ("keys", "public keys"),
     (
-        "password",
-        "on ResponseUser: whether the user has a password",
+        "sessionCookieDomain",
+        "an attribute of a cookie, not its value",
     ),
+    ("sessionCookieName", "the name of a cookie, not its value"),
 ];
 
 /// Checks a description against all rules.
@@ -464,7 +497,7 @@ impl Lint<'_> {
             }
             match parameter.get("schema").and_then(Value::as_object) {
                 Some(schema) if schema.get("$ref").is_none() => {
-                    if looks_secret(name) && holds_text(schema) {
+                    if looks_secret(name) && !prints_nothing(schema) {
                         self.find(
                             &pointer,
                             format!("`{name}` looks like a secret; URLs end up in logs"),
@@ -565,7 +598,10 @@ impl Lint<'_> {
             .collect();
         match successes.as_slice() {
             [(status, response)] if *status != "2XX" => {
-                self.content(response, &format!("{pointer}/{status}"));
+                // Without content, the call has no result and its body is not read.
+                if response.get("content").is_some() {
+                    self.content(response, &format!("{pointer}/{status}"));
+                }
             }
             _ => self.find(
                 &pointer,
@@ -594,7 +630,7 @@ impl Lint<'_> {
             .value
             .pointer("/components/schemas")
             .and_then(Value::as_object);
-        let in_responses = self.reached_from_responses();
+        let in_responses = reached_from(&source.value, "responses");
         let mut referred = BTreeSet::new();
         references(
             &source.value,
@@ -633,7 +669,40 @@ impl Lint<'_> {
             } else {
                 Place::Request
             };
+            self.component(schema, &pointer, place);
             self.schema(schema, &pointer, place);
+        }
+        let in_requests = reached_from(&source.value, "requestBody");
+        for name in in_responses.intersection(&in_requests) {
+            self.find(
+                &format!("/components/schemas/{}", escape(name)),
+                "is in requests and in responses; requests are strict and responses lenient, so make two of it",
+            );
+        }
+    }
+
+    /// A component has members by name, or is a free-form object, or a list of components: the type
+    /// made of anything else would print whatever it holds. One of responses keeps what it does not know.
+    fn component(&mut self, schema: &Value, pointer: &str, place: Place) {
+        let additional = schema.get("additionalProperties");
+        let is_open = additional.is_none_or(|values| values.is_boolean() || *values == json!({}));
+        let is_good = match schema.get("type").and_then(Value::as_str) {
+            Some("object") => is_open,
+            Some("array") => schema.pointer("/items/$ref").is_some(),
+            _ => false,
+        };
+        if !is_good {
+            self.find(
+                pointer,
+                "must be an object, free-form beyond its named members, or a list of components by `$ref`",
+            );
+        }
+        let has_properties = schema.get("properties").is_some();
+        if place == Place::Response && has_properties && additional != Some(&json!({})) {
+            self.find(
+                pointer,
+                "needs `additionalProperties: {}`, so that what is not described, or cannot be read, is kept",
+            );
         }
     }
 
@@ -655,6 +724,18 @@ impl Lint<'_> {
                     kind.as_str().unwrap_or("a list")
                 ),
             );
+        }
+        // Printing would show whatever stands there, and a secret may.
+        for keyword in ["allOf", "oneOf", "anyOf"] {
+            if members.contains_key(keyword) {
+                self.find(
+                    &format!("{pointer}/{keyword}"),
+                    format!("`{keyword}` is not read; {UNTYPED}"),
+                );
+            }
+        }
+        if kind.is_none() && !members.contains_key("$ref") && !is_any_member(pointer) {
+            self.find(pointer, format!("has no type; {UNTYPED}"));
         }
         if kind.is_some_and(|kind| kind == "array") && !members.contains_key("items") {
             self.find(pointer, "is an array without `items`");
@@ -702,6 +783,14 @@ impl Lint<'_> {
                     "`additionalProperties: false` in a response refuses new fields",
                 );
             }
+            if members.get("type") == Some(&json!("integer"))
+                && members.get("format") != Some(&json!("int64"))
+            {
+                self.find(
+                    pointer,
+                    "a whole number in a response must be `format: int64`, or the value of another day does not fit",
+                );
+            }
             if members.contains_key("required") {
                 self.find(pointer, "`required` in a response fails the whole answer when the service leaves it out");
             }
@@ -747,12 +836,6 @@ impl Lint<'_> {
                 self.schema(schema, &pointer, place);
             }
         }
-        for keyword in ["allOf", "oneOf", "anyOf"] {
-            let list = members.get(keyword).and_then(Value::as_array);
-            for (index, schema) in list.into_iter().flatten().enumerate() {
-                self.schema(schema, &format!("{pointer}/{keyword}/{index}"), place);
-            }
-        }
     }
 
     fn inline(&mut self, schema: &Value, pointer: &str) {
@@ -784,21 +867,12 @@ impl Lint<'_> {
             }
             return;
         }
-        // A property that refers to a component is judged by what the component is.
-        let referred = members
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|target| self.source.value.pointer(target.strip_prefix('#')?))
-            .and_then(Value::as_object);
-        let members = referred.unwrap_or(members);
-        let kind = members.get("type").and_then(Value::as_str);
-        let known = NO_SECRETS.iter().any(|(known, _)| *known == name);
-        let excused = known && !(name == "password" && kind == Some("string"));
-        if is_property && looks_secret(name) && holds_text(members) && !excused {
+        let excused = NO_SECRETS.iter().any(|(known, _)| *known == name);
+        if is_property && looks_secret(name) && !excused && !prints_nothing(members) {
             self.find(
                 pointer,
                 format!(
-                    "`{name}` looks like a secret; give it `format: {}`, or list it in NO_SECRETS of \
+                    "`{name}` looks like a secret; make it text with `format: {}`, or list it in NO_SECRETS of \
                      codegen/src/lint.rs with a reason",
                     SECRET_FORMATS.join("`, `format: ")
                 ),
@@ -838,27 +912,14 @@ impl Lint<'_> {
             }
         }
     }
+}
 
-    fn reached_from_responses(&self) -> BTreeSet<String> {
-        let document = &self.source.value;
-        let mut todo: Vec<&Value> = Vec::new();
-        operations(document, |_, _, operation| {
-            todo.extend(operation.get("responses"))
-        });
-        todo.extend(document.pointer("/components/responses"));
-        let mut reached = BTreeSet::new();
-        while let Some(value) = todo.pop() {
-            references(value, "", &mut |_, target| {
-                let Some(name) = target.strip_prefix("#/components/schemas/") else {
-                    return;
-                };
-                if reached.insert(name.to_owned()) {
-                    todo.extend(document.pointer(&format!("/components/schemas/{name}")));
-                }
-            });
-        }
-        reached
-    }
+const UNTYPED: &str = "describe a free-form object (`type: object`), which prints names only, or leave the member \
+     out, so that it is kept in `extra`";
+
+/// Whether a schema stands for the members of an object that have no names of their own.
+fn is_any_member(pointer: &str) -> bool {
+    pointer.ends_with("/additionalProperties")
 }
 
 /// Where a schema is used; what stands in both counts as a response.
@@ -868,8 +929,27 @@ enum Place {
     Response,
 }
 
+/// The schemas that a part of operations, `requestBody` or `responses`, leads to.
+pub(crate) fn reached_from(document: &Value, part: &str) -> BTreeSet<String> {
+    let mut todo: Vec<&Value> = Vec::new();
+    operations(document, |_, _, operation| todo.extend(operation.get(part)));
+    todo.extend(document.pointer(&format!("/components/{part}")));
+    let mut reached = BTreeSet::new();
+    while let Some(value) = todo.pop() {
+        references(value, "", &mut |_, target| {
+            let Some(name) = target.strip_prefix("#/components/schemas/") else {
+                return;
+            };
+            if reached.insert(name.to_owned()) {
+                todo.extend(document.pointer(&format!("/components/schemas/{}", escape(name))));
+            }
+        });
+    }
+    reached
+}
+
 /// A name as it is when only its words count: two that are equal then give the same Rust name.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.to_lowercase().replace(['_', '-'], "")
 }
 
@@ -889,18 +969,18 @@ pub(crate) fn looks_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| lower.contains(word))
 }
 
-/// Whether a schema is for plain text, or for a list or map of it.
-fn holds_text(members: &Map<String, Value>) -> bool {
+/// Whether no value of a schema shows when it is printed: redacted text, a flag, a free-form object
+/// (which prints the names of its members), and lists and maps of these.
+fn prints_nothing(members: &Map<String, Value>) -> bool {
+    let each = |keyword| members.get(keyword).and_then(Value::as_object);
     match members.get("type").and_then(Value::as_str) {
-        Some("string") => !is_secret(members),
-        Some("array") => members
-            .get("items")
-            .and_then(Value::as_object)
-            .is_some_and(holds_text),
-        Some("object") => members
-            .get("additionalProperties")
-            .and_then(Value::as_object)
-            .is_some_and(holds_text),
+        Some("string") => is_secret(members),
+        Some("boolean") => true,
+        Some("array") => each("items").is_some_and(prints_nothing),
+        Some("object") => match each("additionalProperties") {
+            Some(values) if !values.is_empty() => prints_nothing(values),
+            _ => !members.contains_key("properties"),
+        },
         _ => false,
     }
 }

@@ -9,7 +9,8 @@ use syn::{
 };
 
 use crate::generate::FORMATS;
-use crate::load::Source;
+use crate::lint::{plain, reached_from};
+use crate::load::{Source, escape};
 use crate::{Bindings, Error};
 
 const HEADER: &str =
@@ -29,12 +30,14 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Bindings, Error> {
     Docs.visit_file_mut(&mut file);
     let mut types = lift_types(&mut file)?;
     drop_unused_error(&mut types);
-    hide_unknown_members(&mut types);
+    Redaction.visit_file_mut(&mut types);
+    rename_fields(&mut types)?;
+    read_leniently(source, &mut types)?;
     derive_default(&mut types);
     seal(&mut types);
-    rename_fields(&mut types)?;
     list_schemas(source, &mut types)?;
     check(&calls, &file, &types)?;
+    check_printing(&types)?;
     check_secrets(source, &types)?;
     Ok(Bindings {
         client: format!("{HEADER}{}", prettyplease::unparse(&file)),
@@ -95,6 +98,7 @@ fn implements(item: &ItemImpl, name: &str) -> bool {
 struct Calls {
     methods: usize,
     version_headers: usize,
+    successes: usize,
     unexpected: usize,
     builds: usize,
 }
@@ -138,6 +142,15 @@ impl VisitMut for Calls {
         } else if matches!(expr, Expr::Call(_)) && text.starts_with("encode_path (") {
             let call = expr.clone();
             *expr = parse_quote!(#call?);
+        }
+    }
+
+    fn visit_arm_mut(&mut self, arm: &mut syn::Arm) {
+        visit_mut::visit_arm_mut(self, arm);
+        // Whatever success the service or a gateway gives is one.
+        if matches!(&arm.pat, syn::Pat::Lit(status) if spelt(status) == "200u16") {
+            arm.pat = parse_quote!(200..=299);
+            self.successes += 1;
         }
     }
 
@@ -230,21 +243,6 @@ fn credential_of(call: &ExprMethodCall) -> Option<Expr> {
     Some((*to_string.receiver).clone())
 }
 
-/// Wire names in capitals that the Go SDK reads in lower case: both are taken.
-const ALIASES: [(&str, &str); 5] = [
-    ("OAuth", "oauth"),
-    ("OIDC", "oidc"),
-    ("SAML", "saml"),
-    ("SCIM", "scim"),
-    ("TOTP", "totp"),
-];
-
-fn renames_to(list: &syn::MetaList, name: &str) -> bool {
-    list.tokens
-        .to_string()
-        .contains(&format!("rename = \"{name}\""))
-}
-
 /// `null` is read as an empty list or map wherever an absent one is.
 struct Fields;
 
@@ -255,17 +253,11 @@ impl VisitMut for Fields {
                 continue;
             };
             list.tokens = tidy_paths(std::mem::take(&mut list.tokens));
-            if list.path.is_ident("serde")
-                && let Some((_, alias)) = ALIASES.iter().find(|(name, _)| renames_to(list, name))
-            {
-                let tokens = &list.tokens;
-                list.tokens = quote::quote!(#tokens, alias = #alias);
-            }
             let text = list.tokens.to_string();
             let has_default = text.split(',').any(|part| part.trim() == "default");
             if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {
                 let tokens = &list.tokens;
-                let path = "crate::runtime::null_default";
+                let path = "crate::body::null_default";
                 list.tokens = quote::quote!(#tokens, deserialize_with = #path);
             }
         }
@@ -279,15 +271,31 @@ fn tidy_paths(tokens: TokenStream) -> TokenStream {
         .map(
             |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
                 Ok(text) if text.value().contains(" :: ") => {
-                    let tidy = text.value().replace(' ', "");
-                    let mut literal = proc_macro2::Literal::string(&tidy);
-                    literal.set_span(text.span());
-                    proc_macro2::TokenTree::Literal(literal)
+                    literal(&text.value().replace(' ', ""), text.span())
                 }
                 _ => token,
             },
         )
         .collect()
+}
+
+/// Replaces the texts that a test picks.
+fn replace_text(tokens: TokenStream, is_it: impl Fn(&str) -> bool, by: &str) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(
+            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
+                Ok(text) if is_it(&text.value()) => literal(by, text.span()),
+                _ => token,
+            },
+        )
+        .collect()
+}
+
+fn literal(text: &str, span: proc_macro2::Span) -> proc_macro2::TokenTree {
+    let mut literal = proc_macro2::Literal::string(text);
+    literal.set_span(span);
+    literal.into()
 }
 
 fn is_option(node: &Type) -> bool {
@@ -308,38 +316,215 @@ fn drop_unused_error(types: &mut File) {
     }
 }
 
-/// Members that the description does not know may hold anything, secrets among them: they are kept,
-/// and printing shows their names alone.
-fn hide_unknown_members(types: &mut File) {
-    let mut printing = Vec::new();
-    for item in &mut types.items {
-        let Item::Struct(item) = item else { continue };
-        for field in &mut item.fields {
-            let is_extra = field.ident.as_ref().is_some_and(|name| name == "extra");
-            if is_extra && is_json_object(&field.ty) {
-                field.ty = parse_quote!(crate::runtime::Extra);
-                field.attrs.insert(
-                    0,
-                    parse_quote!(#[doc = " Members that the description does not know."]),
+/// Members without a name in the description may hold anything, secrets among them: printing shows
+/// their names alone.
+struct Redaction;
+
+impl VisitMut for Redaction {
+    fn visit_field_mut(&mut self, field: &mut Field) {
+        let is_extra = field.ident.as_ref().is_some_and(|name| name == "extra");
+        let before = spelt(&field.ty);
+        self.visit_type_mut(&mut field.ty);
+        if before == spelt(&field.ty) {
+            return;
+        }
+        for attribute in &mut field.attrs {
+            if let Meta::List(list) = &mut attribute.meta {
+                list.tokens = replace_text(
+                    std::mem::take(&mut list.tokens),
+                    |text| {
+                        text.ends_with("::Map::is_empty") || text.ends_with("::BTreeMap::is_empty")
+                    },
+                    "crate::body::is_empty",
                 );
             }
         }
-        let is_open = matches!(&item.fields, FieldList::Unnamed(fields)
-            if fields.unnamed.iter().all(|field| is_json_object(&field.ty)));
-        if is_open {
-            remove_derive(&mut item.attrs, "Debug");
-            let name = &item.ident;
-            let text = name.to_string();
-            printing.push(parse_quote! {
-                impl ::std::fmt::Debug for #name {
-                    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                        crate::runtime::debug_names(#text, &self.0, f)
-                    }
-                }
-            });
+        if is_extra {
+            let doc =
+                " Members that the description does not know, or that cannot be read as it says.";
+            field.attrs.insert(0, parse_quote!(#[doc = #doc]));
         }
     }
-    types.items.append(&mut printing);
+
+    fn visit_type_mut(&mut self, node: &mut Type) {
+        visit_mut::visit_type_mut(self, node);
+        let text = spelt(node);
+        if is_json_object(node) {
+            *node = parse_quote!(crate::body::Members);
+        } else if text
+            == "::std::collections::BTreeMap<::std::string::String,::std::string::String,>"
+            || text == "::std::collections::BTreeMap<::std::string::String,::std::string::String>"
+        {
+            *node = parse_quote!(crate::body::Members<#node>);
+        }
+    }
+}
+
+/// Whether a type is nothing but a free-form object.
+fn is_open(item: &syn::ItemStruct) -> bool {
+    matches!(&item.fields, FieldList::Unnamed(fields)
+        if fields.unnamed.iter().all(|field| spelt(&field.ty) == "crate::body::Members"))
+}
+
+/// Wire names in capitals that the Go SDK reads in lower case: both are taken.
+const ALIASES: [(&str, &str); 5] = [
+    ("OAuth", "oauth"),
+    ("OIDC", "oidc"),
+    ("SAML", "saml"),
+    ("SCIM", "scim"),
+    ("TOTP", "totp"),
+];
+
+/// Types of responses are read member by member: what cannot be read as described is left in `extra`,
+/// where it is written from as it came. Lists and maps are optional, so that an empty one and none are
+/// two things.
+fn read_leniently(source: &Source, types: &mut File) -> Result<(), Error> {
+    let (mut readers, mut names) = (Vec::new(), Vec::new());
+    for name in reached_from(&source.value, "responses") {
+        let schema = source
+            .value
+            .pointer(&format!("/components/schemas/{}", escape(&name)));
+        let wrapper = schema.and_then(|schema| schema.get("x-wrapped"));
+        let wrapper = wrapper.and_then(serde_json::Value::as_str);
+        let is_optional = schema.and_then(|schema| schema.get("x-optional-body"))
+            == Some(&serde_json::Value::Bool(true));
+        let item = types.items.iter_mut().find_map(|item| match item {
+            Item::Struct(item) if plain(&item.ident.to_string()) == plain(&name) => Some(item),
+            _ => None,
+        });
+        let item = item.ok_or_else(|| Error::Pass(format!("schema `{name}` has no struct")))?;
+        remove_derive(&mut item.attrs, "Deserialize");
+        readers.push(match &item.fields {
+            FieldList::Named(_) => read_members(item, wrapper, is_optional)?,
+            _ => read_whole(item, wrapper.unwrap_or_default(), is_optional)?,
+        });
+        names.push(item.ident.clone());
+    }
+    readers.push(parse_quote!(crate::body::deserialize_leniently!(#(#names),*);));
+    types.items.append(&mut readers);
+    Ok(())
+}
+
+/// The value of `OPTIONAL_BODY`, where it is not the trait's own.
+fn optional_body(is_optional: bool) -> Option<TokenStream> {
+    is_optional.then(|| {
+        quote::quote!(
+            const OPTIONAL_BODY: bool = true;
+        )
+    })
+}
+
+fn read_members(
+    item: &mut syn::ItemStruct,
+    wrapper: Option<&str>,
+    is_optional: bool,
+) -> Result<Item, Error> {
+    let mut readers = Vec::new();
+    for field in &mut item.fields {
+        let Some(ident) = field.ident.clone() else {
+            continue;
+        };
+        if ident == "extra" {
+            continue;
+        }
+        if !is_option(&field.ty) {
+            let of = &field.ty;
+            field.ty = parse_quote!(::std::option::Option<#of>);
+        }
+        let name = wire_name(field).unwrap_or_else(|| ident.to_string());
+        field
+            .attrs
+            .retain(|attribute| !attribute.path().is_ident("serde"));
+        let rename = (ident != name.as_str()).then(|| quote::quote!(rename = #name,));
+        field.attrs.push(parse_quote!(
+            #[serde(#rename skip_serializing_if = "::std::option::Option::is_none")]
+        ));
+        let alias = ALIASES.iter().find(|(of, _)| *of == name);
+        let alias = alias.map(|(_, alias)| quote::quote!(.or_else(|| object.take(#alias))));
+        readers.push(quote::quote!(#ident: object.take(#name) #alias));
+    }
+    if readers.len() + 1 != item.fields.len() {
+        return Err(Error::Pass(format!("`{}` has no `extra`", item.ident)));
+    }
+    let wrapper = wrapper.map(|wrapper| {
+        quote::quote! {
+            const WRAPPER: ::std::option::Option<&'static str> =
+                ::std::option::Option::Some(#wrapper);
+        }
+    });
+    let optional = optional_body(is_optional);
+    let ident = &item.ident;
+    Ok(parse_quote! {
+        impl crate::body::FromMembers for #ident {
+            #optional
+            #wrapper
+            fn from_members(object: &mut crate::body::Object<'_>) -> Self {
+                Self { #(#readers,)* extra: object.rest() }
+            }
+        }
+    })
+}
+
+/// A list, or a free-form object, and nothing around it.
+fn read_whole(item: &syn::ItemStruct, wrapper: &str, is_optional: bool) -> Result<Item, Error> {
+    let ident = &item.ident;
+    let optional = optional_body(is_optional);
+    let is_list = matches!(&item.fields, FieldList::Unnamed(fields)
+        if fields.unnamed.iter().all(|field| spelt(&field.ty).starts_with("::std::vec::Vec<")));
+    let (expected, fits, read): (Option<TokenStream>, Expr, Expr) = if is_list {
+        (
+            Some(quote::quote!(
+                const EXPECTED: &'static str = "a list of objects";
+            )),
+            parse_quote!(crate::body::is_list(value, #wrapper)),
+            parse_quote!(crate::body::list(value, #wrapper, skipped)),
+        )
+    } else if is_open(item) {
+        (
+            None,
+            parse_quote!(value.is_object()),
+            parse_quote!(crate::body::members(value, #wrapper).map(::std::convert::Into::into)),
+        )
+    } else {
+        return Err(Error::Pass(format!("`{ident}` is no list and no object")));
+    };
+    let skipped: syn::Ident = if is_list {
+        parse_quote!(skipped)
+    } else {
+        parse_quote!(_skipped)
+    };
+    Ok(parse_quote! {
+        impl crate::body::FromJson for #ident {
+            #expected
+            #optional
+            fn fits(value: &::serde_json::Value) -> bool {
+                #fits
+            }
+            fn from_json(
+                value: ::serde_json::Value,
+                #skipped: &mut crate::body::Skipped,
+            ) -> ::std::option::Option<Self> {
+                #read.map(Self)
+            }
+        }
+    })
+}
+
+/// The name that a serde attribute gives a field.
+fn wire_name(field: &Field) -> Option<String> {
+    let mut found = None;
+    for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
+        let _ = attribute.parse_nested_meta(|meta| {
+            if let Ok(value) = meta.value()
+                && let Ok(text) = value.parse::<syn::LitStr>()
+                && meta.path.is_ident("rename")
+            {
+                found = Some(text.value());
+            }
+            Ok(())
+        });
+    }
+    found
 }
 
 fn is_json_object(node: &Type) -> bool {
@@ -383,7 +568,7 @@ fn derive_default(types: &mut File) {
         "::std::vec::Vec<",
         "::std::collections::BTreeMap<",
         "::serde_json::Map<",
-        "crate::runtime::Extra",
+        "crate::body::Members",
     ];
     for item in &mut types.items {
         let Item::Struct(item) = item else { continue };
@@ -446,7 +631,6 @@ fn rename_fields(types: &mut File) -> Result<(), Error> {
 
 /// A function that gives the JSON schema of each component by its name in the description.
 fn list_schemas(source: &Source, types: &mut File) -> Result<(), Error> {
-    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
     let schemas = source.value.pointer("/components/schemas");
     let schemas = schemas.and_then(serde_json::Value::as_object);
     let mut entries: Vec<Expr> = Vec::new();
@@ -552,7 +736,8 @@ fn check(calls: &Calls, client: &File, types: &File) -> Result<(), Error> {
         )))
     };
     expect("api-version headers", calls.version_headers)?;
-    expect("unexpected answers", calls.unexpected)?;
+    expect("successes", calls.successes)?;
+    expect("unexpected responses", calls.unexpected)?;
     expect("request builds", calls.builds)?;
     let text = code_of(client) + &code_of(types);
     for forbidden in [
@@ -589,6 +774,24 @@ fn code_of(file: &File) -> String {
     let mut file = file.clone();
     NoDocs.visit_file_mut(&mut file);
     file.to_token_stream().to_string()
+}
+
+/// No field is left whose type prints values of members that nobody has named.
+fn check_printing(types: &File) -> Result<(), Error> {
+    for item in &types.items {
+        let Item::Struct(item) = item else { continue };
+        for field in &item.fields {
+            if spelt(&field.ty).contains("serde_json::") {
+                let name = field.ident.as_ref().map(ToString::to_string);
+                return Err(Error::Pass(format!(
+                    "`{}.{}` would print values of any kind",
+                    item.ident,
+                    name.unwrap_or_default()
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// As many fields have a redacting type as the description asks for. Any keyword beside a format

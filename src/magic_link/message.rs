@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::body::Members;
+
 /// How a message is made and where its link leads.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Message {
     pub(super) redirect_url: Option<String>,
     pub(super) provider_id: Option<String>,
     pub(super) template_id: Option<String>,
-    pub(super) template_options: BTreeMap<String, String>,
+    pub(super) template_options: Members<BTreeMap<String, String>>,
     pub(super) locale: Option<String>,
 }
 

@@ -1,10 +1,11 @@
 //! Sign-up, sign-in, and both in one.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::message::{Message, message_options};
 use super::{Sent, check};
+use crate::body::Members;
 use crate::client::Client;
 use crate::delivery::{DeliveryMethod, PhoneDelivery};
 use crate::error::Result;
@@ -15,7 +16,7 @@ use crate::secret::RefreshToken;
 #[derive(Debug, Clone, Default)]
 struct Options {
     tenant_id: Option<String>,
-    custom_claims: Map<String, Value>,
+    custom_claims: Members,
 }
 
 /// What sign-in and sign-up-or-in have beside that.

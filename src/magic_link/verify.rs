@@ -57,8 +57,7 @@ impl MagicLink {
             ..Default::default()
         };
         let answer = self.client.raw().verify_magic_link(&body).await?;
-        let (body, status, headers) = answer.into_parts();
-        UncheckedAuthentication::from_response(body, status, &headers, self.client.cookie_names())
+        UncheckedAuthentication::from_response(answer, self.client.cookie_names())
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Management;
-use crate::error::{DecodeError, Error, Result};
+use crate::body::Members;
+use crate::error::{Error, Result};
 use crate::magic_link::{SignUpUser, check};
 use crate::raw::{ResponseValue, types};
 use crate::secret::MagicLinkToken;
@@ -41,7 +42,7 @@ pub struct EmbeddedSignIn {
     management: Management,
     login_id: String,
     timeout: Option<Duration>,
-    custom_claims: Map<String, Value>,
+    custom_claims: Members,
 }
 
 embedded_options!(EmbeddedSignIn);
@@ -52,7 +53,7 @@ impl EmbeddedSignIn {
             management,
             login_id,
             timeout: None,
-            custom_claims: Map::new(),
+            custom_claims: Members::default(),
         }
     }
 
@@ -83,7 +84,7 @@ pub struct EmbeddedSignUp {
     management: Management,
     login_id: String,
     timeout: Option<Duration>,
-    custom_claims: Map<String, Value>,
+    custom_claims: Members,
     user: Option<SignUpUser>,
     email_verified: Option<bool>,
     phone_verified: Option<bool>,
@@ -97,7 +98,7 @@ impl EmbeddedSignUp {
             management,
             login_id,
             timeout: None,
-            custom_claims: Map::new(),
+            custom_claims: Members::default(),
             user: None,
             email_verified: None,
             phone_verified: None,
@@ -144,7 +145,7 @@ impl EmbeddedSignUp {
     }
 }
 
-pub(super) fn login_options(custom_claims: Map<String, Value>) -> Option<types::LoginOptions> {
+pub(super) fn login_options(custom_claims: Members) -> Option<types::LoginOptions> {
     (!custom_claims.is_empty()).then(|| types::LoginOptions {
         custom_claims,
         ..types::LoginOptions::default()
@@ -166,7 +167,7 @@ fn seconds(timeout: Option<Duration>) -> Result<Option<i32>> {
 }
 
 fn token(answer: ResponseValue<types::EmbeddedLinkSignInResponse>) -> Result<MagicLinkToken> {
-    let status = answer.status();
+    let missing = answer.missing("token");
     let token = answer.into_inner().token.filter(|token| !token.is_empty());
-    token.ok_or_else(|| Error::Decode(DecodeError::missing(status, "token")))
+    token.ok_or(missing)
 }

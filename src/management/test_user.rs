@@ -1,10 +1,11 @@
 //! Users for tests, and their links.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Management;
+use crate::body::Members;
 use crate::delivery::DeliveryMethod;
-use crate::error::{DecodeError, Error, Result};
+use crate::error::Result;
 use crate::magic_link::check;
 use crate::raw::types;
 use crate::secret::{MagicLinkToken, Secret};
@@ -98,7 +99,7 @@ pub struct GenerateTestLink {
     method: DeliveryMethod,
     login_id: String,
     redirect_url: Option<String>,
-    custom_claims: Map<String, Value>,
+    custom_claims: Members,
 }
 
 impl GenerateTestLink {
@@ -108,7 +109,7 @@ impl GenerateTestLink {
             method,
             login_id,
             redirect_url: None,
-            custom_claims: Map::new(),
+            custom_claims: Members::default(),
         }
     }
 
@@ -145,10 +146,10 @@ impl GenerateTestLink {
             .raw()
             .generate_magic_link_for_test_user(key, &body)
             .await?;
-        let status = answer.status();
+        let missing = answer.missing("link");
         let link = answer.into_inner().link.filter(|link| !link.is_empty());
         Ok(TestLink {
-            link: link.ok_or_else(|| Error::Decode(DecodeError::missing(status, "link")))?,
+            link: link.ok_or(missing)?,
         })
     }
 }

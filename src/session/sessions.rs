@@ -4,8 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use http::StatusCode;
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
-use serde::Deserialize;
+use http::header::HeaderMap;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
@@ -15,10 +14,11 @@ use super::refresh::{Flight, Kept, Outcome, Refreshes, Turn};
 use super::validator::SessionValidator;
 use super::verified;
 use crate::authentication::{CookieFacts, Tokens, epoch};
+use crate::body::Members;
 use crate::client::Client;
-use crate::error::{DecodeError, Error, Result};
+use crate::error::{Error, Result};
 use crate::raw::types;
-use crate::runtime::{ClientHooks as _, OperationInfo, ResponseValue, build_error, unexpected};
+use crate::runtime::ResponseValue;
 use crate::secret::{AccessKey, RefreshToken, SessionToken};
 use crate::user::User;
 
@@ -104,7 +104,7 @@ pub struct SignInRecord {
 }
 
 /// A tenant as its members may see it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TenantProfile {
     /// The id; empty should the service leave it out.
@@ -148,16 +148,7 @@ impl Sessions {
     pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
         let body = types::ValidateSessionRequest::default();
         let answer = self.client.raw().validate_session(token, &body).await?;
-        let mut claims = Map::from(answer.into_inner());
-        // The description has the claims in a member; what came over the wire so far had them at the top.
-        match claims.remove("parsedJWT") {
-            Some(Value::Object(wrapped)) => Ok(wrapped),
-            Some(other) => {
-                claims.insert("parsedJWT".to_owned(), other);
-                Ok(claims)
-            }
-            None => Ok(claims),
-        }
+        Ok(answer.into_inner().0.into_inner())
     }
 
     /// Gets a new session by a refresh token.
@@ -289,6 +280,9 @@ impl Sessions {
     /// this is how a server finds out before the session token expires.
     pub async fn me(&self, token: &RefreshToken) -> Result<User> {
         let answer = self.client.raw().me(token).await?;
+        if answer.user_id.is_none() {
+            return Err(answer.missing("userId"));
+        }
         Ok(User::new(answer.into_inner()))
     }
 
@@ -298,43 +292,8 @@ impl Sessions {
     ///
     /// As [`me`](Self::me).
     pub async fn history(&self, token: &RefreshToken) -> Result<Vec<SignInRecord>> {
-        // The call of the layer below reads one of the two shapes that sources know; this reads both.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum History {
-            Bare(Vec<types::ExportedAuthHistory>),
-            Wrapped {
-                #[serde(rename = "authHistory", default)]
-                list: Option<Vec<types::ExportedAuthHistory>>,
-            },
-        }
-
-        let raw = self.client.raw();
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        raw.authorize(&mut headers, token)?;
-        let mut request = raw
-            .client
-            .get(format!("{}/v1/auth/me/history", raw.baseurl))
-            .headers(headers)
-            .build()
-            .map_err(build_error)?;
-        let info = OperationInfo {
-            operation_id: "me_auth_history",
-        };
-        raw.pre(&mut request, &info).await?;
-        let result = raw.exec(request, &info).await;
-        raw.post(&result, &info).await?;
-        let response = result?;
-        if response.status() != StatusCode::OK {
-            return Err(unexpected(response).await);
-        }
-        let history = ResponseValue::<History>::from_response(response).await?;
-        let list = match history.into_inner() {
-            History::Bare(list) => list,
-            History::Wrapped { list } => list.unwrap_or_default(),
-        };
-        Ok(list.into_iter().map(SignInRecord::new).collect())
+        let history = self.client.raw().me_auth_history(token).await?.into_inner();
+        Ok(history.0.into_iter().map(SignInRecord::new).collect())
     }
 
     /// Those of the user's tenants that have these ids. [`Session::tenants`] has the ids of all.
@@ -379,8 +338,15 @@ impl Sessions {
         body: &types::MyTenantsRequest,
     ) -> Result<Vec<TenantProfile>> {
         let answer = self.client.raw().my_tenants(token, body).await?;
-        let tenants = answer.into_inner().tenants.into_iter();
-        Ok(tenants.map(TenantProfile::new).collect())
+        let is_unreadable = answer
+            .extra
+            .get("tenants")
+            .is_some_and(|list| !list.is_null());
+        if is_unreadable {
+            return Err(answer.missing("list `tenants` that can be read"));
+        }
+        let tenants = answer.into_inner().tenants.unwrap_or_default();
+        Ok(tenants.into_iter().map(TenantProfile::new).collect())
     }
 
     /// Makes a tenant the current one of the session. Gives new tokens of both kinds.
@@ -405,7 +371,7 @@ impl Sessions {
             ..Default::default()
         };
         let answer = self.client.raw().select_tenant(token, &body).await?;
-        let issued = Issued::from_answer(answer, &self.client).ok_or_else(no_session_token)?;
+        let issued = Issued::from_answer(answer, &self.client)?;
         issued.check(validator, token, &claims).await
     }
 
@@ -454,10 +420,7 @@ fn no_runtime() -> Error {
     SessionError::from(KeysUnavailable::new(KeyProblem::NoRuntime)).into()
 }
 
-fn no_session_token() -> Error {
-    let what = "session token, neither in its body nor in the session cookie";
-    Error::Decode(DecodeError::missing(StatusCode::OK, what))
-}
+const SESSION_TOKEN: &str = "session token, neither in its body nor in the session cookie";
 
 /// Makes a refresh and tells its outcome.
 async fn run(
@@ -500,11 +463,13 @@ async fn ask(client: &Client, token: &RefreshToken, endpoint: Endpoint) -> Resul
     match endpoint {
         Endpoint::Refresh => {
             let answer = client.raw().refresh_session(token, &body).await?;
-            let issued = Issued::from_answer(answer, client);
-            issued.ok_or_else(no_session_token).map(Some)
+            Issued::from_answer(answer, client).map(Some)
         }
         Endpoint::TryRefresh => {
             let answer = client.raw().try_refresh_session(Some(token), &body).await?;
+            // Nothing to refresh is an empty object; a body that nobody can read tells nothing.
+            let unknown = answer.body_error().is_some();
+            let missing = unknown.then(|| answer.missing(SESSION_TOKEN));
             let (optional, _, headers) = answer.into_parts();
             let body = types::JwtResponse {
                 session_jwt: optional.session_jwt,
@@ -518,7 +483,10 @@ async fn ask(client: &Client, token: &RefreshToken, endpoint: Endpoint) -> Resul
                 session_cookie_domain: optional.session_cookie_domain,
                 ..Default::default()
             };
-            Ok(Issued::new(body, &headers, client))
+            match (Issued::new(body, &headers, client), missing) {
+                (None, Some(error)) => Err(error),
+                (issued, _) => Ok(issued),
+            }
         }
     }
 }
@@ -539,9 +507,10 @@ impl fmt::Debug for Issued {
 }
 
 impl Issued {
-    fn from_answer(answer: ResponseValue<types::JwtResponse>, client: &Client) -> Option<Self> {
+    fn from_answer(answer: ResponseValue<types::JwtResponse>, client: &Client) -> Result<Self> {
+        let missing = answer.missing(SESSION_TOKEN);
         let (body, _, headers) = answer.into_parts();
-        Self::new(body, &headers, client)
+        Self::new(body, &headers, client).ok_or(missing)
     }
 
     /// `None` when there is no session token.
@@ -667,11 +636,12 @@ impl ExchangeAccessKey {
             .raw()
             .exchange_access_key(&self.key, &body)
             .await?;
+        let missing = answer.missing(SESSION_TOKEN);
         let answer = answer.into_inner();
         let session_token = answer
             .session_jwt
             .filter(|token| !token.is_empty())
-            .ok_or_else(no_session_token)?;
+            .ok_or(missing)?;
         Ok(AccessKeySession {
             session: self
                 .client
@@ -697,12 +667,26 @@ impl SignInRecord {
     }
 }
 
+// Of the attributes, whose values may be anything, the names.
+impl fmt::Debug for TenantProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantProfile")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field(
+                "custom_attributes",
+                &Members::from(self.custom_attributes.clone()),
+            )
+            .finish()
+    }
+}
+
 impl TenantProfile {
     fn new(raw: types::MyTenant) -> Self {
         Self {
             id: raw.id.unwrap_or_default(),
             name: raw.name.filter(|name| !name.is_empty()),
-            custom_attributes: raw.custom_attributes,
+            custom_attributes: raw.custom_attributes.unwrap_or_default().into_inner(),
         }
     }
 }

@@ -353,7 +353,7 @@ impl World {
 
         let refresh_left = session.refresh_exp.saturating_sub(now);
         let mut reply = self.cookie_members(refresh_left, session.refresh_exp);
-        reply.insert("sessionExpiration".to_owned(), int32(session_exp));
+        reply.insert("sessionExpiration".to_owned(), session_exp.into());
         if parts.user {
             reply.insert("user".to_owned(), self.user_json(person));
         }
@@ -397,8 +397,8 @@ impl World {
         let domain = self.settings.cookie_domain.as_deref().unwrap_or_default();
         members.insert("cookieDomain".to_owned(), domain.into());
         members.insert("cookiePath".to_owned(), "/".into());
-        members.insert("cookieMaxAge".to_owned(), int32(max_age));
-        members.insert("cookieExpiration".to_owned(), int32(expires));
+        members.insert("cookieMaxAge".to_owned(), max_age.into());
+        members.insert("cookieExpiration".to_owned(), expires.into());
         if self.settings.refresh_cookie != "DSR" {
             members.insert(
                 "cookieName".to_owned(),
@@ -498,13 +498,6 @@ pub(crate) fn put_all(claims: &mut Map<String, Value>, own: Value) {
     }
 }
 
-/// Times of the answers are 32-bit integers; a clock moved beyond 2038 shows the largest one.
-fn int32(value: i64) -> Value {
-    i32::try_from(value)
-        .unwrap_or(if value < 0 { i32::MIN } else { i32::MAX })
-        .into()
-}
-
 fn rfc3339(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds)
         .ok()
@@ -584,7 +577,7 @@ pub(crate) fn history(world: &mut World, _: &Call, by: &Caller) -> Outcome {
         .map(|visit| {
             json!({
                 "userId": person.id,
-                "loginTime": int32(visit.at),
+                "loginTime": visit.at,
                 "city": "",
                 "country": "",
                 "ip": visit.ip,
@@ -697,7 +690,7 @@ pub(crate) fn exchange(world: &mut World, call: &Call, by: &Caller) -> Outcome {
     Ok(json!({
         "keyId": key_id,
         "sessionJwt": world.keys.sign(&claims)?,
-        "expiration": int32(expiration),
+        "expiration": expiration,
     })
     .into())
 }
