@@ -129,7 +129,7 @@ impl GenerateTestLink {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides, which refuses
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides, which refuses
     /// users who are no test users.
     pub async fn generate(self) -> Result<TestLink> {
         check::login_id(&self.login_id)?;
@@ -171,7 +171,7 @@ impl TestLink {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] when the link has none.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when the link has none.
     pub fn token(&self) -> Result<MagicLinkToken> {
         MagicLinkToken::from_url(self.link.expose_secret())
     }
