@@ -1,6 +1,7 @@
 //! Each rule for the description stops a document that breaks it, and names the place.
 
-use descope_magiclink_codegen::{Error, bindings, generate, lint, load, prepare, project};
+use descope_magiclink_codegen::generate::{generator, lint, load, prepare, project};
+use descope_magiclink_codegen::{Error, bindings};
 use serde_json::json;
 
 /// A small description that keeps all rules.
@@ -775,7 +776,7 @@ fn a_failure_of_the_generator_is_told_with_its_words() -> Result<(), Error> {
     if let Some(operation) = source.value.pointer_mut("/paths/~1v1~1links/post") {
         operation["responses"]["204"] = json!({ "description": "Nothing." });
     }
-    let error = generate::generate(&prepare::prepare(&source)?)
+    let error = generator::generate(&prepare::prepare(&source)?)
         .err()
         .map(|error| error.to_string())
         .unwrap_or_default();

@@ -14,11 +14,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use descope_magiclink_codegen::project;
+use descope_magiclink_codegen::generate::project;
 use public_api::Builder;
 
+use crate::output::{Outcome, print, print_error};
 use crate::run::output;
-use crate::{Outcome, complain, say};
 
 const FILE: &str = "tests/public-api.txt";
 /// The toolchain whose rustdoc writes the format that is read here.
@@ -44,7 +44,7 @@ pub(crate) fn public_api(check: bool) -> Outcome {
     let root = project::root();
     let version = output(Command::new("rustc").arg("--version").current_dir(&root))?;
     if !version.starts_with(&format!("rustc {TOOLCHAIN}.")) {
-        complain(&format!(
+        print_error(&format!(
             "the public interface is listed with Rust {TOOLCHAIN} only, whose rustdoc writes the form that is read here; \
              this is {}",
             version.trim()
@@ -57,19 +57,19 @@ pub(crate) fn public_api(check: bool) -> Outcome {
     let found = fs::read_to_string(&path).unwrap_or_default();
     let diff = project::unified_diff(&found, &wanted, FILE, "exported");
     if diff.is_empty() {
-        say("tests/public-api.txt is up to date");
+        print("tests/public-api.txt is up to date");
         return Ok(true);
     }
-    say(&diff);
+    print(&diff);
     if check {
-        complain(
+        print_error(
             "tests/public-api.txt is not what the crate exports; if the change is meant, run `cargo xtask public-api` \
              and commit the file",
         );
         return Ok(false);
     }
     fs::write(path, wanted)?;
-    say("wrote tests/public-api.txt");
+    print("wrote tests/public-api.txt");
     Ok(true)
 }
 
