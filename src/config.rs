@@ -60,7 +60,8 @@ impl BaseUrl {
         let is_https = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return invalid("must start with https:// (or http:// for an emulator)"),
+            None => return invalid("is not an absolute URL"),
+            Some(_) => return invalid("must start with https:// (or http:// for an emulator)"),
         };
         if authority.as_str().contains('@') {
             return invalid("must not have a user name or password");

@@ -29,6 +29,7 @@ pub(crate) enum Effect {
     /// The real answer with the tokens of the user who has this login id.
     TokensOf(String),
     Delay(Duration),
+    Hold,
     BlackHole,
     CutBody(usize),
     Reset,
@@ -47,6 +48,7 @@ impl fmt::Display for Effect {
             Self::Alter(_) => f.write_str("answer altered"),
             Self::TokensOf(_) => f.write_str("tokens of another user"),
             Self::Delay(span) => write!(f, "delay {span:?}"),
+            Self::Hold => f.write_str("held"),
             Self::BlackHole => f.write_str("black hole"),
             Self::CutBody(bytes) => write!(f, "body cut after {bytes} bytes"),
             Self::Reset => f.write_str("connection reset"),
@@ -142,6 +144,32 @@ impl FaultTarget {
     /// Waits in real time, then goes on as usual.
     pub fn delay(self, by: Duration) -> Fault {
         self.fault(Effect::Delay(by))
+    }
+
+    /// Holds the request until the fault is removed, then goes on as usual.
+    ///
+    /// With [`Fault::after_handling`] the operation takes effect at once and only the answer is held. A test that has
+    /// to do something while a call is under way waits for [`Faults::reached`], does it, and removes the fault: no time
+    /// is guessed.
+    ///
+    /// ```
+    /// # use descope_magiclink_emulator::{Emulator, Fault};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::start().await?;
+    /// let faults = emulator.faults();
+    /// let held = faults.add(Fault::on("GetKeysV2").hold())?;
+    /// let url = format!("{}/v2/keys/{}", emulator.base_url(), emulator.project_id());
+    /// let call = tokio::spawn(reqwest::get(url));
+    /// faults.reached(held, 1).await;
+    /// assert!(!call.is_finished());
+    /// faults.remove(held);
+    /// assert_eq!(call.await??.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn hold(self) -> Fault {
+        self.fault(Effect::Hold)
     }
 
     /// Reads the request and never answers, until the client gives up or the fault is removed.
@@ -279,7 +307,7 @@ impl Fault {
     /// Whether the operation runs although the fault hits.
     pub(crate) fn handles(&self) -> bool {
         match self.effect {
-            Effect::Alter(_) | Effect::TokensOf(_) | Effect::CutBody(_) => true,
+            Effect::Alter(_) | Effect::TokensOf(_) | Effect::CutBody(_) | Effect::Hold => true,
             _ => self.after_handling,
         }
     }
@@ -433,6 +461,12 @@ impl Faults {
             .map_or(0, |active| active.hits)
     }
 
+    /// Waits until a fault has hit so many requests, for as long as that takes.
+    pub async fn reached(&self, id: FaultId, hits: u32) {
+        let mut changes = self.shared.changes();
+        while self.hits(id) < hits && changes.changed().await.is_ok() {}
+    }
+
     /// How many faults can still hit.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -445,7 +479,7 @@ impl Faults {
             .count()
     }
 
-    /// Removes a fault; requests that hang in it are reset.
+    /// Removes a fault. Requests that hang in a black hole are reset, those that are held go on.
     pub fn remove(&self, id: FaultId) {
         self.shared
             .world()
@@ -455,7 +489,7 @@ impl Faults {
         self.shared.changed();
     }
 
-    /// Removes all faults; requests that hang in one are reset.
+    /// Removes all faults, each as [`Faults::remove`] does.
     pub fn clear(&self) {
         self.shared.world().faults.active.clear();
         self.shared.changed();

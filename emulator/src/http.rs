@@ -118,6 +118,16 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
         tokio::time::sleep(drawn.delay).await;
     }
     let fault = drawn.fault.as_ref().map(|(_, fault)| fault);
+    let gone = async |id| {
+        let mut changes = shared.changes();
+        while shared.world().faults.has(id) && changes.changed().await.is_ok() {}
+    };
+    if let Some((id, fault)) = &drawn.fault
+        && fault.effect == Effect::Hold
+        && !fault.after_handling
+    {
+        gone(*id).await;
+    }
     let handled = fault.is_none_or(Fault::handles);
     let mixed_up = fault.and_then(|fault| match &fault.effect {
         Effect::TokensOf(login_id) => Some(login_id.as_str()),
@@ -168,7 +178,10 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
             close(Some(response.status().as_u16()));
             response
         }
-        Effect::TokensOf(_) => {
+        Effect::TokensOf(_) | Effect::Hold => {
+            if fault.after_handling && fault.effect == Effect::Hold {
+                gone(fault_id).await;
+            }
             let response = response.unwrap_or_default();
             close(Some(response.status().as_u16()));
             response
@@ -180,8 +193,7 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
         }
         Effect::BlackHole => {
             close(None);
-            let mut changes = shared.changes();
-            while shared.world().faults.has(fault_id) && changes.changed().await.is_ok() {}
+            gone(fault_id).await;
             abort()
         }
         Effect::Reset | Effect::Delay(_) => {

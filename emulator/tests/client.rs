@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use descope_magiclink::session::{SessionValidator, TokenProblem};
 use descope_magiclink::{
-    Client, Clock, DeliveryMethod, Error, MagicLinkToken, ManualClock, PhoneDelivery, RetryPolicy,
-    SessionToken, SystemClock,
+    Client, ClientBuilder, Clock, DeliveryMethod, Error, MagicLinkToken, ManualClock,
+    PhoneDelivery, RetryPolicy, SessionToken, SystemClock,
 };
 use descope_magiclink_emulator::{Channel, Emulator, Fault, Filter, User};
 use serde_json::json;
@@ -30,13 +30,20 @@ async fn with_joe() -> (Emulator, Client) {
         .start()
         .await
         .unwrap();
-    let client = Client::builder(emulator.project_id())
-        .base_url(emulator.base_url())
-        .timeout(Duration::from_millis(400))
-        .retry(RetryPolicy::never())
-        .build()
-        .unwrap();
+    let client = builder(&emulator).build().unwrap();
     (emulator, client)
+}
+
+/// Longer than any call takes on however busy a machine.
+const LONG: Duration = Duration::from_secs(3600);
+
+fn builder(emulator: &Emulator) -> ClientBuilder {
+    Client::builder(emulator.project_id())
+        .base_url(emulator.base_url())
+        .timeout(LONG)
+        .connect_timeout(LONG)
+        .session_validation(|validation| validation.key_fetch_timeout(LONG))
+        .retry(RetryPolicy::never())
 }
 
 /// After this time a validator fetches the keys again for a key that it does not know.
@@ -49,6 +56,7 @@ fn validator(emulator: &Emulator) -> SessionValidator {
 fn validator_with(emulator: &Emulator, clock: impl Clock) -> SessionValidator {
     SessionValidator::builder(emulator.project_id())
         .base_url(emulator.base_url())
+        .key_fetch_timeout(LONG)
         .unknown_key_cool_down(COOL_DOWN)
         .clock(clock)
         .build()
@@ -199,7 +207,9 @@ async fn latency_and_black_holes() {
         .faults()
         .add(Fault::on("SignInMagicLinkEmail").black_hole().times(1))
         .unwrap();
-    assert!(send(&client).await.unwrap_err().is_timeout());
+    let hasty = builder(&emulator).timeout(Duration::from_millis(100));
+    let hasty = hasty.build().unwrap();
+    assert!(send(&hasty).await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]
@@ -291,7 +301,8 @@ async fn the_journal_shows_what_the_client_sent() {
 #[tokio::test]
 async fn keys_and_minted_tokens() {
     let (emulator, _) = with_joe().await;
-    let clock = Arc::new(ManualClock::new());
+    emulator.clock().freeze();
+    let clock = Arc::new(ManualClock::at(emulator.clock().now()));
     let validator = validator_with(&emulator, Arc::clone(&clock));
     let check = async |token: &str| validator.validate(&SessionToken::new(token)).await;
     let problem = async |token: &str| check(token).await.unwrap_err().token_problem();

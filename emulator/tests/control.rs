@@ -60,7 +60,8 @@ async fn messages_are_listed_filtered_awaited_and_cleared() {
     let emulator = controlled().await;
     let control = Control(Api::new(&emulator));
     assert_eq!(control.get("messages").await["messages"], json!([]));
-    let (found, _) = tokio::join!(control.get("messages?to=JOE@example.com&wait=5"), async {
+    let (found, _) = tokio::join!(control.get("messages?to=JOE@example.com&wait=60"), async {
+        // Whether it is sent before or after the question, it is the answer.
         tokio::time::sleep(Duration::from_millis(30)).await;
         control.sign_in().await.ok()
     });
@@ -445,22 +446,25 @@ async fn changes_are_announced_and_a_shutdown_ends_the_stream() {
         .await
         .unwrap();
     assert_eq!(events.headers()["content-type"], "text/event-stream");
-    let first = events.chunk().await.unwrap().unwrap();
+    // Comments keep the connection alive while nothing happens.
+    let mut next = async || loop {
+        match events.chunk().await.unwrap() {
+            Some(comment) if comment.starts_with(b":") => {}
+            other => break other,
+        }
+    };
+    let first = next().await.unwrap();
     assert!(
         first.starts_with(b"event: outbox\ndata: {\"version\":0}"),
         "{first:?}"
     );
     Control(Api::new(&emulator)).sign_in().await.ok();
-    let second = events.chunk().await.unwrap().unwrap();
+    let second = next().await.unwrap();
     assert!(
         second.starts_with(b"event: outbox\ndata: {\"version\":1}"),
         "{second:?}"
     );
-    let started = std::time::Instant::now();
-    emulator.shutdown(Duration::from_secs(5)).await;
-    assert!(
-        started.elapsed() < Duration::from_secs(3),
-        "the stream must not hold up the stop"
-    );
-    assert_eq!(events.chunk().await.unwrap(), None);
+    // That it ends is the test: the stream must not hold up the stop.
+    emulator.shutdown(Duration::MAX).await;
+    assert_eq!(next().await, None);
 }

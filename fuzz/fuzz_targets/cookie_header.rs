@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use descope_magiclink::session::cookies::SessionCookies;
+use descope_magiclink_web::cookies::SessionCookies;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use descope_magiclink::web::RedirectTargets;
+use descope_magiclink_web::RedirectTargets;
 use libfuzzer_sys::fuzz_target;
 use url::Url;
 

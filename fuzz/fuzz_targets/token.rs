@@ -47,7 +47,7 @@ fn signed(header: &[u8], claims: &[u8]) -> String {
 /// Asks a session everything.
 fn use_up(session: &Session) {
     assert!(!session.user_id().is_empty());
-    let _ = (session.issued_at(), session.expires_at(), session.refresh_expires_at());
+    let _ = (session.issued_at(), session.expires_at());
     let _ = (session.is_mfa(), session.custom_claims(), session.claims());
     assert_eq!(session.has_roles(["r"]), session.roles().any(|role| role == "r"));
     for tenant in session.tenants() {

@@ -230,38 +230,37 @@ async fn a_client_of_one_s_own_is_used_with_the_crate_s_headers_and_deadline() {
         .default_headers(headers)
         .build()
         .unwrap();
+    let patient = socket.builder().http_client(own.clone()).build().unwrap();
     let limit = Duration::from_millis(200);
-    let client = socket
-        .builder()
-        .http_client(own)
-        .timeout(limit)
-        .build()
-        .unwrap();
-    let sign_in = || {
+    let hasty = socket.builder().http_client(own).timeout(limit);
+    let hasty = hasty.build().unwrap();
+    let sign_in = async |client: &Client| {
         client
             .magic_link()
             .sign_in(DeliveryMethod::Email, "joe")
             .send()
+            .await
     };
-    sign_in().await.unwrap();
+    sign_in(&patient).await.unwrap();
     let request = socket.requests().remove(0);
     assert_eq!(request.header("x-own"), Some("1"));
     assert_eq!(request.header("x-descope-sdk-name"), Some("rust"));
-    assert!(sign_in().await.unwrap_err().is_timeout());
+    assert!(sign_in(&hasty).await.unwrap_err().is_timeout());
 }
 
 #[tokio::test]
 async fn a_call_whose_connection_could_not_be_made_is_made_again() {
     // A port that opens only after the first attempt.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let port = tokio::net::TcpSocket::new_v4().unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = port.local_addr().unwrap();
     let patient = RetryPolicy::new()
         .max_attempts(1000)
         .first_wait(Duration::from_millis(20));
     let client = Client::builder(PROJECT)
         .base_url(format!("http://{address}"))
         .retry(patient)
+        .timeout(Duration::from_secs(3600))
         .build()
         .unwrap();
     let call = tokio::spawn(async move {
@@ -271,8 +270,9 @@ async fn a_call_whose_connection_could_not_be_made_is_made_again() {
             .send()
             .await
     });
+    // Time for an attempt or two; on a slow machine there is none, and nothing is shown.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let listener = port.listen(1).unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
     let Reply::Bytes(answer) = Reply::json(200, "{}") else {
         unreachable!()

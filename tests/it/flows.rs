@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::management::TestUser;
 use descope_magiclink::{
-    Authentication, Client, Clock, DeliveryMethod, Error, ErrorCode, MagicLinkToken, PhoneDelivery,
-    SignUpUser, SystemClock,
+    Authentication, Client, ClientBuilder, Clock, DeliveryMethod, Error, ErrorCode, MagicLinkToken,
+    PhoneDelivery, SignUpUser, SystemClock,
 };
 use descope_magiclink_emulator::{Channel, Emulator, Message, Purpose, TokenDelivery, User};
 
@@ -27,9 +27,18 @@ impl Clock for Wall {
     }
 }
 
-fn client(emulator: &Emulator) -> Client {
+/// A client that waits as long as it takes, on however busy a machine.
+fn client_builder(emulator: &Emulator) -> ClientBuilder {
+    const LONG: Duration = Duration::from_secs(3600);
     Client::builder(emulator.project_id())
         .base_url(emulator.base_url())
+        .timeout(LONG)
+        .connect_timeout(LONG)
+        .session_validation(|validation| validation.key_fetch_timeout(LONG))
+}
+
+fn client(emulator: &Emulator) -> Client {
+    client_builder(emulator)
         .clock(Wall(emulator.clock()))
         .build()
         .unwrap()
@@ -260,8 +269,7 @@ async fn tokens_are_found_in_cookies_under_any_name() {
         let emulator = builder.start().await.unwrap();
         let client = match names {
             None => client(&emulator),
-            Some((session, refresh)) => Client::builder(emulator.project_id())
-                .base_url(emulator.base_url())
+            Some((session, refresh)) => client_builder(&emulator)
                 .session_cookie_name(session)
                 .refresh_cookie_name(refresh)
                 .build()

@@ -169,9 +169,10 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
         log.check(&format!("the error for {reply:?}"));
     }
 
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/{CANARY}", listener.local_addr().unwrap());
-    drop(listener);
+    // Bound but not listening: no other program gets the port in the meantime.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/{CANARY}", closed.local_addr().unwrap());
     let client = Client::builder(PROJECT).base_url(url).build().unwrap();
     let mut log = Log::default();
     let token = MagicLinkToken::new(CANARY);

@@ -1,16 +1,23 @@
-//! Web applications: sessions for every request, and a landing page that mail scanners cannot use up.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where to start
+//!
+#![cfg_attr(
+    feature = "axum",
+    doc = "With the guide, [*Protect an axum app in ten minutes*](guide)."
+)]
+//! Then:
 //!
 //! - [`SessionLayer`] finds out who makes a request, and renews sessions that have ended.
-//! - [`require_roles`], [`require_permissions`] and [`require_session`] refuse the others.
-//! - [`LandingPage`] is the page that links open; its button signs in.
+#![cfg_attr(
+    feature = "tower",
+    doc = "- [`require_session`], [`require_roles`] and [`require_permissions`] refuse the others. \
+           [Request by request](requests)."
+)]
+//! - [`LandingPage`] is the page that links open, and sends links.
+//! - [`cookies`] reads and writes session cookies.
 //! - [`RedirectTargets`] decides where a sign-in may lead.
-//!
-//! All of them are tower services or plain functions on the types of the `http` crate (feature `tower`).
-//! The feature `axum` adds extractors: [`Session`](descope_magiclink::Session), `Option<Session>`,
-//! [`MaybeSession`] and [`RequestTokens`](crate::cookies::RequestTokens).
-//!
-//! Start with the guide, *Protect an axum app in ten minutes* (module `guide`, with the feature `axum`),
-//! or with [what the layer does, request by request](requests).
+//! - [`Rejection`] is why a request is refused, and the response to it.
 
 pub mod cookies;
 #[cfg(feature = "axum")]
@@ -22,8 +29,9 @@ mod rejection;
 #[cfg(feature = "tower")]
 mod require;
 mod service_error;
-#[cfg(feature = "tower")]
 mod session_layer;
+#[cfg(feature = "tower")]
+mod session_service;
 
 #[cfg(feature = "axum")]
 pub use extract::CurrentSession;
@@ -37,12 +45,14 @@ pub use rejection::Rejection;
 pub use require::{
     RequireLayer, RequireService, require_permissions, require_roles, require_session,
 };
+pub use session_layer::{MaybeSession, RequestSession, SessionLayer};
 #[cfg(feature = "tower")]
-pub use session_layer::{MaybeSession, SessionLayer, SessionService};
+pub use session_service::SessionService;
 
 #[cfg(feature = "axum")]
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
+#[cfg(feature = "tower")]
 #[doc = include_str!("requests.md")]
 pub mod requests {}

@@ -162,7 +162,7 @@ impl From<SessionError> for Rejection {
     }
 }
 
-/// What a call on the user's behalf came to, such as [`Sessions::me`](crate::session::Sessions::me).
+/// What a call on the user's behalf came to, such as [`Sessions::me`](descope_magiclink::Sessions::me).
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         match error {

@@ -12,7 +12,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::rejection::Rejection;
-use crate::session_layer::{BoxFuture, MaybeSession};
+use crate::session_layer::MaybeSession;
+use crate::session_service::BoxFuture;
 
 /// The segment of a path pattern that names the tenant.
 const TENANT: &str = "{tenant}";
@@ -24,7 +25,8 @@ const TENANT: &str = "{tenant}";
 /// ```
 /// # #[cfg(feature = "axum")] {
 /// # use axum::{Router, routing::get};
-/// # use descope_magiclink::{Client, web::{SessionLayer, require_roles}};
+/// # use descope_magiclink::Client;
+/// # use descope_magiclink_web::{SessionLayer, require_roles};
 /// # fn f(client: Client) -> Result<(), descope_magiclink::ConfigError> {
 /// let app: Router = Router::new()
 ///     .route("/admin", get(|| async { "for admins" }))

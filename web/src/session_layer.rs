@@ -3,22 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionError, SessionValidator};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use tower_layer::Layer;
-use tower_service::Service;
+use http::{HeaderMap, HeaderValue};
 
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
-
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Finds out who makes a request: validates the session token of its cookie or `Authorization` header,
 /// and puts the [`Session`] into the request's extensions.
@@ -36,9 +28,10 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// ```
 /// # #[cfg(feature = "axum")] {
 /// use axum::{Router, routing::get};
-/// use descope_magiclink::{Client, session::Session, web::SessionLayer};
+/// use descope_magiclink::Client;
+/// use descope_magiclink_web::{CurrentSession, SessionLayer};
 ///
-/// async fn members(session: Session) -> String {
+/// async fn members(session: CurrentSession) -> String {
 ///     format!("hello {}", session.user_id())
 /// }
 ///
@@ -50,17 +43,17 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// # Ok::<(), descope_magiclink::Error>(())
 /// ```
 pub struct SessionLayer<V = Client> {
-    settings: Settings,
+    pub(crate) settings: Settings,
     source: PhantomData<fn() -> V>,
 }
 
 #[derive(Clone)]
-struct Settings {
+pub(crate) struct Settings {
     validator: SessionValidator,
     /// None in a local layer.
     client: Option<Client>,
-    cookies: SessionCookies,
-    required: bool,
+    pub(crate) cookies: SessionCookies,
+    pub(crate) required: bool,
     refreshing: bool,
 }
 
@@ -139,6 +132,33 @@ impl<V> SessionLayer<V> {
         self
     }
 
+    /// Finds out who makes a request, for frameworks that have no use for a tower service. `headers` are
+    /// the request's, as a [`HeaderMap`] or as pairs of a name and a value.
+    ///
+    /// Put the cookies of a renewed session into the response by
+    /// [`set_cookies`](RequestSession::set_cookies). [`required`](Self::required) does not matter here.
+    ///
+    /// ```no_run
+    /// # use descope_magiclink_web::{Rejection, SessionLayer};
+    /// # async fn f(layer: SessionLayer, headers: Vec<(&str, &str)>) -> Result<(), Rejection> {
+    /// let found = layer.authenticate(headers).await;
+    /// let session = found.session.as_ref().map_err(Clone::clone)?;
+    /// println!("hello {}", session.user_id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn authenticate<N, T>(
+        &self,
+        headers: impl IntoIterator<Item = (N, T)>,
+    ) -> impl Future<Output = RequestSession> + Send
+    where
+        N: AsRef<str>,
+        T: AsRef<[u8]>,
+    {
+        let tokens = self.settings.cookies.read(headers);
+        self.settings.authenticate(tokens)
+    }
+
     /// The cookies that the session is in. Give the [landing page](crate::LandingPage) the same.
     #[must_use]
     pub fn cookies(mut self, cookies: SessionCookies) -> Self {
@@ -167,17 +187,6 @@ impl<V> fmt::Debug for SessionLayer<V> {
     }
 }
 
-impl<S, V> Layer<S> for SessionLayer<V> {
-    type Service = SessionService<S>;
-
-    fn layer(&self, inner: S) -> SessionService<S> {
-        SessionService {
-            inner,
-            settings: Arc::new(self.settings.clone()),
-        }
-    }
-}
-
 /// What became of the search for a session: in the extensions of each request that went through a
 /// [`SessionLayer`].
 ///
@@ -201,103 +210,79 @@ impl<S, V> Layer<S> for SessionLayer<V> {
 )]
 pub struct MaybeSession(pub Result<Session, Rejection>);
 
-/// The service that a [`SessionLayer`] makes.
-#[derive(Clone)]
-pub struct SessionService<S> {
-    inner: S,
-    settings: Arc<Settings>,
+/// What was found out of a request: from [`SessionLayer::authenticate`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RequestSession {
+    /// The session, or why there is none.
+    pub session: Result<Session, Rejection>,
+    /// The tokens: those of the request, or the new ones of a renewed session.
+    pub tokens: RequestTokens,
+    /// The `Set-Cookie` lines of a renewed session; else none.
+    pub cookies: Vec<HeaderValue>,
 }
 
-impl<S: fmt::Debug> fmt::Debug for SessionService<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionService")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<S, B, R> Service<Request<B>> for SessionService<S>
-where
-    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Send,
-    B: Send + 'static,
-    R: From<&'static str> + Send,
-{
-    type Response = Response<R>;
-    type Error = S::Error;
-    type Future = BoxFuture<Result<Response<R>, S::Error>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The clone is not ready, the service that was polled is.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        let settings = Arc::clone(&self.settings);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let (found, renewed) = settings.find(&mut parts).await;
-            let mut response = match (&found, settings.required) {
-                (Err(rejection), true) => rejection.response(),
-                _ => {
-                    if let Ok(session) = &found {
-                        parts.extensions.insert(session.clone());
-                    }
-                    parts.extensions.insert(MaybeSession(found));
-                    inner.call(Request::from_parts(parts, body)).await?
-                }
-            };
-            if let Some(renewed) = renewed {
-                add_cookies(response.headers_mut(), &renewed);
-            }
-            Ok(response)
-        })
+impl RequestSession {
+    /// Puts the cookies of a renewed session into the response, and keeps it out of shared caches
+    /// (`Cache-Control: no-store`). Does nothing where the session was not renewed. A cookie of the same
+    /// name that the response sets already stays: the application knew of the new session, and may
+    /// have ended it.
+    pub fn set_cookies(&self, response: &mut HeaderMap) {
+        fn name(cookie: &HeaderValue) -> Option<&[u8]> {
+            cookie.as_bytes().split(|byte| *byte == b'=').next()
+        }
+        let is_new = |cookie: &&HeaderValue| {
+            let mut set = response.get_all(SET_COOKIE).iter();
+            !set.any(|set| name(set) == name(cookie))
+        };
+        let new: Vec<HeaderValue> = self.cookies.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            response.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        for cookie in new {
+            response.append(SET_COOKIE, cookie);
+        }
     }
 }
 
 impl Settings {
-    /// The session of a request, and the cookies to set when it had to be renewed.
-    async fn find(&self, parts: &mut Parts) -> (Result<Session, Rejection>, Option<HeaderMap>) {
-        // Whoever is outside may have put its own there, and this layer is the one to be believed.
-        parts.extensions.remove::<Session>();
-        let mut tokens = self.cookies.read(&parts.headers);
-        let found = match &tokens.session {
+    pub(crate) async fn authenticate(&self, tokens: RequestTokens) -> RequestSession {
+        let session = match &tokens.session {
             Some(token) => self.validator.validate(token).await,
             None => Err(SessionError::Missing),
         };
-        let (found, renewed) = match (found, &self.client, &tokens.refresh) {
+        let session = match (session, &self.client, &tokens.refresh) {
             (Err(SessionError::Missing | SessionError::Token(_)), Some(client), Some(refresh))
                 if self.refreshing && tokens.session_source != Some(TokenSource::Bearer) =>
             {
                 match renew(client, refresh).await {
-                    Ok(new) => {
-                        let cookies = self.renewed_cookies(&new);
-                        tokens.session = Some(new.session_token);
-                        tokens.session_source = Some(TokenSource::Cookie);
-                        tokens.refresh = Some(new.refresh_token);
-                        (Ok(new.session), cookies)
-                    }
-                    Err(rejection) => (Err(rejection), None),
+                    Ok(new) => return self.renewed(new),
+                    Err(rejection) => Err(rejection),
                 }
             }
-            (found, _, _) => (found.map_err(Rejection::from), None),
+            (session, _, _) => session.map_err(Rejection::from),
         };
-        parts.extensions.insert::<RequestTokens>(tokens);
-        (found, renewed)
+        RequestSession {
+            session,
+            tokens,
+            cookies: Vec::new(),
+        }
     }
 
-    fn renewed_cookies(&self, new: &Refreshed) -> Option<HeaderMap> {
+    fn renewed(&self, new: Refreshed) -> RequestSession {
         let mut headers = HeaderMap::new();
-        match self.cookies.set(&mut headers, new) {
-            Ok(()) => Some(headers),
-            Err(error) => {
-                // The request is served all the same; the next one renews once more.
-                log_error("a renewed session was not put into cookies", &error);
-                None
-            }
+        if let Err(error) = self.cookies.set(&mut headers, &new) {
+            // The request is served all the same; the next one renews once more.
+            log_error("a renewed session was not put into cookies", &error);
+        }
+        RequestSession {
+            session: Ok(new.session),
+            tokens: RequestTokens {
+                session: Some(new.session_token),
+                refresh: Some(new.refresh_token),
+                session_source: Some(TokenSource::Cookie),
+            },
+            cookies: headers.get_all(SET_COOKIE).iter().cloned().collect(),
         }
     }
 }
@@ -313,31 +298,4 @@ async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rej
         }
         Rejection::from(error)
     })
-}
-
-/// Adds the cookies of a renewed session, unless the application has set cookies of these names
-/// itself: it knew of the new session, and may have ended it.
-fn add_cookies(response: &mut HeaderMap, renewed: &HeaderMap) {
-    fn name(cookie: &HeaderValue) -> &[u8] {
-        let bytes = cookie.as_bytes();
-        bytes.split(|byte| *byte == b'=').next().unwrap_or(bytes)
-    }
-    let new: Vec<HeaderValue> = renewed
-        .get_all(SET_COOKIE)
-        .iter()
-        .filter(|cookie| {
-            !response
-                .get_all(SET_COOKIE)
-                .iter()
-                .any(|set| name(set) == name(cookie))
-        })
-        .cloned()
-        .collect();
-    if new.is_empty() {
-        return;
-    }
-    for cookie in new {
-        response.append(SET_COOKIE, cookie);
-    }
-    response.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }

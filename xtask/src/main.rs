@@ -55,7 +55,7 @@ enum Chore {
         #[arg(default_value = "HEAD")]
         revision: String,
     },
-    /// Write the listing of the public API to tests/public-api.txt
+    /// Write the listings of the public APIs to tests/public-api.txt and web/tests/public-api.txt
     PublicApi {
         /// Write nothing; fail with a diff when the file is not what the crate exports
         #[arg(long)]

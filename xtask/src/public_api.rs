@@ -7,7 +7,7 @@
 //! listing read from the syntax tree would need no such thing, but would not see what macros export,
 //! and much here comes from macros.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::env;
 use std::error::Error;
 use std::fs;
@@ -20,7 +20,11 @@ use public_api::Builder;
 use crate::run::output;
 use crate::{Outcome, complain, say};
 
-const FILE: &str = "tests/public-api.txt";
+/// The published libraries, each with the listing that was reviewed.
+const PACKAGES: [(&str, &str); 2] = [
+    ("descope-magiclink", "tests/public-api.txt"),
+    ("descope-magiclink-web", "web/tests/public-api.txt"),
+];
 /// The toolchain whose rustdoc writes the format that is read here.
 const TOOLCHAIN: &str = "1.95";
 /// When this variable is set, the program is rustdoc; its value names the real one.
@@ -52,30 +56,46 @@ pub(crate) fn public_api(check: bool) -> Outcome {
         // A check must not stop those who work with another version; CI has this one.
         return Ok(check);
     }
-    let wanted = listing(&root)?;
-    let path = root.join(FILE);
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let diff = project::unified_diff(&found, &wanted, FILE, "exported");
-    if diff.is_empty() {
-        say("tests/public-api.txt is up to date");
-        return Ok(true);
+    let mut is_good = true;
+    for (package, file) in PACKAGES {
+        let wanted = listing_of(&root, package)?;
+        let path = root.join(file);
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        let diff = project::unified_diff(&found, &wanted, file, "exported");
+        if diff.is_empty() {
+            say(&format!("{file} is up to date"));
+            continue;
+        }
+        say(&diff);
+        if check {
+            complain(&format!(
+                "{file} is not what the crate exports; if the change is meant, run `cargo xtask public-api` and \
+                 commit the file"
+            ));
+            is_good = false;
+        } else {
+            fs::write(path, wanted)?;
+            say(&format!("wrote {file}"));
+        }
     }
-    say(&diff);
-    if check {
-        complain(
-            "tests/public-api.txt is not what the crate exports; if the change is meant, run `cargo xtask public-api` \
-             and commit the file",
-        );
-        return Ok(false);
-    }
-    fs::write(path, wanted)?;
-    say("wrote tests/public-api.txt");
-    Ok(true)
+    Ok(is_good)
 }
 
-/// The public items of the crate in a folder, with all features.
+/// The public items of the published libraries in a folder, with all features. A revision of before one of
+/// them lacks its items.
 pub(crate) fn listing(root: &Path) -> Result<String, Box<dyn Error>> {
-    let json = rustdoc_json(root)?;
+    let packages = packages(root)?;
+    let mut all = String::new();
+    for (package, _) in PACKAGES {
+        if packages.contains_key(package) {
+            all += &listing_of(root, package)?;
+        }
+    }
+    Ok(all)
+}
+
+fn listing_of(root: &Path, package: &str) -> Result<String, Box<dyn Error>> {
+    let json = rustdoc_json(root, package)?;
     let all = Builder::from_rustdoc_json(&json)
         .omit_blanket_impls(true)
         .build()
@@ -153,20 +173,14 @@ fn abbreviated(line: &str) -> String {
     out
 }
 
-fn rustdoc_json(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
+fn rustdoc_json(root: &Path, package: &str) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let rustdoc = env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into());
     let target = target()?;
     output(
         Command::new(cargo)
-            .args([
-                "rustdoc",
-                "--quiet",
-                "--package",
-                "descope-magiclink",
-                "--lib",
-            ])
-            .args(["--features", &features(root)?, "--target-dir"])
+            .args(["rustdoc", "--quiet", "--package", package, "--lib"])
+            .args(["--features", &features(root, package)?, "--target-dir"])
             .arg(&target)
             .args(["--", "-Z", "unstable-options", "--output-format", "json"])
             .args(["--cap-lints", "allow"])
@@ -174,46 +188,51 @@ fn rustdoc_json(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
             .env(REAL_RUSTDOC, rustdoc)
             .current_dir(root),
     )?;
-    Ok(target.join("doc/descope_magiclink.json"))
+    let file = format!("doc/{}.json", package.replace('-', "_"));
+    Ok(target.join(file))
 }
 
 /// All features but `native-tls`: it exports nothing, and wants a system library that a machine with
 /// nothing but Rust lacks.
-fn features(root: &Path) -> Result<String, Box<dyn Error>> {
+fn features(root: &Path, package: &str) -> Result<String, Box<dyn Error>> {
+    let mut names = packages(root)?.remove(package).unwrap_or_default();
+    names.retain(|name| name != "native-tls");
+    Ok(names.join(","))
+}
+
+/// The packages in a folder, with their features.
+fn packages(root: &Path) -> Result<BTreeMap<String, Vec<String>>, Box<dyn Error>> {
+    let metadata = metadata(root)?;
+    let packages = metadata.get("packages").and_then(|v| v.as_array());
+    let packages = packages.into_iter().flatten();
+    Ok(packages
+        .filter_map(|package| {
+            let features = package.get("features")?.as_object()?;
+            Some((
+                package.get("name")?.as_str()?.to_owned(),
+                features.keys().cloned().collect(),
+            ))
+        })
+        .collect())
+}
+
+/// The target folder of this project; what other revisions are built in too, for their dependencies
+/// are mostly the same.
+fn target() -> Result<PathBuf, Box<dyn Error>> {
+    let metadata = metadata(&project::root())?;
+    let folder = metadata.get("target_directory").and_then(|v| v.as_str());
+    Ok(folder.ok_or("cargo names no target folder")?.into())
+}
+
+/// What cargo says of the workspace in a folder.
+fn metadata(root: &Path) -> Result<serde_json::Value, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let metadata = output(
         Command::new(cargo)
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .current_dir(root),
     )?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let packages = metadata.get("packages").and_then(|v| v.as_array());
-    let package = packages.into_iter().flatten().find(|package| {
-        package
-            .get("name")
-            .is_some_and(|name| name == "descope-magiclink")
-    });
-    let features = package.and_then(|package| package.get("features")?.as_object());
-    let names: Vec<&str> = features
-        .into_iter()
-        .flat_map(|features| features.keys().map(String::as_str))
-        .filter(|name| *name != "native-tls")
-        .collect();
-    Ok(names.join(","))
-}
-
-/// The target folder of this project; what other revisions are built in too, for their dependencies
-/// are mostly the same.
-fn target() -> Result<PathBuf, Box<dyn Error>> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let metadata = output(
-        Command::new(cargo)
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(project::root()),
-    )?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let folder = metadata.get("target_directory").and_then(|v| v.as_str());
-    Ok(folder.ok_or("cargo names no target folder")?.into())
+    Ok(serde_json::from_str(&metadata)?)
 }
 
 /// A folder below the target folder for a revision's files.

@@ -169,6 +169,8 @@ pub(crate) struct FaultInput {
     rate_limited: Option<RateLimitedInput>,
     delay_millis: Option<u64>,
     #[serde(default)]
+    hold: bool,
+    #[serde(default)]
     black_hole: bool,
     cut_body_after: Option<usize>,
     #[serde(default)]
@@ -253,7 +255,8 @@ impl FaultInput {
             made.push(target()?.cut_body(bytes));
         }
         for (on, make) in [
-            (self.black_hole, FaultTarget::black_hole as fn(_) -> _),
+            (self.hold, FaultTarget::hold as fn(_) -> _),
+            (self.black_hole, FaultTarget::black_hole),
             (self.reset, FaultTarget::reset),
         ] {
             if on {
@@ -262,7 +265,7 @@ impl FaultInput {
         }
         let (Some(mut fault), true) = (made.pop(), made.is_empty()) else {
             return Err(ControlError(
-                "exactly one of answer, alter, tokensOf, rateLimited, delayMillis, blackHole, cutBodyAfter and reset must be given".to_owned(),
+                "exactly one of answer, alter, tokensOf, rateLimited, delayMillis, hold, blackHole, cutBodyAfter and reset must be given".to_owned(),
             ));
         };
         if let Some(times) = self.times {

@@ -1,6 +1,7 @@
 //! The calls of a signed-in user, against the emulator and its faults.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, TokenProblem};
@@ -10,9 +11,13 @@ use descope_magiclink::{
 };
 use descope_magiclink_emulator::{Emulator, Fault, RefreshReuse, TokenDelivery, User};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::key_server::{Answer, KeyServer};
-use super::kit::{Key, PROJECT, USER, key_set, merged, refresh_claims, session_claims};
+use super::kit::{
+    Key, LONG, PROJECT, USER, key_set, merged, refresh_claims, session_claims,
+    with_a_limit_that_fits,
+};
 use super::world::{JOE, World, tokens_of};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -180,6 +185,29 @@ async fn a_rotated_refresh_token_is_returned() {
     }
 }
 
+/// Begins a thousand refreshes of one token, and returns when each has begun and the one call is on its way.
+async fn a_thousand_refreshes(
+    world: &World,
+    refresh: &RefreshToken,
+) -> Vec<JoinHandle<Result<Refreshed, Error>>> {
+    world.client.sessions().validator().prepare().await.unwrap();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            let (client, refresh) = (world.client.clone(), refresh.clone());
+            let begun = Arc::clone(&begun);
+            tokio::spawn(async move {
+                begun.fetch_add(1, Ordering::SeqCst);
+                client.sessions().refresh(&refresh).await
+            })
+        })
+        .collect();
+    while world.refreshes() == 0 || begun.load(Ordering::SeqCst) < tasks.len() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tasks
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_refreshes_of_one_token_are_one_call() {
     let world = World::with(|builder| {
@@ -189,14 +217,9 @@ async fn a_thousand_refreshes_of_one_token_are_one_call() {
     })
     .await;
     let (_, refresh) = world.tokens();
-    let slow = Fault::on("RefreshSession").delay(Duration::from_millis(300));
-    world.emulator.faults().add(slow).unwrap();
-    let tasks: Vec<_> = (0..1000)
-        .map(|_| {
-            let (client, refresh) = (world.client.clone(), refresh.clone());
-            tokio::spawn(async move { client.sessions().refresh(&refresh).await })
-        })
-        .collect();
+    let held = world.hold("RefreshSession");
+    let tasks = a_thousand_refreshes(&world, &refresh).await;
+    world.emulator.faults().remove(held);
     let mut pairs = Vec::new();
     for task in tasks {
         pairs.push(pair(&task.await.unwrap().unwrap()));
@@ -224,31 +247,22 @@ async fn a_thousand_refreshes_of_one_token_are_one_call() {
 #[tokio::test]
 async fn a_thousand_refreshes_that_fail_are_one_call_too() {
     let world = World::new().await;
-    let client = World::builder(&world.emulator)
-        .timeout(Duration::from_millis(500))
-        .build()
-        .unwrap();
     let (_, refresh) = world.tokens();
-    client.sessions().validator().prepare().await.unwrap();
     world
         .emulator
         .faults()
         .add(Fault::on("RefreshSession").black_hole())
         .unwrap();
-    let tasks: Vec<_> = (0..1000)
-        .map(|_| {
-            let (client, refresh) = (client.clone(), refresh.clone());
-            tokio::spawn(async move { client.sessions().refresh(&refresh).await })
-        })
-        .collect();
+    let tasks = a_thousand_refreshes(&world, &refresh).await;
+    // The one that they all wait for is reset.
+    world.emulator.faults().clear();
     for task in tasks {
         let error = task.await.unwrap().unwrap_err();
-        assert!(error.is_timeout() && error.is_retryable(), "{error:?}");
+        assert!(error.is_retryable(), "{error:?}");
     }
     assert_eq!(world.refreshes(), 1);
     // A failure is not kept.
-    world.emulator.faults().clear();
-    client.sessions().refresh(&refresh).await.unwrap();
+    world.client.sessions().refresh(&refresh).await.unwrap();
 }
 
 #[test]
@@ -289,10 +303,13 @@ async fn a_cancelled_caller_does_not_lose_the_new_tokens() {
     let sessions = world.client.sessions();
     let (_, refresh) = world.tokens();
     sessions.validator().prepare().await.unwrap();
-    let slow = Fault::on("RefreshSession").delay(Duration::from_millis(100));
-    world.emulator.faults().add(slow).unwrap();
-    let cancelled = tokio::time::timeout(Duration::from_millis(30), sessions.refresh(&refresh));
-    assert!(cancelled.await.is_err());
+    let held = world.hold("RefreshSession");
+    let faults = world.emulator.faults();
+    tokio::select! {
+        found = sessions.refresh(&refresh) => panic!("{found:?}"),
+        () = faults.reached(held, 1) => {}
+    }
+    faults.remove(held);
     let refreshed = sessions.refresh(&refresh).await.unwrap();
     assert!(refreshed.rotated);
     assert_eq!(world.refreshes(), 1);
@@ -302,25 +319,24 @@ async fn a_cancelled_caller_does_not_lose_the_new_tokens() {
 
 #[tokio::test]
 async fn a_refresh_that_fails_on_the_way_is_no_logout() {
-    let faults: [fn() -> Fault; 6] = [
+    let faults: [fn() -> Fault; 5] = [
         || Fault::on("RefreshSession").reset(),
         || Fault::on("RefreshSession").cut_body(10),
         || Fault::on("RefreshSession").answer(503),
         || Fault::on("RefreshSession").answer(502).text("<html>"),
         || Fault::on("RefreshSession").rate_limited(Some(MINUTE)),
-        || Fault::on("RefreshSession").black_hole(),
     ];
-    for fault in faults {
+    let story = async |fault: Fault, limit| {
         let world = World::new().await;
         let client = World::builder(&world.emulator)
-            .timeout(Duration::from_millis(300))
+            .timeout(limit)
             .build()
             .unwrap();
         let (session, refresh) = world.tokens();
         client.sessions().validate(&session).await.unwrap();
         world.advance(SESSION_LIFE + MINUTE);
         client.sessions().validator().prepare().await.unwrap();
-        world.emulator.faults().add(fault()).unwrap();
+        world.emulator.faults().add(fault.clone()).unwrap();
         let found = client
             .sessions()
             .validate_and_refresh(Some(&session), Some(&refresh))
@@ -328,17 +344,28 @@ async fn a_refresh_that_fails_on_the_way_is_no_logout() {
         let error = found.unwrap_err();
         assert!(
             error.is_retryable() && !error.is_unauthorized(),
-            "{:?}: {error:?}",
-            fault()
+            "{fault:?}: {error:?}"
         );
-        assert_eq!(world.refreshes(), 1, "never sent twice: {:?}", fault());
+        if world.refreshes() == 0 {
+            return None;
+        }
+        assert_eq!(world.refreshes(), 1, "never sent twice: {fault:?}");
         world.emulator.faults().clear();
         let found = client
             .sessions()
             .validate_and_refresh(Some(&session), Some(&refresh))
             .await;
+        if found.as_ref().is_err_and(Error::is_timeout) {
+            return None;
+        }
         assert!(found.unwrap().refreshed.is_some());
+        Some(())
+    };
+    for fault in faults {
+        story(fault(), LONG).await.unwrap();
     }
+    let hole = || Fault::on("RefreshSession").black_hole();
+    with_a_limit_that_fits(async |limit| story(hole(), limit).await).await;
 }
 
 #[tokio::test]
@@ -428,14 +455,15 @@ async fn a_refresh_that_joins_a_try_has_its_own_verdict() {
     let sessions = world.client.sessions();
     let (_, refresh) = world.tokens();
     sessions.logout(&refresh).await.unwrap();
-    let slow = Fault::on("TryRefreshSession").delay(Duration::from_millis(100));
-    world.emulator.faults().add(slow).unwrap();
+    let held = world.hold("TryRefreshSession");
     let trying = {
         let (sessions, refresh) = (sessions.clone(), refresh.clone());
         tokio::spawn(async move { sessions.try_refresh(Some(&refresh)).await })
     };
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    let error = sessions.refresh(&refresh).await.unwrap_err();
+    let faults = world.emulator.faults();
+    faults.reached(held, 1).await;
+    let (joined, ()) = tokio::join!(sessions.refresh(&refresh), async { faults.remove(held) });
+    let error = joined.unwrap_err();
     assert_eq!(error.status().map(|status| status.as_u16()), Some(401));
     assert!(trying.await.unwrap().unwrap().is_none());
 }
@@ -1096,8 +1124,7 @@ async fn settings_of_validation_reach_the_client() {
     assert!(matches!(same_names, Err(Error::Config(_))));
     // The client's clock is the validator's.
     let clock = Arc::new(ManualClock::at(world.emulator.clock().now()));
-    let slow = Client::builder(world.emulator.project_id())
-        .base_url(world.emulator.base_url())
+    let slow = World::builder(&world.emulator)
         .clock(Arc::clone(&clock))
         .build()
         .unwrap();
@@ -1205,17 +1232,17 @@ async fn a_logout_during_a_refresh_leaves_nothing_behind() {
     let sessions = world.client.sessions();
     let (_, token) = world.tokens();
     sessions.validator().prepare().await.unwrap();
-    let slow = Fault::on("RefreshSession")
-        .delay(Duration::from_millis(200))
-        .after_handling();
-    world.emulator.faults().add(slow.times(1)).unwrap();
+    let held = Fault::on("RefreshSession").hold().after_handling();
+    let faults = world.emulator.faults();
+    let held = faults.add(held).unwrap();
     let refresh = tokio::spawn({
         let (sessions, token) = (sessions.clone(), token.clone());
         async move { sessions.refresh(&token).await }
     });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    faults.reached(held, 1).await;
     // Whatever the service says to the old token: the user wanted to be signed out.
     let _ = sessions.logout(&token).await;
+    faults.remove(held);
     let _ = refresh.await.unwrap();
     sessions.refresh(&token).await.unwrap_err();
     assert_eq!(world.refreshes(), 2, "nothing was kept of the first");

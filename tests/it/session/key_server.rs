@@ -1,4 +1,6 @@
 //! A key endpoint on a real socket that counts its requests and misbehaves on demand.
+//!
+//! It runs in a thread of its own, so that the tasks of a test's runtime are those of the client alone.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use descope_magiclink::Clock as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{oneshot, watch};
 
 /// What the endpoint does with a request.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub(crate) enum Answer {
 pub(crate) struct KeyServer {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
+    /// Its end stops the server.
+    _running: oneshot::Sender<()>,
 }
 
 struct Shared {
@@ -40,27 +44,47 @@ struct Shared {
     /// Answers of their own for requests whose head has this text.
     answers: Mutex<Vec<(&'static str, Answer)>>,
     heads: Mutex<Vec<String>>,
-    release: Notify,
+    /// The first so many requests are no longer held.
+    released: watch::Sender<usize>,
 }
 
 impl KeyServer {
     pub(crate) async fn start(answer: Answer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             requests: AtomicUsize::new(0),
             answer: Mutex::new(answer),
             answers: Mutex::default(),
             heads: Mutex::default(),
-            release: Notify::new(),
+            released: watch::Sender::new(0),
         });
         let serving = Arc::clone(&shared);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&serving)));
-            }
+        let (running, stopped) = oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener).unwrap();
+                let accepting = async {
+                    while let Ok((stream, _)) = listener.accept().await {
+                        tokio::spawn(serve(stream, Arc::clone(&serving)));
+                    }
+                };
+                tokio::select! {
+                    () = accepting => {}
+                    _ = stopped => {}
+                }
+            });
         });
-        Self { address, shared }
+        Self {
+            address,
+            shared,
+            _running: running,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -94,20 +118,16 @@ impl KeyServer {
         self.shared.heads.lock().unwrap().clone()
     }
 
+    /// Answers all requests so far that are held.
     pub(crate) fn release(&self) {
-        self.shared.release.notify_waiters();
-        self.shared.release.notify_one();
+        self.shared.released.send_replace(self.requests());
     }
 
     /// Waits until there were so many requests.
     pub(crate) async fn reached(&self, requests: usize) {
-        tokio::time::timeout(Duration::from_secs(10), async {
-            while self.requests() < requests {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await
-        .expect("the request never came");
+        while self.requests() < requests {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -137,12 +157,13 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             own.map(|(_, answer)| answer.clone())
         };
         shared.heads.lock().unwrap().push(head);
-        shared.requests.fetch_add(1, Ordering::SeqCst);
+        let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let answer = own.unwrap_or_else(|| shared.answer.lock().unwrap().clone());
         let text = match answer {
             Answer::Body(body) => response(200, "", &body),
             Answer::Held(body) => {
-                shared.release.notified().await;
+                let mut released = shared.released.subscribe();
+                released.wait_for(|first| *first >= number).await.unwrap();
                 response(200, "", &body)
             }
             Answer::Raw(status, headers, body) => response(status, &headers, &body),
@@ -186,7 +207,8 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// With a `Date` of the machine's clock, unless the headers have one.
+/// With a `Date` of the machine's clock, unless the headers have one. No connection is used twice: when the client has
+/// the answer, nothing of it is left.
 fn response(status: u16, headers: &str, body: &str) -> String {
     let date = if headers.contains("Date: ") {
         String::new()
@@ -194,7 +216,7 @@ fn response(status: u16, headers: &str, body: &str) -> String {
         date(descope_magiclink::SystemClock.now())
     };
     format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{date}{headers}\r\n{body}",
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n{date}{headers}\r\n{body}",
         body.len()
     )
 }

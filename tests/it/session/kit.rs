@@ -1,6 +1,6 @@
 //! Keys made at run time, and tokens of any shape signed with them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -11,6 +11,18 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+
+/// Longer than any call takes on however busy a machine: for calls whose limit is not what is tested.
+pub(crate) const LONG: Duration = Duration::from_secs(3600);
+
+/// Tells a story with ever longer limits of real time, until it does not end with `None`: the machine was too slow.
+pub(crate) async fn with_a_limit_that_fits(story: impl AsyncFn(Duration) -> Option<()>) {
+    let mut limit = Duration::from_millis(100);
+    while story(limit).await.is_none() {
+        limit *= 2;
+        assert!(limit < LONG, "no limit fits");
+    }
+}
 
 pub(crate) const PROJECT: &str = "P2aAc4T2V93bddihGEx2Ryhc8e5Z";
 pub(crate) const USER: &str = "U2aAc4T2V93bddihGEx2Ryhc8e5Z";

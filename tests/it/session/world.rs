@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::{Client, ClientBuilder, Clock, RefreshToken, SessionToken};
-use descope_magiclink_emulator::{AccessKey, Emulator, EmulatorBuilder, Mint, Tenant, User};
+use descope_magiclink_emulator::{
+    AccessKey, Emulator, EmulatorBuilder, Fault, FaultId, Mint, Tenant, User,
+};
+
+use super::kit::LONG;
 
 pub(crate) const JOE: &str = "joe@example.com";
 
@@ -63,7 +67,9 @@ impl World {
         let start = (clock.now(), clock_start());
         Client::builder(emulator.project_id())
             .base_url(emulator.base_url())
-            .timeout(Duration::from_secs(5))
+            .timeout(LONG)
+            .connect_timeout(LONG)
+            .session_validation(|validation| validation.key_fetch_timeout(LONG))
             .clock(Wall { clock, start })
     }
 
@@ -82,6 +88,12 @@ impl World {
 
     pub(crate) fn advance(&self, by: Duration) {
         self.emulator.clock().advance(by);
+    }
+
+    /// Holds calls of an operation back until the fault is removed.
+    pub(crate) fn hold(&self, operation: &str) -> FaultId {
+        let hold = Fault::on(operation).hold();
+        self.emulator.faults().add(hold).unwrap()
     }
 
     /// Calls of an operation so far.

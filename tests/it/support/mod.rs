@@ -94,8 +94,14 @@ impl Socket {
         self.requests.lock().unwrap().clone()
     }
 
+    /// A client that waits as long as it takes, on however busy a machine.
     pub fn builder(&self) -> ClientBuilder {
-        Client::builder(PROJECT).base_url(self.url.clone())
+        const LONG: Duration = Duration::from_secs(3600);
+        Client::builder(PROJECT)
+            .base_url(self.url.clone())
+            .timeout(LONG)
+            .connect_timeout(LONG)
+            .session_validation(|validation| validation.key_fetch_timeout(LONG))
     }
 
     pub fn client(&self) -> Client {

@@ -7,18 +7,17 @@ use super::error::LandingError;
 /// No token is longer, in bytes.
 const LONGEST_TOKEN: usize = 2048;
 
-/// The query parameters of the page, and the names of the form's fields.
-pub(super) mod field {
-    /// The token; the service adds it to the link.
-    pub(in crate::landing) const TOKEN: &str = "t";
-    /// Where to go afterwards.
-    pub(in crate::landing) const NEXT: &str = "next";
-    /// The fingerprint of the browser that asked for the link.
-    pub(in crate::landing) const BROWSER: &str = "b";
-    /// What makes one showing of the form different from the next.
-    pub(in crate::landing) const ID: &str = "id";
-    pub(in crate::landing) const PROOF: &str = "proof";
-}
+// The query parameters of the page, and the names of the form's fields.
+
+/// The token; the service adds it to the link.
+pub(super) const TOKEN: &str = "t";
+/// Where to go afterwards.
+pub(super) const NEXT: &str = "next";
+/// The fingerprint of the browser that asked for the link.
+pub(super) const BROWSER: &str = "b";
+/// What makes one showing of the form different from the next.
+pub(super) const ID: &str = "id";
+pub(super) const PROOF: &str = "proof";
 
 /// What a link carries, from its query or from the form.
 #[derive(Default)]
@@ -37,11 +36,11 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         for (name, value) in url::form_urlencoded::parse(text) {
             let field = match &*name {
-                field::TOKEN => &mut fields.token,
-                field::NEXT => &mut fields.next,
-                field::BROWSER => &mut fields.browser,
-                field::ID => &mut fields.id,
-                field::PROOF => &mut fields.proof,
+                TOKEN => &mut fields.token,
+                NEXT => &mut fields.next,
+                BROWSER => &mut fields.browser,
+                ID => &mut fields.id,
+                PROOF => &mut fields.proof,
                 _ => continue,
             };
             fields.repeated |= field.replace(value).is_some();

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use url::Url;
 
 use super::browser_binding::Binding;
-use super::form::field;
+use super::form;
 use super::page::{LandingPage, plain};
 use crate::origin::is_cross_site;
 use crate::service_error::{is_refusal, log_error, log_refusal};
@@ -22,7 +22,8 @@ impl LandingPage {
     /// make the visitor's browser one in which somebody else's link works.
     ///
     /// ```no_run
-    /// # use descope_magiclink::{Client, DeliveryMethod, web::LandingPage};
+    /// # use descope_magiclink::{Client, DeliveryMethod};
+    /// # use descope_magiclink_web::LandingPage;
     /// # async fn f(client: Client, landing: LandingPage, headers: &http::HeaderMap, email: &str)
     /// # -> Result<http::Response<String>, descope_magiclink_web::SendError> {
     /// let link = landing.link(headers)?.next("/orders");
@@ -54,7 +55,7 @@ impl LandingPage {
         {
             link.url
                 .query_pairs_mut()
-                .append_pair(field::BROWSER, &browser.fingerprint());
+                .append_pair(form::BROWSER, &browser.fingerprint());
             link.cookie = cookie.store(&browser);
         }
         Ok(link)
@@ -70,7 +71,8 @@ impl LandingPage {
     /// such a form. Links from other sites make cross-site requests too, so ask it for no `GET`.
     ///
     /// ```
-    /// # use descope_magiclink::{Client, web::LandingPage};
+    /// # use descope_magiclink::Client;
+    /// # use descope_magiclink_web::LandingPage;
     /// use http::HeaderMap;
     ///
     /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
@@ -111,7 +113,7 @@ impl LandingLink {
         if let Ok(target) = self.page.0.targets.check(target) {
             self.url
                 .query_pairs_mut()
-                .append_pair(field::NEXT, target.as_str());
+                .append_pair(form::NEXT, target.as_str());
         }
         self
     }

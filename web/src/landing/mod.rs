@@ -6,6 +6,8 @@ mod error;
 mod form;
 mod link;
 mod page;
+#[cfg(feature = "tower")]
+mod service;
 mod texts;
 mod used_links;
 mod view;

@@ -1,12 +1,9 @@
 //! The page itself: shows a button, and signs in when it is pressed.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-#[cfg(feature = "tower")]
-use std::task::{Context, Poll};
 
 use descope_magiclink::{Authentication, Client, MagicLinkToken};
 use http::header::{
@@ -21,7 +18,7 @@ use url::Url;
 
 use super::browser_binding::{Binding, BindingCookie, hash, random_text};
 use super::error::LandingError;
-use super::form::{Fields, field};
+use super::form::{self, Fields};
 use super::texts::{LandingTexts, choose};
 use super::used_links::{Hash, Outcome, SignedIn, Turn, UsedLinks};
 use super::view::{Form, LandingView};
@@ -45,7 +42,7 @@ pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<Option<String>> +
 /// and `HEAD` change nothing here: they answer a page without scripts, with a form. Its `POST`
 /// verifies the link, stores the session in cookies, and sends the browser on (303).
 ///
-/// It is a [`tower_service::Service`] of requests with any body, cheap to clone. In axum:
+/// With the feature `tower` it is a service of requests with any body, cheap to clone. In axum:
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -68,7 +65,7 @@ pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<Option<String>> +
 /// - The form holds a proof that it was made for this browser, whose key is in a `__Host-` cookie, so
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
-///   link of its own; [`same_browser`](LandingPageBuilder::same_browser) prevents that as well.
+///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
 /// - No referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
 /// - Each [reason](LandingError) has its page, in the reader's language, and leaves a session that
@@ -106,7 +103,7 @@ impl fmt::Debug for LandingPage {
 impl LandingPage {
     /// Answers a request.
     ///
-    /// For frameworks that have no use for a [`tower_service::Service`].
+    /// For frameworks that have no use for a tower service.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<String>
     where
         B: Body,
@@ -331,11 +328,11 @@ impl LandingPage {
         let form = signed.as_ref().map(|(token, proof)| Form {
             action: inner.url.path(),
             fields: [
-                (field::TOKEN, *token),
-                (field::NEXT, fields.next()),
-                (field::BROWSER, fields.browser()),
-                (field::ID, &id),
-                (field::PROOF, proof),
+                (form::TOKEN, *token),
+                (form::NEXT, fields.next()),
+                (form::BROWSER, fields.browser()),
+                (form::ID, &id),
+                (form::PROOF, proof),
             ],
         });
         if matches!(
@@ -401,25 +398,4 @@ pub(super) fn plain(status: StatusCode) -> Response<String> {
     }
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
     response
-}
-
-#[cfg(feature = "tower")]
-impl<B> tower_service::Service<Request<B>> for LandingPage
-where
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = Response<String>;
-    type Error = Infallible;
-    type Future = BoxFuture<Result<Response<String>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let page = self.clone();
-        Box::pin(async move { Ok(page.handle(request).await) })
-    }
 }

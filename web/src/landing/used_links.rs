@@ -176,58 +176,55 @@ mod tests {
 
     #[test]
     fn a_link_is_verified_by_one_form_at_a_time_and_is_then_used() {
-        let memory = UsedLinks::default();
+        let used = UsedLinks::default();
         let (token, form, other) = (hash(1), hash(2), hash(3));
-        assert!(matches!(memory.turn(token, form, None), Turn::Verify(_)));
-        assert!(matches!(memory.turn(token, form, None), Turn::Join(_)));
-        assert!(matches!(memory.turn(token, other, None), Turn::After(_)));
-        assert!(!memory.is_used(&token));
+        assert!(matches!(used.turn(token, form, None), Turn::Verify(_)));
+        assert!(matches!(used.turn(token, form, None), Turn::Join(_)));
+        assert!(matches!(used.turn(token, other, None), Turn::After(_)));
+        assert!(!used.is_used(&token));
 
-        memory.landed(token, form, &Err(LandingError::ServiceUnavailable));
-        assert!(matches!(memory.turn(token, other, None), Turn::Verify(_)));
-        memory.landed(token, other, &signed_in());
-        assert!(memory.is_used(&token));
+        used.landed(token, form, &Err(LandingError::ServiceUnavailable));
+        assert!(matches!(used.turn(token, other, None), Turn::Verify(_)));
+        used.landed(token, other, &signed_in());
+        assert!(used.is_used(&token));
         for (form, session) in [(form, Some(hash(7))), (other, None), (other, Some(hash(8)))] {
-            assert!(matches!(
-                memory.turn(token, form, session),
-                Turn::Used(None)
-            ));
+            assert!(matches!(used.turn(token, form, session), Turn::Used(None)));
         }
-        let again = memory.turn(token, other, Some(hash(7)));
+        let again = used.turn(token, other, Some(hash(7)));
         assert!(matches!(again, Turn::Used(Some(target)) if target.as_str() == "/in"));
     }
 
     #[test]
     fn a_link_that_is_being_verified_is_not_forgotten() {
-        let memory = UsedLinks::default();
+        let used = UsedLinks::default();
         let (token, form) = (hash(usize::MAX), hash(0));
         let flights: Vec<_> = (0..20)
-            .map(|number| memory.turn(hash(usize::MAX - number), form, None))
+            .map(|number| used.turn(hash(usize::MAX - number), form, None))
             .collect();
         for number in 0..3 * CAPACITY {
-            memory.turn(hash(number), form, None);
-            memory.landed(hash(number), form, &signed_in());
+            used.turn(hash(number), form, None);
+            used.landed(hash(number), form, &signed_in());
         }
         assert_eq!(flights.len(), 20);
-        assert!(matches!(memory.turn(token, form, None), Turn::Join(_)));
-        let links = memory.links();
+        assert!(matches!(used.turn(token, form, None), Turn::Join(_)));
+        let links = used.links();
         assert!(links.order.len() <= CAPACITY && links.by_token.len() <= CAPACITY);
     }
 
     #[test]
     fn memory_is_bounded_whether_links_work_or_not() {
-        let memory = UsedLinks::default();
+        let used = UsedLinks::default();
         for number in 0..3 * CAPACITY {
             let token = hash(number);
-            memory.turn(token, hash(0), None);
+            used.turn(token, hash(0), None);
             let outcome = if number % 2 == 0 {
                 signed_in()
             } else {
                 Err(LandingError::Expired)
             };
-            memory.landed(token, hash(0), &outcome);
+            used.landed(token, hash(0), &outcome);
         }
-        let links = memory.links();
+        let links = used.links();
         assert!(links.order.len() <= CAPACITY && links.by_token.len() <= CAPACITY);
     }
 }

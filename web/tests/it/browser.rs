@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
 use descope_magiclink::{Client, DeliveryMethod};
 use descope_magiclink_emulator::{Emulator, User};
@@ -23,9 +24,14 @@ pub(crate) async fn emulator() -> Emulator {
         .unwrap()
 }
 
+/// A client that waits as long as it takes, on however busy a machine.
 pub(crate) fn client(emulator: &Emulator) -> Client {
+    const LONG: Duration = Duration::from_secs(3600);
     Client::builder(emulator.project_id())
         .base_url(emulator.base_url())
+        .timeout(LONG)
+        .connect_timeout(LONG)
+        .session_validation(|validation| validation.key_fetch_timeout(LONG))
         .build()
         .unwrap()
 }

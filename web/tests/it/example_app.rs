@@ -2,13 +2,12 @@
 
 use axum::Router;
 use axum::body::Body;
-use descope_magiclink::Client;
 use descope_magiclink_emulator::{Emulator, User};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::browser::{EMAIL, set_cookies};
+use crate::browser::{EMAIL, client, set_cookies};
 use crate::example::app;
 
 const URL: &str = "http://127.0.0.1:8080";
@@ -20,11 +19,7 @@ async fn start() -> (Emulator, Router) {
         .start()
         .await
         .unwrap();
-    let client = Client::builder(emulator.project_id())
-        .base_url(emulator.base_url())
-        .build()
-        .unwrap();
-    let app = app(client, URL).unwrap();
+    let app = app(client(&emulator), URL).unwrap();
     (emulator, app)
 }
 

@@ -60,6 +60,21 @@ async fn the_button_signs_in_and_the_cookies_hold_the_session() {
 }
 
 #[tokio::test]
+async fn a_project_without_refresh_tokens_signs_in_with_the_session_alone() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).build().unwrap();
+    let mut browser = Browser::default();
+    let path = link(&emulator, &landing, &mut browser).await;
+    let tokens = emulator.mint(EMAIL).tokens().unwrap();
+    let body = json!({ "sessionJwt": tokens.session_jwt(), "firstSeen": false });
+    let fault = Fault::on("VerifyMagicLink").alter().json(&body);
+    emulator.faults().add(fault).unwrap();
+    let answer = browser.follow(&landing, &path).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
+    assert_eq!(set_cookies(answer.headers()), ["DS"]);
+}
+
+#[tokio::test]
 async fn scanners_cannot_use_a_link_up() {
     let emulator = emulator().await;
     let landing = landing(&emulator).build().unwrap();

@@ -15,6 +15,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::browser::{EMAIL, client, problem, set_cookies};
 
+const EVE: &str = "eve@example.com";
 const NO_TOKEN: &str = "Bearer realm=\"session\"";
 const INVALID: &str = "Bearer realm=\"session\", error=\"invalid_token\"";
 const FORBIDDEN: &str = "Bearer realm=\"session\", error=\"insufficient_scope\"";
@@ -38,6 +39,7 @@ enum Case {
     RefreshFamilyEnded,
     RefreshOfNobody,
     OwnKeyRefused,
+    TokensOfAnother,
     ForgedAlone,
     Forged,
     OtherProject,
@@ -48,7 +50,7 @@ enum Case {
     RightRole,
 }
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     Case::NoToken,
     Case::Good,
     Case::GoodBearer,
@@ -65,6 +67,7 @@ const CASES: [Case; 24] = [
     Case::RefreshFamilyEnded,
     Case::RefreshOfNobody,
     Case::OwnKeyRefused,
+    Case::TokensOfAnother,
     Case::ForgedAlone,
     Case::Forged,
     Case::OtherProject,
@@ -99,6 +102,7 @@ impl Case {
             | Self::RefreshBlocked
             | Self::RefreshBehindProxy
             | Self::OwnKeyRefused
+            | Self::TokensOfAnother
                 if refreshing =>
             {
                 Found::Unavailable
@@ -129,6 +133,7 @@ impl Case {
                 | Self::RefreshFamilyEnded
                 | Self::RefreshOfNobody
                 | Self::OwnKeyRefused
+                | Self::TokensOfAnother
         )
     }
 
@@ -163,6 +168,7 @@ impl Case {
             Self::RefreshBlocked => Some(refresh.answer(403).text("<html>blocked</html>")),
             Self::RefreshBehindProxy => Some(refresh.answer(401)),
             Self::OwnKeyRefused => Some(refresh.answer(401).json(&problem("E111119"))),
+            Self::TokensOfAnother => Some(refresh.tokens_of(EVE)),
             Self::KeysUnreachable => Some(Fault::on("GetKeysV2").answer(503)),
             _ => None,
         }
@@ -189,7 +195,8 @@ impl Case {
             | Self::RefreshBehindProxy
             | Self::RefreshFamilyEnded
             | Self::RefreshOfNobody
-            | Self::OwnKeyRefused => (session(&expired), refresh),
+            | Self::OwnKeyRefused
+            | Self::TokensOfAnother => (session(&expired), refresh),
             Self::RefreshAlone => (None, refresh),
             Self::RefreshAsSession => (refresh.clone(), refresh),
             Self::ForgedAlone => (session(&forged), None),
@@ -241,6 +248,7 @@ async fn emulator() -> Emulator {
         .tenant(Tenant::new("acme"))
         .tenant(Tenant::new("other"))
         .user(User::new(EMAIL).role("member").tenant("acme", ["reader"]))
+        .user(User::new(EVE))
         .start()
         .await
         .unwrap()
@@ -356,6 +364,7 @@ async fn what_was_no_refusal_is_not_remembered_as_one() {
         Case::RefreshBlocked,
         Case::RefreshBehindProxy,
         Case::OwnKeyRefused,
+        Case::TokensOfAnother,
     ] {
         let emulator = emulator().await;
         let fault = case.fault().unwrap().times(1);
@@ -375,6 +384,41 @@ async fn what_was_no_refusal_is_not_remembered_as_one() {
         assert_eq!(response.status(), StatusCode::OK, "{case:?}");
         assert_eq!(set_cookies(response.headers()), ["DS"], "{case:?}");
     }
+}
+
+#[tokio::test]
+async fn any_framework_can_ask_with_plain_headers() {
+    let emulator = emulator().await;
+    let layer = SessionLayer::new(&client(&emulator)).refreshing();
+    let plain = |case: Case| -> Vec<(String, Vec<u8>)> {
+        let request = case.request(&emulator);
+        let headers = request.headers().iter();
+        headers
+            .map(|(name, value)| (name.to_string().to_uppercase(), value.as_bytes().to_vec()))
+            .collect()
+    };
+    let found = layer.authenticate(plain(Case::Good)).await;
+    assert!(found.session.is_ok() && found.cookies.is_empty());
+    let mut response = http::HeaderMap::new();
+    found.set_cookies(&mut response);
+    assert!(response.is_empty());
+
+    let expired = plain(Case::Expired);
+    let found = layer.authenticate(expired.clone()).await;
+    assert!(found.session.is_ok());
+    found.set_cookies(&mut response);
+    assert_eq!(set_cookies(&response), ["DS"]);
+    assert_eq!(response[CACHE_CONTROL], "no-store");
+    let new = found.tokens.session.unwrap();
+    let sent = expired
+        .iter()
+        .map(|(_, value)| String::from_utf8_lossy(value));
+    assert!(!sent.collect::<String>().contains(new.expose_secret()));
+
+    let found = layer.authenticate(plain(Case::NoToken)).await;
+    assert!(matches!(found.session, Err(Rejection::MissingToken)));
+    let found = layer.authenticate(plain(Case::ExpiredBearer)).await;
+    assert!(matches!(found.session, Err(Rejection::InvalidToken(_))));
 }
 
 #[tokio::test]
