@@ -2,11 +2,14 @@
 //!
 //! A member that cannot be read as described is left where unknown ones are, as it came.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use serde::de::Error as _;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -40,10 +43,18 @@ pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> Resu
 /// # Errors
 ///
 /// When it is no JSON, even after [`mend`].
-pub(crate) fn parse(body: &[u8]) -> serde_json::Result<Value> {
+pub(crate) fn parse<T: FromJson>(
+    body: &[u8],
+    skipped: &mut Skipped,
+) -> serde_json::Result<Read<T>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    serde_json::from_slice(body)
-        .or_else(|error| serde_json::from_str(&mend(body)).map_err(|_| error))
+    let mut parse = |body: &[u8]| {
+        skipped.0.clear();
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = Reader::new(skipped).deserialize(&mut json)?;
+        json.end().map(|()| read)
+    };
+    parse(body).or_else(|error| parse(mend(body).as_bytes()).map_err(|_| error))
 }
 
 /// JSON in which U+FFFD stands for bad bytes and for lone surrogates, and a text for a number that no
@@ -114,143 +125,256 @@ impl Skipped {
     }
 }
 
-/// What can be read from JSON without fail, if it [fits](Self::fits) at all.
-pub(crate) trait FromJson: Sized {
+/// What was read, or the value as it came when it is of another kind.
+pub(crate) type Read<T> = Result<T, Value>;
+
+/// What can be read from JSON of one kind. Whatever is not overridden takes the value as it came.
+pub(crate) trait FromJson: Serialize + Sized {
     /// What must stand there.
     const EXPECTED: &'static str = "an object";
     /// Whether a response without it is a success all the same.
     const OPTIONAL_BODY: bool = false;
 
-    /// Whether the value is of the kind that is expected.
-    fn fits(value: &Value) -> bool;
+    fn from_bool(value: bool) -> Read<Self> {
+        Err(value.into())
+    }
 
-    /// `None` only for a value that does not fit.
-    fn from_json(value: Value, skipped: &mut Skipped) -> Option<Self>;
+    fn from_integer(value: i64) -> Read<Self> {
+        Err(value.into())
+    }
+
+    fn from_text(text: &str) -> Read<Self> {
+        Err(text.into())
+    }
+
+    fn from_list<'de, A: SeqAccess<'de>>(
+        items: A,
+        _: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(items)).map(Err)
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(
+        members: A,
+        _: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(members)).map(Err)
+    }
+}
+
+/// Reads whatever comes next.
+struct Reader<'a, T> {
+    skipped: &'a mut Skipped,
+    of: PhantomData<T>,
+}
+
+impl<'a, T> Reader<'a, T> {
+    fn new(skipped: &'a mut Skipped) -> Self {
+        let of = PhantomData;
+        Self { skipped, of }
+    }
+}
+
+impl<'de, T: FromJson> DeserializeSeed<'de> for Reader<'_, T> {
+    type Value = Read<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<T>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
+    type Value = Read<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Read<T>, E> {
+        Ok(Err(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Read<T>, E> {
+        Ok(T::from_bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Read<T>, E> {
+        Ok(T::from_integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Read<T>, E> {
+        Ok(match i64::try_from(value) {
+            Ok(value) => T::from_integer(value),
+            Err(_) => Err(value.into()),
+        })
+    }
+
+    /// A whole number may be written as `1.0` or `1e9`.
+    fn visit_f64<E>(self, value: f64) -> Result<Read<T>, E> {
+        const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+        let is_whole = value.fract() == 0.0 && value.abs() <= LARGEST_EXACT;
+        let whole = is_whole.then(|| T::from_integer(value as i64).ok());
+        Ok(whole.flatten().ok_or_else(|| value.into()))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Read<T>, E> {
+        Ok(T::from_text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Read<T>, A::Error> {
+        T::from_list(items, self.skipped)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Read<T>, A::Error> {
+        T::from_object(members, self.skipped)
+    }
 }
 
 /// A described object.
-pub(crate) trait FromMembers: Sized {
+pub(crate) trait FromMembers: Serialize + Default {
     const OPTIONAL_BODY: bool = false;
     /// A member that may hold the whole, where no described member stands beside it.
     const WRAPPER: Option<&'static str> = None;
 
-    fn from_members(object: &mut Object<'_>) -> Self;
+    /// Reads the member that comes next, or keeps it.
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: Cow<'de, str>,
+        object: &mut Object<'_, A>,
+    ) -> Result<(), A::Error>;
+
+    /// Where the others are kept.
+    fn extra(&mut self) -> &mut Members;
 }
 
-/// The members of an object that are not read yet.
-#[derive(Debug)]
-pub(crate) struct Object<'a> {
-    members: Map<String, Value>,
-    /// The wrapper to look into, until a described member is found.
-    wrapper: Option<&'static str>,
+/// An object whose members are being read.
+pub(crate) struct Object<'a, A> {
+    members: A,
+    is_described: bool,
+    extra: Map<String, Value>,
     skipped: &'a mut Skipped,
 }
 
-impl Object<'_> {
-    /// Takes a member out; one that does not fit stays.
-    pub(crate) fn take<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        let (name, value) = self.members.remove_entry(name)?;
-        self.wrapper = None;
-        if T::fits(&value) {
-            return self
-                .skipped
-                .within(&name, |skipped| T::from_json(value, skipped));
+impl<'de, A: MapAccess<'de>> Object<'_, A> {
+    /// The value of a described member; one of another kind is kept.
+    pub(crate) fn take<T: FromJson>(&mut self, name: &str) -> Result<Option<T>, A::Error> {
+        self.is_described = true;
+        let members = &mut self.members;
+        let read = self.skipped.within(name, |skipped| {
+            members.next_value_seed(Reader::new(skipped))
+        })?;
+        match read {
+            Ok(value) => {
+                // It may have stood there before, with a value that was kept.
+                if !self.extra.is_empty() {
+                    self.extra.remove(name);
+                }
+                Ok(Some(value))
+            }
+            Err(value) => {
+                if !value.is_null() {
+                    self.skipped.add(name);
+                }
+                self.extra.insert(name.to_owned(), value);
+                Ok(None)
+            }
         }
-        if !value.is_null() {
-            self.skipped.add(&name);
-        }
-        self.members.insert(name, value);
-        None
     }
 
-    /// What nobody has taken; nothing, if it is to be read again from inside its wrapper.
-    pub(crate) fn rest(&mut self) -> Members {
-        let wrapped = self.wrapper.and_then(|name| self.members.get(name));
-        match wrapped {
-            Some(Value::Object(_)) => Members::default(),
-            _ => std::mem::take(&mut self.members).into(),
-        }
+    /// Keeps a member that is not described.
+    pub(crate) fn keep(&mut self, name: Cow<'_, str>) -> Result<(), A::Error> {
+        let value = self.members.next_value()?;
+        self.extra.insert(name.into_owned(), value);
+        Ok(())
     }
 }
 
 impl<T: FromMembers> FromJson for T {
     const OPTIONAL_BODY: bool = T::OPTIONAL_BODY;
 
-    fn fits(value: &Value) -> bool {
-        value.is_object()
-    }
-
-    fn from_json(value: Value, skipped: &mut Skipped) -> Option<Self> {
-        let Value::Object(members) = value else {
-            return None;
-        };
-        let wrapper = T::WRAPPER;
+    fn from_object<'de, A: MapAccess<'de>>(
+        members: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        let mut read = Self::default();
         let mut object = Object {
             members,
-            wrapper,
+            is_described: false,
+            extra: Map::new(),
             skipped,
         };
-        let read = T::from_members(&mut object);
-        let wrapped = object.wrapper.take();
-        match wrapped.and_then(|name| object.members.remove(name)) {
-            Some(Value::Object(members)) => {
-                object.members = members;
-                Some(T::from_members(&mut object))
+        while let Some(Name(name)) = object.members.next_key()? {
+            read.read(name, &mut object)?;
+        }
+        let wrapper = T::WRAPPER.filter(|_| !object.is_described);
+        let wrapped = wrapper.and_then(|name| object.extra.get_mut(name));
+        if let Some(wrapped @ Value::Object(_)) = wrapped {
+            let whole = Reader::new(object.skipped).deserialize(wrapped.take());
+            return whole.map_err(A::Error::custom);
+        }
+        *read.extra() = object.extra.into();
+        Ok(Ok(read))
+    }
+}
+
+/// The name of a member, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The members of an object, or of the one that it wraps.
+pub(crate) fn members<'de, A: MapAccess<'de>>(
+    members: A,
+    wrapper: &str,
+) -> Result<Members, A::Error> {
+    let mut members = Map::deserialize(MapAccessDeserializer::new(members))?;
+    match members.get_mut(wrapper) {
+        Some(Value::Object(wrapped)) => Ok(std::mem::take(wrapped).into()),
+        _ => Ok(members.into()),
+    }
+}
+
+/// The items of a list that can be read; a list in which none can is of another kind.
+pub(crate) fn list<'de, T: FromJson, A: SeqAccess<'de>>(
+    mut list: A,
+    skipped: &mut Skipped,
+) -> Result<Read<Vec<T>>, A::Error> {
+    let (mut items, mut others) = (Vec::new(), Vec::new());
+    for index in 0_usize.. {
+        let next = skipped.within(index, |skipped| {
+            list.next_element_seed(Reader::new(skipped))
+        });
+        match next? {
+            Some(Ok(item)) => items.push(item),
+            Some(Err(other)) => {
+                skipped.add(index);
+                others.push(other);
             }
-            _ => Some(read),
+            None => break,
         }
     }
+    let is_other = items.is_empty() && !others.is_empty();
+    Ok(if is_other {
+        Err(others.into())
+    } else {
+        Ok(items)
+    })
 }
 
-/// The members of an object, or of one that it wraps.
-pub(crate) fn members(value: Value, wrapper: &str) -> Option<Map<String, Value>> {
-    let Value::Object(mut members) = value else {
-        return None;
-    };
-    match members.remove_entry(wrapper) {
-        Some((_, Value::Object(wrapped))) => return Some(wrapped),
-        Some((name, other)) => drop(members.insert(name, other)),
-        None => {}
-    }
-    Some(members)
-}
-
-/// Whether a value is a list of objects, at least one, or an object around one; no list at all may be
-/// written as an empty list, an empty object or null.
-pub(crate) fn is_list(value: &Value, wrapper: &str) -> bool {
-    match value {
-        Value::Array(items) => items.is_empty() || items.iter().any(Value::is_object),
-        Value::Object(members) => match members.get(wrapper) {
-            Some(Value::Null) => true,
-            Some(list) => list.is_array() && is_list(list, wrapper),
-            None => members.is_empty(),
-        },
-        _ => false,
-    }
-}
-
-/// The items of a list, or of one that an object wraps, that can be read.
-pub(crate) fn list<T: FromJson>(
-    value: Value,
+/// The items of a list that an object wraps; no list at all may be an empty object or null.
+pub(crate) fn wrapped_list<'de, T: FromJson, A: MapAccess<'de>>(
+    members: A,
     wrapper: &str,
     skipped: &mut Skipped,
-) -> Option<Vec<T>> {
-    let items = match value {
-        Value::Array(items) => items,
-        Value::Object(mut members) => match members.remove(wrapper) {
-            Some(Value::Array(items)) => items,
-            _ => Vec::new(),
-        },
-        _ => return None,
+) -> Result<Read<Vec<T>>, A::Error> {
+    let mut members: Map<String, Value> = Map::deserialize(MapAccessDeserializer::new(members))?;
+    if members.is_empty() || members.get(wrapper).is_some_and(Value::is_null) {
+        return Ok(Ok(Vec::new()));
+    }
+    let Some(Value::Array(items)) = members.get_mut(wrapper) else {
+        return Ok(Err(members.into()));
     };
-    let read = |(index, item)| {
-        if T::fits(&item) {
-            return skipped.within(index, |skipped| T::from_json(item, skipped));
-        }
-        skipped.add(index);
-        None
-    };
-    Some(items.into_iter().enumerate().filter_map(read).collect())
+    let items = SeqDeserializer::new(std::mem::take(items).into_iter());
+    list(items, skipped).map_err(|error: serde_json::Error| A::Error::custom(error))
 }
 
 /// What a derived implementation would be, but lenient.
@@ -261,11 +385,9 @@ pub(crate) fn list<T: FromJson>(
 pub(crate) fn deserialize<'de, T: FromJson, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    T::fits(&value)
-        .then(|| T::from_json(value, &mut Skipped::default()))
-        .flatten()
-        .ok_or_else(|| D::Error::custom(format_args!("expected {}", T::EXPECTED)))
+    Reader::new(&mut Skipped::default())
+        .deserialize(deserializer)?
+        .map_err(|_| D::Error::custom(format_args!("expected {}", T::EXPECTED)))
 }
 
 /// Implements `Deserialize` for what can be read leniently.
@@ -285,15 +407,8 @@ pub(crate) use deserialize_leniently;
 macro_rules! texts {
     ($($name:ty),+) => {$(
         impl FromJson for $name {
-            fn fits(value: &Value) -> bool {
-                value.is_string()
-            }
-
-            fn from_json(value: Value, _: &mut Skipped) -> Option<Self> {
-                match value {
-                    Value::String(text) => Some(text.into()),
-                    _ => None,
-                }
+            fn from_text(text: &str) -> Read<Self> {
+                Ok(text.into())
             }
         }
     )+};
@@ -302,69 +417,81 @@ macro_rules! texts {
 texts!(String, SessionToken, RefreshToken, MagicLinkToken, Secret);
 
 impl FromJson for bool {
-    fn fits(value: &Value) -> bool {
-        value.is_boolean()
-    }
-
-    fn from_json(value: Value, _: &mut Skipped) -> Option<Self> {
-        value.as_bool()
+    fn from_bool(value: bool) -> Read<Self> {
+        Ok(value)
     }
 }
 
 impl FromJson for i64 {
-    fn fits(value: &Value) -> bool {
-        integer(value).is_some()
-    }
-
-    fn from_json(value: Value, _: &mut Skipped) -> Option<Self> {
-        integer(&value)
+    fn from_integer(value: i64) -> Read<Self> {
+        Ok(value)
     }
 }
 
-/// A whole number, also when it is written as `1.0` or `1e9`.
-fn integer(value: &Value) -> Option<i64> {
-    const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= LARGEST_EXACT;
-    value
-        .as_i64()
-        .or_else(|| value.as_f64().filter(whole).map(|number| number as i64))
+/// What was read is written again, which gives what came.
+fn as_it_came(read: &impl Serialize) -> Value {
+    serde_json::to_value(read).unwrap_or_default()
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
-    fn fits(value: &Value) -> bool {
-        value
-            .as_array()
-            .is_some_and(|items| items.iter().all(T::fits))
-    }
-
-    fn from_json(value: Value, skipped: &mut Skipped) -> Option<Self> {
-        list(value, "", skipped)
+    fn from_list<'de, A: SeqAccess<'de>>(
+        mut list: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        let mut items = Self::new();
+        for index in 0_usize.. {
+            let next = skipped.within(index, |skipped| {
+                list.next_element_seed(Reader::new(skipped))
+            });
+            match next? {
+                Some(Ok(item)) => items.push(item),
+                Some(Err(other)) => {
+                    let mut all: Vec<Value> = items.iter().map(as_it_came).collect();
+                    all.push(other);
+                    while let Some(item) = list.next_element()? {
+                        all.push(item);
+                    }
+                    return Ok(Err(all.into()));
+                }
+                None => break,
+            }
+        }
+        Ok(Ok(items))
     }
 }
 
 impl<T: FromJson> FromJson for BTreeMap<String, T> {
-    fn fits(value: &Value) -> bool {
-        value
-            .as_object()
-            .is_some_and(|members| members.values().all(T::fits))
-    }
-
-    fn from_json(value: Value, skipped: &mut Skipped) -> Option<Self> {
-        let read = |(name, value)| Some((name, T::from_json(value, skipped)?));
-        match value {
-            Value::Object(members) => Some(members.into_iter().filter_map(read).collect()),
-            _ => None,
+    fn from_object<'de, A: MapAccess<'de>>(
+        mut members: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        let (mut read, mut others) = (Self::new(), Map::new());
+        while let Some(name) = members.next_key::<String>()? {
+            match members.next_value_seed(Reader::new(skipped))? {
+                Ok(value) => {
+                    others.remove(&name);
+                    read.insert(name, value);
+                }
+                Err(other) => {
+                    read.remove(&name);
+                    others.insert(name, other);
+                }
+            }
         }
+        if others.is_empty() {
+            return Ok(Ok(read));
+        }
+        others.extend(
+            read.iter()
+                .map(|(name, value)| (name.clone(), as_it_came(value))),
+        );
+        Ok(Err(others.into()))
     }
 }
 
 impl FromJson for Members {
-    fn fits(value: &Value) -> bool {
-        value.is_object()
-    }
-
-    fn from_json(value: Value, _: &mut Skipped) -> Option<Self> {
-        members(value, "").map(Self)
+    fn from_object<'de, A: MapAccess<'de>>(of: A, _: &mut Skipped) -> Result<Read<Self>, A::Error> {
+        members(of, "").map(Ok)
     }
 }
 
@@ -447,24 +574,28 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn read<T: FromJson>(body: &[u8]) -> Read<T> {
+        parse(body, &mut Skipped::default()).unwrap()
+    }
+
     #[test]
     fn what_no_text_can_hold_becomes_the_replacement_character() {
-        let read = |body: &[u8]| parse(body).unwrap();
+        let read = |body: &[u8]| Value::Object(read::<Members>(body).unwrap().into_inner());
         assert_eq!(
-            read(br#"["\ud800", "\ud83d\ude00\udc00"]"#),
-            json!(["\u{fffd}", "\u{1f600}\u{fffd}"])
+            read(br#"{"a": ["\ud800", "\ud83d\ude00\udc00"]}"#),
+            json!({ "a": ["\u{fffd}", "\u{1f600}\u{fffd}"] })
         );
         assert_eq!(
-            read(br#"["\\ud800", "\"", "a\ud800\"b\\"]"#),
-            json!(["\\ud800", "\"", "a\u{fffd}\"b\\"])
+            read(br#"{"\\ud800": "\"", "a\ud800\"b\\": 1}"#),
+            json!({ "\\ud800": "\"", "a\u{fffd}\"b\\": 1 })
         );
         assert_eq!(
             read(b"{\"a\": \"\xff\xfeb\"}"),
             json!({ "a": "\u{fffd}\u{fffd}b" })
         );
         assert_eq!(
-            read(b"[1, -1e400, \"\xff 1e400\"]"),
-            json!([1, "-1e400", "\u{fffd} 1e400"])
+            read(b"{\"a\": [1, -1e400, \"\xff 1e400\"]}"),
+            json!({ "a": [1, "-1e400", "\u{fffd} 1e400"] })
         );
         assert_eq!(read(b"\xef\xbb\xbf{\"a\":1,\"a\":2}"), json!({ "a": 2 }));
     }
@@ -480,19 +611,49 @@ mod tests {
             b"\xff",
             b"-",
             b"\"\\\xff",
+            b"{} {}",
         ] {
-            assert!(parse(body).is_err(), "{body:?}");
+            assert!(
+                parse::<Members>(body, &mut Skipped::default()).is_err(),
+                "{body:?}"
+            );
         }
     }
 
     #[test]
     fn whole_numbers_are_read_however_they_are_written() {
-        let read = |text: &str| integer(&serde_json::from_str(text).unwrap());
-        assert_eq!(read("1.0"), Some(1));
-        assert_eq!(read("2e9"), Some(2_000_000_000));
-        assert_eq!(read("-9223372036854775808"), Some(i64::MIN));
-        assert_eq!(read("9223372036854775808"), None);
-        assert_eq!(read("1.5"), None);
-        assert_eq!(read("\"1\""), None);
+        let read = |text: &str| read::<i64>(text.as_bytes());
+        assert_eq!(read("1.0"), Ok(1));
+        assert_eq!(read("2e9"), Ok(2_000_000_000));
+        assert_eq!(read("-9223372036854775808"), Ok(i64::MIN));
+        assert_eq!(
+            read("9223372036854775808"),
+            Err(json!(9_223_372_036_854_775_808_u64))
+        );
+        assert_eq!(read("1.5"), Err(json!(1.5)));
+        assert_eq!(read("\"1\""), Err(json!("1")));
+    }
+
+    #[test]
+    fn lists_and_maps_with_other_values_come_back_as_they_came() {
+        for text in ["[\"a\",null,\"b\",{}]", "{}", "7", "null", "\"a\""] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(read::<Vec<String>>(text.as_bytes()), Err(value), "{text}");
+        }
+        for text in [
+            "{\"a\":true,\"b\":null,\"c\":false}",
+            "{\"a\":true,\"a\":1}",
+            "[]",
+            "false",
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(
+                read::<BTreeMap<String, bool>>(text.as_bytes()),
+                Err(value),
+                "{text}"
+            );
+        }
+        let twice = read::<BTreeMap<String, bool>>(b"{\"a\":1,\"a\":true}");
+        assert_eq!(twice, Ok(BTreeMap::from([("a".to_owned(), true)])));
     }
 }

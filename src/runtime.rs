@@ -131,7 +131,7 @@ fn decode<T: FromJson>(
     skipped: &mut Skipped,
 ) -> Result<T, DecodeError> {
     let status = response.status();
-    let value = body::parse(body).map_err(|error| {
+    let read = body::parse(body, skipped).map_err(|error| {
         // The client asks for no encoding, so that whoever encoded the body stands in between.
         let encoding = response.headers().get(CONTENT_ENCODING);
         match encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -139,11 +139,7 @@ fn decode<T: FromJson>(
             None => DecodeError::json(status, &error),
         }
     })?;
-    let found = kind(&value);
-    T::fits(&value)
-        .then(|| T::from_json(value, skipped))
-        .flatten()
-        .ok_or_else(|| DecodeError::other_kind(status, T::EXPECTED, found))
+    read.map_err(|other| DecodeError::other_kind(status, T::EXPECTED, kind(&other)))
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -1712,284 +1712,426 @@ pub struct VerifyMagicLinkRequest {
 }
 impl crate::body::FromMembers for EmailMagicLinkResponse {
     const OPTIONAL_BODY: bool = true;
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            masked_email: object.take("maskedEmail"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "maskedEmail" => self.masked_email = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for EmbeddedLinkSignInResponse {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            masked_email: object.take("maskedEmail"),
-            masked_phone: object.take("maskedPhone"),
-            token: object.take("token"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "maskedEmail" => self.masked_email = object.take(&name)?,
+            "maskedPhone" => self.masked_phone = object.take(&name)?,
+            "token" => self.token = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for ErrorResponse {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            error: object.take("error"),
-            error_code: object.take("errorCode"),
-            error_description: object.take("errorDescription"),
-            error_message: object.take("errorMessage"),
-            message: object.take("message"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "error" => self.error = object.take(&name)?,
+            "errorCode" => self.error_code = object.take(&name)?,
+            "errorDescription" => self.error_description = object.take(&name)?,
+            "errorMessage" => self.error_message = object.take(&name)?,
+            "message" => self.message = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for ExchangeAccessKeyResponse {
     const OPTIONAL_BODY: bool = true;
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            expiration: object.take("expiration"),
-            key_id: object.take("keyId"),
-            session_jwt: object.take("sessionJwt"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "expiration" => self.expiration = object.take(&name)?,
+            "keyId" => self.key_id = object.take(&name)?,
+            "sessionJwt" => self.session_jwt = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for ExportedAuthHistory {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            city: object.take("city"),
-            country: object.take("country"),
-            ip: object.take("ip"),
-            login_time: object.take("loginTime"),
-            selected_tenant: object.take("selectedTenant"),
-            user_id: object.take("userId"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "city" => self.city = object.take(&name)?,
+            "country" => self.country = object.take(&name)?,
+            "ip" => self.ip = object.take(&name)?,
+            "loginTime" => self.login_time = object.take(&name)?,
+            "selectedTenant" => self.selected_tenant = object.take(&name)?,
+            "userId" => self.user_id = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for IdpResponse {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            idp_groups: object.take("idpGroups"),
-            idp_oidc_claims: object.take("idpOIDCClaims"),
-            idp_saml_attributes: object.take("idpSAMLAttributes"),
-            oidc_generated_roles: object.take("oidcGeneratedRoles"),
-            oidc_generated_user: object.take("oidcGeneratedUser"),
-            oidc_response: object.take("oidcResponse"),
-            saml_generated_roles: object.take("samlGeneratedRoles"),
-            saml_generated_user: object.take("samlGeneratedUser"),
-            saml_response: object.take("samlResponse"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "idpGroups" => self.idp_groups = object.take(&name)?,
+            "idpOIDCClaims" => self.idp_oidc_claims = object.take(&name)?,
+            "idpSAMLAttributes" => self.idp_saml_attributes = object.take(&name)?,
+            "oidcGeneratedRoles" => self.oidc_generated_roles = object.take(&name)?,
+            "oidcGeneratedUser" => self.oidc_generated_user = object.take(&name)?,
+            "oidcResponse" => self.oidc_response = object.take(&name)?,
+            "samlGeneratedRoles" => self.saml_generated_roles = object.take(&name)?,
+            "samlGeneratedUser" => self.saml_generated_user = object.take(&name)?,
+            "samlResponse" => self.saml_response = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for Jwk {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            alg: object.take("alg"),
-            crv: object.take("crv"),
-            e: object.take("e"),
-            key_ops: object.take("key_ops"),
-            kid: object.take("kid"),
-            kty: object.take("kty"),
-            n: object.take("n"),
-            use_: object.take("use"),
-            x: object.take("x"),
-            x5c: object.take("x5c"),
-            x5t: object.take("x5t"),
-            y: object.take("y"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "alg" => self.alg = object.take(&name)?,
+            "crv" => self.crv = object.take(&name)?,
+            "e" => self.e = object.take(&name)?,
+            "key_ops" => self.key_ops = object.take(&name)?,
+            "kid" => self.kid = object.take(&name)?,
+            "kty" => self.kty = object.take(&name)?,
+            "n" => self.n = object.take(&name)?,
+            "use" => self.use_ = object.take(&name)?,
+            "x" => self.x = object.take(&name)?,
+            "x5c" => self.x5c = object.take(&name)?,
+            "x5t" => self.x5t = object.take(&name)?,
+            "y" => self.y = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for JwkSet {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            keys: object.take("keys"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "keys" => self.keys = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for JwtResponse {
     const OPTIONAL_BODY: bool = true;
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            claims: object.take("claims"),
-            cookie_domain: object.take("cookieDomain"),
-            cookie_expiration: object.take("cookieExpiration"),
-            cookie_max_age: object.take("cookieMaxAge"),
-            cookie_name: object.take("cookieName"),
-            cookie_path: object.take("cookiePath"),
-            external_token: object.take("externalToken"),
-            first_seen: object.take("firstSeen"),
-            idp_response: object.take("idpResponse"),
-            next_refresh_seconds: object.take("nextRefreshSeconds"),
-            refresh_jwt: object.take("refreshJwt"),
-            session_cookie_domain: object.take("sessionCookieDomain"),
-            session_cookie_name: object.take("sessionCookieName"),
-            session_expiration: object.take("sessionExpiration"),
-            session_jwt: object.take("sessionJwt"),
-            tenant_sso_id: object.take("tenantSSOID"),
-            trusted_device_jwt: object.take("trustedDeviceJwt"),
-            unsaved_sso: object.take("unsavedSSO"),
-            user: object.take("user"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "claims" => self.claims = object.take(&name)?,
+            "cookieDomain" => self.cookie_domain = object.take(&name)?,
+            "cookieExpiration" => self.cookie_expiration = object.take(&name)?,
+            "cookieMaxAge" => self.cookie_max_age = object.take(&name)?,
+            "cookieName" => self.cookie_name = object.take(&name)?,
+            "cookiePath" => self.cookie_path = object.take(&name)?,
+            "externalToken" => self.external_token = object.take(&name)?,
+            "firstSeen" => self.first_seen = object.take(&name)?,
+            "idpResponse" => self.idp_response = object.take(&name)?,
+            "nextRefreshSeconds" => self.next_refresh_seconds = object.take(&name)?,
+            "refreshJwt" => self.refresh_jwt = object.take(&name)?,
+            "sessionCookieDomain" => self.session_cookie_domain = object.take(&name)?,
+            "sessionCookieName" => self.session_cookie_name = object.take(&name)?,
+            "sessionExpiration" => self.session_expiration = object.take(&name)?,
+            "sessionJwt" => self.session_jwt = object.take(&name)?,
+            "tenantSSOID" => self.tenant_sso_id = object.take(&name)?,
+            "trustedDeviceJwt" => self.trusted_device_jwt = object.take(&name)?,
+            "unsavedSSO" => self.unsaved_sso = object.take(&name)?,
+            "user" => self.user = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for LicenseResponse {
     const OPTIONAL_BODY: bool = true;
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            rate_limit_tier: object.take("rateLimitTier"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "rateLimitTier" => self.rate_limit_tier = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromJson for MeAuthHistoryResponse {
     const EXPECTED: &'static str = "a list of objects";
-    fn fits(value: &::serde_json::Value) -> bool {
-        crate::body::is_list(value, "authHistory")
-    }
-    fn from_json(
-        value: ::serde_json::Value,
+    fn from_list<'de, A: ::serde::de::SeqAccess<'de>>(
+        items: A,
         skipped: &mut crate::body::Skipped,
-    ) -> ::std::option::Option<Self> {
-        crate::body::list(value, "authHistory", skipped).map(Self)
+    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+        Ok(crate::body::list(items, skipped)?.map(Self))
+    }
+    fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+        members: A,
+        skipped: &mut crate::body::Skipped,
+    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+        Ok(crate::body::wrapped_list(members, "authHistory", skipped)?.map(Self))
     }
 }
 impl crate::body::FromMembers for MyTenant {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            custom_attributes: object.take("customAttributes"),
-            id: object.take("id"),
-            name: object.take("name"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "customAttributes" => self.custom_attributes = object.take(&name)?,
+            "id" => self.id = object.take(&name)?,
+            "name" => self.name = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for MyTenantsResponse {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            tenants: object.take("tenants"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "tenants" => self.tenants = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for OptionalJwtResponse {
     const OPTIONAL_BODY: bool = true;
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            claims: object.take("claims"),
-            cookie_domain: object.take("cookieDomain"),
-            cookie_expiration: object.take("cookieExpiration"),
-            cookie_max_age: object.take("cookieMaxAge"),
-            cookie_name: object.take("cookieName"),
-            cookie_path: object.take("cookiePath"),
-            external_token: object.take("externalToken"),
-            next_refresh_seconds: object.take("nextRefreshSeconds"),
-            refresh_jwt: object.take("refreshJwt"),
-            session_cookie_domain: object.take("sessionCookieDomain"),
-            session_cookie_name: object.take("sessionCookieName"),
-            session_expiration: object.take("sessionExpiration"),
-            session_jwt: object.take("sessionJwt"),
-            tenant_sso_id: object.take("tenantSSOID"),
-            trusted_device_jwt: object.take("trustedDeviceJwt"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "claims" => self.claims = object.take(&name)?,
+            "cookieDomain" => self.cookie_domain = object.take(&name)?,
+            "cookieExpiration" => self.cookie_expiration = object.take(&name)?,
+            "cookieMaxAge" => self.cookie_max_age = object.take(&name)?,
+            "cookieName" => self.cookie_name = object.take(&name)?,
+            "cookiePath" => self.cookie_path = object.take(&name)?,
+            "externalToken" => self.external_token = object.take(&name)?,
+            "nextRefreshSeconds" => self.next_refresh_seconds = object.take(&name)?,
+            "refreshJwt" => self.refresh_jwt = object.take(&name)?,
+            "sessionCookieDomain" => self.session_cookie_domain = object.take(&name)?,
+            "sessionCookieName" => self.session_cookie_name = object.take(&name)?,
+            "sessionExpiration" => self.session_expiration = object.take(&name)?,
+            "sessionJwt" => self.session_jwt = object.take(&name)?,
+            "tenantSSOID" => self.tenant_sso_id = object.take(&name)?,
+            "trustedDeviceJwt" => self.trusted_device_jwt = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for PhoneMagicLinkResponse {
     const OPTIONAL_BODY: bool = true;
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            masked_phone: object.take("maskedPhone"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "maskedPhone" => self.masked_phone = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for ResponseUser {
     const WRAPPER: ::std::option::Option<&'static str> = ::std::option::Option::Some(
         "user",
     );
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            consent_expiration: object.take("consentExpiration"),
-            created_time: object.take("createdTime"),
-            custom_attributes: object.take("customAttributes"),
-            editable: object.take("editable"),
-            email: object.take("email"),
-            external_ids: object.take("externalIds"),
-            family_name: object.take("familyName"),
-            given_name: object.take("givenName"),
-            login_ids: object.take("loginIds"),
-            middle_name: object.take("middleName"),
-            name: object.take("name"),
-            oauth: object.take("OAuth").or_else(|| object.take("oauth")),
-            oidc: object.take("OIDC").or_else(|| object.take("oidc")),
-            password: object.take("password"),
-            permissions: object.take("permissions"),
-            phone: object.take("phone"),
-            picture: object.take("picture"),
-            push: object.take("push"),
-            recovery_email: object.take("recoveryEmail"),
-            recovery_phone: object.take("recoveryPhone"),
-            role_names: object.take("roleNames"),
-            saml: object.take("SAML").or_else(|| object.take("saml")),
-            scim: object.take("SCIM").or_else(|| object.take("scim")),
-            sso_app_ids: object.take("ssoAppIds"),
-            status: object.take("status"),
-            test: object.take("test"),
-            totp: object.take("TOTP").or_else(|| object.take("totp")),
-            user_id: object.take("userId"),
-            user_tenants: object.take("userTenants"),
-            verified_email: object.take("verifiedEmail"),
-            verified_phone: object.take("verifiedPhone"),
-            verified_recovery_email: object.take("verifiedRecoveryEmail"),
-            verified_recovery_phone: object.take("verifiedRecoveryPhone"),
-            webauthn: object.take("webauthn"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "consentExpiration" => self.consent_expiration = object.take(&name)?,
+            "createdTime" => self.created_time = object.take(&name)?,
+            "customAttributes" => self.custom_attributes = object.take(&name)?,
+            "editable" => self.editable = object.take(&name)?,
+            "email" => self.email = object.take(&name)?,
+            "externalIds" => self.external_ids = object.take(&name)?,
+            "familyName" => self.family_name = object.take(&name)?,
+            "givenName" => self.given_name = object.take(&name)?,
+            "loginIds" => self.login_ids = object.take(&name)?,
+            "middleName" => self.middle_name = object.take(&name)?,
+            "name" => self.name = object.take(&name)?,
+            "OAuth" | "oauth" => self.oauth = object.take(&name)?,
+            "OIDC" | "oidc" => self.oidc = object.take(&name)?,
+            "password" => self.password = object.take(&name)?,
+            "permissions" => self.permissions = object.take(&name)?,
+            "phone" => self.phone = object.take(&name)?,
+            "picture" => self.picture = object.take(&name)?,
+            "push" => self.push = object.take(&name)?,
+            "recoveryEmail" => self.recovery_email = object.take(&name)?,
+            "recoveryPhone" => self.recovery_phone = object.take(&name)?,
+            "roleNames" => self.role_names = object.take(&name)?,
+            "SAML" | "saml" => self.saml = object.take(&name)?,
+            "SCIM" | "scim" => self.scim = object.take(&name)?,
+            "ssoAppIds" => self.sso_app_ids = object.take(&name)?,
+            "status" => self.status = object.take(&name)?,
+            "test" => self.test = object.take(&name)?,
+            "TOTP" | "totp" => self.totp = object.take(&name)?,
+            "userId" => self.user_id = object.take(&name)?,
+            "userTenants" => self.user_tenants = object.take(&name)?,
+            "verifiedEmail" => self.verified_email = object.take(&name)?,
+            "verifiedPhone" => self.verified_phone = object.take(&name)?,
+            "verifiedRecoveryEmail" => self.verified_recovery_email = object.take(&name)?,
+            "verifiedRecoveryPhone" => self.verified_recovery_phone = object.take(&name)?,
+            "webauthn" => self.webauthn = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for TestUserGenerateMagicLinkResponse {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            link: object.take("link"),
-            login_id: object.take("loginId"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "link" => self.link = object.take(&name)?,
+            "loginId" => self.login_id = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for UserResponse {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            created: object.take("created"),
-            user: object.take("user"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "created" => self.created = object.take(&name)?,
+            "user" => self.user = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromMembers for UserTenant {
-    fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-        Self {
-            permissions: object.take("permissions"),
-            role_names: object.take("roleNames"),
-            tenant_id: object.take("tenantId"),
-            tenant_name: object.take("tenantName"),
-            extra: object.rest(),
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "permissions" => self.permissions = object.take(&name)?,
+            "roleNames" => self.role_names = object.take(&name)?,
+            "tenantId" => self.tenant_id = object.take(&name)?,
+            "tenantName" => self.tenant_name = object.take(&name)?,
+            _ => object.keep(name)?,
         }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
 impl crate::body::FromJson for ValidateSessionResponse {
-    fn fits(value: &::serde_json::Value) -> bool {
-        value.is_object()
-    }
-    fn from_json(
-        value: ::serde_json::Value,
-        _skipped: &mut crate::body::Skipped,
-    ) -> ::std::option::Option<Self> {
-        crate::body::members(value, "parsedJWT")
-            .map(::std::convert::Into::into)
-            .map(Self)
+    fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+        members: A,
+        _: &mut crate::body::Skipped,
+    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+        Ok(Ok(Self(crate::body::members(members, "parsedJWT")?)))
     }
 }
 crate::body::deserialize_leniently!(

@@ -1,7 +1,7 @@
 //! Types of responses are read leniently, member by member.
 
 use proc_macro2::TokenStream;
-use syn::{Expr, Fields as FieldList, File, Item, parse_quote};
+use syn::{Fields as FieldList, File, Item, parse_quote};
 
 use super::syntax::{is_open, is_option, remove_derive, spelt, wire_name};
 use crate::error::Error;
@@ -82,8 +82,8 @@ fn read_members(
             #[serde(#rename skip_serializing_if = "::std::option::Option::is_none")]
         ));
         let alias = ALIASES.iter().find(|(of, _)| *of == name);
-        let alias = alias.map(|(_, alias)| quote::quote!(.or_else(|| object.take(#alias))));
-        readers.push(quote::quote!(#ident: object.take(#name) #alias));
+        let alias = alias.map(|(_, alias)| quote::quote!(| #alias));
+        readers.push(quote::quote!(#name #alias => self.#ident = object.take(&name)?));
     }
     if readers.len() + 1 != item.fields.len() {
         return Err(Error::Pass(format!("`{}` has no `extra`", item.ident)));
@@ -100,8 +100,19 @@ fn read_members(
         impl crate::body::FromMembers for #ident {
             #optional
             #wrapper
-            fn from_members(object: &mut crate::body::Object<'_>) -> Self {
-                Self { #(#readers,)* extra: object.rest() }
+            fn read<'de, A: ::serde::de::MapAccess<'de>>(
+                &mut self,
+                name: ::std::borrow::Cow<'de, str>,
+                object: &mut crate::body::Object<'_, A>,
+            ) -> ::std::result::Result<(), A::Error> {
+                match &*name {
+                    #(#readers,)*
+                    _ => object.keep(name)?,
+                }
+                Ok(())
+            }
+            fn extra(&mut self) -> &mut crate::body::Members {
+                &mut self.extra
             }
         }
     })
@@ -113,40 +124,37 @@ fn read_whole(item: &syn::ItemStruct, wrapper: &str, is_optional: bool) -> Resul
     let optional = optional_body(is_optional);
     let is_list = matches!(&item.fields, FieldList::Unnamed(fields)
         if fields.unnamed.iter().all(|field| spelt(&field.ty).starts_with("::std::vec::Vec<")));
-    let (expected, fits, read): (Option<TokenStream>, Expr, Expr) = if is_list {
-        (
-            Some(quote::quote!(
+    if is_list {
+        return Ok(parse_quote! {
+            impl crate::body::FromJson for #ident {
                 const EXPECTED: &'static str = "a list of objects";
-            )),
-            parse_quote!(crate::body::is_list(value, #wrapper)),
-            parse_quote!(crate::body::list(value, #wrapper, skipped)),
-        )
-    } else if is_open(item) {
-        (
-            None,
-            parse_quote!(value.is_object()),
-            parse_quote!(crate::body::members(value, #wrapper).map(::std::convert::Into::into)),
-        )
-    } else {
+                #optional
+                fn from_list<'de, A: ::serde::de::SeqAccess<'de>>(
+                    items: A,
+                    skipped: &mut crate::body::Skipped,
+                ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+                    Ok(crate::body::list(items, skipped)?.map(Self))
+                }
+                fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+                    members: A,
+                    skipped: &mut crate::body::Skipped,
+                ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+                    Ok(crate::body::wrapped_list(members, #wrapper, skipped)?.map(Self))
+                }
+            }
+        });
+    }
+    if !is_open(item) {
         return Err(Error::Pass(format!("`{ident}` is no list and no object")));
-    };
-    let skipped: syn::Ident = if is_list {
-        parse_quote!(skipped)
-    } else {
-        parse_quote!(_skipped)
-    };
+    }
     Ok(parse_quote! {
         impl crate::body::FromJson for #ident {
-            #expected
             #optional
-            fn fits(value: &::serde_json::Value) -> bool {
-                #fits
-            }
-            fn from_json(
-                value: ::serde_json::Value,
-                #skipped: &mut crate::body::Skipped,
-            ) -> ::std::option::Option<Self> {
-                #read.map(Self)
+            fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+                members: A,
+                _: &mut crate::body::Skipped,
+            ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+                Ok(Ok(Self(crate::body::members(members, #wrapper)?)))
             }
         }
     })
