@@ -137,6 +137,14 @@ impl Client {
         &self.0.handovers
     }
 
+    /// Whether a verification or a choice of tenant is in flight: for tests, which cannot see the crate's
+    /// own thread.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_calls_in_flight(&self) -> bool {
+        self.0.handovers.is_busy()
+    }
+
     /// The deadline of a call that starts now.
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::after(self.settings().timeout)

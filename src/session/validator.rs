@@ -339,6 +339,14 @@ impl SessionValidator {
         }
     }
 
+    /// Whether a fetch of the keys is in flight: for tests, which cannot see the crate's own thread.
+    #[cfg(feature = "client")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_fetching_keys(&self) -> bool {
+        self.inner.settings.keys.is_fetching()
+    }
+
     /// The project whose sessions this validates.
     #[must_use]
     pub fn project_id(&self) -> &str {

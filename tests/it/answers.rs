@@ -502,7 +502,11 @@ async fn a_call_without_a_result_reads_no_body() {
         management.delete_user("joe").await.unwrap();
         management.logout_user("joe").await.unwrap();
         management.delete_all_test_users().await.unwrap();
-        assert_eq!(socket.requests().len(), 5, "{reply:?}");
+        let requests = socket.requests();
+        let calls = requests
+            .iter()
+            .filter(|request| !request.head.starts_with("GET /v1/mgmt/license"));
+        assert_eq!(calls.count(), 5, "{reply:?}");
     }
 }
 

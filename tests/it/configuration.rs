@@ -208,7 +208,7 @@ fn the_environment_is_read_by_from_env_alone_and_in_order() {
         (vec![("DESCOPE_PROJECT_ID", "  ")], "there is no project id"),
         (
             vec![id, ("DESCOPE_BASE_URI", "x")],
-            "the base URL must start with https://",
+            "the base URL is not an absolute URL",
         ),
         (
             vec![id, ("DESCOPE_AUTH_MANAGEMENT_KEY", "a b")],

@@ -80,17 +80,19 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 status: Some(401),
                 code: Some("E062504"),
                 message: Some("Token expired"),
+                unauthorized: true,
                 text: "the service answered 401 (E062504): Token expired",
                 ..none()
             },
         ),
         (
-            "403 with a code that is not known: no token of a user went along",
+            "403 with a code that is not known: the token that went along is refused",
             Reply::json(403, r#"{"errorCode":"E999999","errorDescription":"No"}"#),
             Expected {
                 status: Some(403),
                 code: Some("E999999"),
                 message: Some("No"),
+                unauthorized: true,
                 text: "the service answered 403 (E999999): No",
                 ..none()
             },
@@ -807,7 +809,7 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
 /// A space that was copied along, in every argument that is an address or a login id.
 #[tokio::test]
 async fn addresses_are_trimmed_by_every_operation() {
-    const ANSWER: &str = r#"{"token":"t","link":"https://x/?t=1","user":{}}"#;
+    const ANSWER: &str = r#"{"token":"t","link":"https://x/?t=1","user":{"userId":"U1"}}"#;
     let socket = Socket::start(vec![Reply::json(200, ANSWER)]).await;
     let (magic, management) = (
         socket.client().magic_link(),
@@ -974,7 +976,7 @@ fn a_wrong_configuration_is_named() {
     ));
     assert_eq!(
         build(Client::builder(PROJECT).base_url("auth.example.com")).to_string(),
-        "the client is not configured correctly: the base URL must start with https:// (or http:// for an emulator); \
+        "the client is not configured correctly: the base URL is not an absolute URL; \
          it looks like https://auth.example.com"
     );
     for key in ["", "a b", "a\n"] {

@@ -248,7 +248,7 @@ fn round_trip(component: &str, text: &str) -> serde_json::Result<Value> {
 }
 
 fn spec() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/spec/openapi.yaml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/openapi.yaml");
     serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
