@@ -171,7 +171,7 @@ impl SessionValidator {
     /// # Errors
     ///
     /// As [`validate`](Self::validate). [`SessionError::Unavailable`] with
-    /// [`KeyProblem::NotFetched`] when it would have to wait.
+    /// [`KeyProblem::NotFetched`](crate::session::KeyProblem::NotFetched) when it would have to wait.
     pub fn validate_now(&self, token: &SessionToken) -> Result<Session, SessionError> {
         let token = token.expose_secret();
         let hash = self.token_hash(token);

@@ -49,7 +49,7 @@ impl Authentication {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] when the project's answer held none. The session is good all the same, and
+    /// [`Error::Decode`](crate::Error::Decode) when the project's answer held none. The session is good all the same, and
     /// cannot be refreshed.
     pub fn refresh_token(&self) -> Result<&RefreshToken> {
         present(self.refresh_token.as_ref(), self.status)
@@ -92,7 +92,7 @@ impl UncheckedAuthentication {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] when the project's answer held none.
+    /// [`Error::Decode`](crate::Error::Decode) when the project's answer held none.
     pub fn refresh_token(&self) -> Result<&RefreshToken> {
         present(self.refresh_token.as_ref(), self.status)
     }

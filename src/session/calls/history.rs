@@ -30,7 +30,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) when the session has ended:
+    /// [`Error::Api`](crate::Error::Api) with [`is_unauthorized`](crate::Error::is_unauthorized) when the session has ended:
     /// this is how a server finds out before the session token expires.
     pub async fn me(&self, token: &RefreshToken) -> Result<User> {
         let answer = self.client.raw().me(token).await?;

@@ -73,7 +73,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Session`]: see [`SessionValidator::validate`].
+    /// [`Error::Session`](crate::Error::Session): see [`SessionValidator::validate`].
     pub async fn validate(&self, token: &SessionToken) -> Result<Session> {
         Ok(self.client.validator().validate(token).await?)
     }
@@ -83,7 +83,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) for a token it does not
+    /// [`Error::Api`](crate::Error::Api) with [`is_unauthorized`](crate::Error::is_unauthorized) for a token it does not
     /// take.
     pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
         let body = types::ValidateSessionRequest::default();

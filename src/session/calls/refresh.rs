@@ -40,8 +40,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Session`] when the token is bad or could not be checked, [`Error::Api`] when the
-    /// service refused it. When [`is_retryable`](Error::is_retryable), the user is not logged out.
+    /// [`Error::Session`](crate::Error::Session) when the token is bad or could not be checked, [`Error::Api`](crate::Error::Api) when the
+    /// service refused it. When [`is_retryable`](crate::Error::is_retryable), the user is not logged out.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<Refreshed> {
         let deadline = self.client.deadline();
         let validator = self.client.validator();

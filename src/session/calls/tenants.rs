@@ -26,7 +26,7 @@ pub struct TenantProfile {
 }
 
 impl Sessions {
-    /// Those of the user's tenants that have these ids. [`Session::tenants`] has the ids of all.
+    /// Those of the user's tenants that have these ids. [`Session::tenants`](crate::Session::tenants) has the ids of all.
     ///
     /// # Errors
     ///
