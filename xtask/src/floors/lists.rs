@@ -28,7 +28,7 @@ pub(crate) struct Exception {
     pub(crate) reason: &'static str,
 }
 
-pub(crate) const CRATES: [Floors; 4] = [
+pub(crate) const CRATES: [Floors; 5] = [
     Floors {
         folder: "src",
         holds: false,
@@ -45,6 +45,33 @@ pub(crate) const CRATES: [Floors; 4] = [
             &["magic_link"],
             &["management"],
             &["schema"],
+        ],
+        exceptions: &[],
+    },
+    Floors {
+        folder: "web/src",
+        holds: true,
+        floors: &[
+            &["cookies/header", "cookies/tokens"],
+            &["cookies/session_cookies"],
+            &["cookies/builder"],
+            &["cookies"],
+            &["redirect", "origin", "service_error", "rejection"],
+            &["session_layer"],
+            &["session_service"],
+            &["require"],
+            &["landing/error"],
+            &[
+                "landing/form",
+                "landing/used_links",
+                "landing/browser_binding",
+                "landing/texts",
+            ],
+            &["landing/view"],
+            &["landing/page"],
+            &["landing/link", "landing/builder", "landing/service"],
+            &["landing"],
+            &["extract"],
         ],
         exceptions: &[],
     },
