@@ -208,7 +208,7 @@ fn the_environment_is_read_by_from_env_alone_and_in_order() {
         (vec![("DESCOPE_PROJECT_ID", "  ")], "there is no project id"),
         (
             vec![id, ("DESCOPE_BASE_URI", "x")],
-            "the base URL must start with https://",
+            "the base URL is not an absolute URL",
         ),
         (
             vec![id, ("DESCOPE_AUTH_MANAGEMENT_KEY", "a b")],
@@ -228,6 +228,7 @@ async fn a_client_of_one_s_own_is_used_with_the_crate_s_headers_and_deadline() {
     headers.insert("x-own", "1".parse().unwrap());
     let own = reqwest::Client::builder()
         .default_headers(headers)
+        .no_proxy()
         .build()
         .unwrap();
     let patient = socket.builder().http_client(own.clone()).build().unwrap();

@@ -968,7 +968,7 @@ fn a_wrong_configuration_is_named() {
     ));
     assert_eq!(
         build(Client::builder(PROJECT).base_url("auth.example.com")).to_string(),
-        "the client is not configured correctly: the base URL must start with https:// (or http:// for an emulator); \
+        "the client is not configured correctly: the base URL is not an absolute URL; \
          it looks like https://auth.example.com"
     );
     for key in ["", "a b", "a\n"] {
