@@ -64,7 +64,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when the id cannot be one, or no TLS feature is on.
+    /// [`Error::Config`](crate::Error::Config) when the id cannot be one, or no TLS feature is on.
     pub fn new(project_id: impl AsRef<str>) -> Result<Self> {
         Self::builder(project_id).build()
     }
@@ -96,7 +96,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when `DESCOPE_PROJECT_ID` is missing, or a variable cannot be used.
+    /// [`Error::Config`](crate::Error::Config) when `DESCOPE_PROJECT_ID` is missing, or a variable cannot be used.
     pub fn from_env() -> Result<Self> {
         ClientBuilder::from_env()?.build()
     }
@@ -135,6 +135,14 @@ impl Client {
 
     pub(crate) fn handovers(&self) -> &Arc<Handovers> {
         &self.0.handovers
+    }
+
+    /// Whether a verification or a choice of tenant is in flight: for tests, which cannot see the crate's
+    /// own thread.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_calls_in_flight(&self) -> bool {
+        self.0.handovers.is_busy()
     }
 
     /// The deadline of a call that starts now.
@@ -216,7 +224,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when `DESCOPE_PROJECT_ID` is missing, or a variable is not Unicode.
+    /// [`Error::Config`](crate::Error::Config) when `DESCOPE_PROJECT_ID` is missing, or a variable is not Unicode.
     pub fn from_env() -> Result<Self> {
         let mut builder =
             Client::builder(read_env("DESCOPE_PROJECT_ID")?.ok_or(ConfigError::MissingProjectId)?);
@@ -386,7 +394,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when a setting cannot be used; the message names it.
+    /// [`Error::Config`](crate::Error::Config) when a setting cannot be used; the message names it.
     pub fn build(self) -> Result<Client> {
         let project_id = config::project_id(&self.project_id)?;
         let base_url = match &self.base_url {

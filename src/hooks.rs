@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::clock::Clock;
@@ -193,6 +193,10 @@ impl ClientHooks<Inner> for raw::Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
         let settings = &self.inner.0;
         let headers = request.headers_mut();
+        // Operations without a result lack it; their errors are JSON all the same.
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
         for (name, value) in &settings.headers {
             headers.entry(name).or_insert_with(|| value.clone());
         }
@@ -246,6 +250,7 @@ impl ClientHooks<Inner> for raw::Client {
                     let mut response =
                         result.map_err(|error| from_reqwest(error, settings.timeout))?;
                     response.extensions_mut().insert(Call {
+                        operation_id: info.operation_id,
                         limit: settings.timeout,
                         clock: Arc::clone(&settings.clock),
                         credential,

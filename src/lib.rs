@@ -8,6 +8,8 @@
 )]
 
 #[cfg(feature = "client")]
+mod body;
+#[cfg(feature = "client")]
 mod client;
 mod clock;
 #[cfg(feature = "client")]

@@ -4,16 +4,17 @@
 //! limit. This module has the few names that generated code needs, without either.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
+use crate::body::{self, FromJson, Skipped, Stop};
 use crate::clock::Clock;
 use crate::error::{ApiError, DecodeError, Error, TransportError, from_reqwest};
 use crate::hooks::CredentialKind;
@@ -29,12 +30,13 @@ const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A decoded answer with its status and headers.
+/// A decoded response with its status and headers.
 #[derive(Clone)]
 pub struct ResponseValue<T> {
     inner: T,
     status: StatusCode,
     headers: HeaderMap,
+    body_error: Option<Error>,
 }
 
 impl<T> ResponseValue<T> {
@@ -44,16 +46,28 @@ impl<T> ResponseValue<T> {
         self.inner
     }
 
-    /// The HTTP status.
+    /// The HTTP status, one of 200 to 299.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// All headers of the answer, each `Set-Cookie` among them.
+    /// All headers of the response, each `Set-Cookie` among them.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// Why the body could not be read, for an operation that is a success without it: one whose tokens
+    /// may be in cookies, or that only says where a message went. The decoded body is empty then.
+    #[must_use]
+    pub fn body_error(&self) -> Option<&Error> {
+        self.body_error.as_ref()
+    }
+
+    /// What to report when this response lacks what its operation cannot do without.
+    pub(crate) fn missing(&self, what: &'static str) -> Error {
+        DecodeError::missing(self.status, what, self.body_error.clone())
     }
 
     pub(crate) fn into_parts(self) -> (T, StatusCode, HeaderMap) {
@@ -65,31 +79,97 @@ impl<T> ResponseValue<T> {
             inner: change(self.inner),
             status: self.status,
             headers: self.headers,
+            body_error: self.body_error,
         }
     }
 }
 
-impl<T: DeserializeOwned> ResponseValue<T> {
-    pub(crate) async fn from_response(mut response: reqwest::Response) -> Result<Self, Error> {
-        let status = response.status();
+impl ResponseValue<()> {
+    /// For an operation without a result: the body is not read.
+    pub(crate) fn empty(mut response: reqwest::Response) -> Self {
+        Self {
+            inner: (),
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body_error: None,
+        }
+    }
+}
+
+impl<T> ResponseValue<T> {
+    pub(crate) async fn from_response(mut response: reqwest::Response) -> Result<Self, Error>
+    where
+        T: FromJson + Default,
+    {
         let call = Call::of(&response);
-        let body = read_body(&mut response, LARGEST_BODY)
-            .await
-            .map_err(|stop| match stop {
-                Stop::TooLarge(_) => Error::Transport(TransportError::too_large(LARGEST_BODY)),
-                Stop::Failed(_, error) => from_reqwest(error, call.limit),
-            })?;
-        // Some calls answer success with no body at all, where the description infers an empty object.
-        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        let inner = serde_json::from_slice(text)
-            .map_err(|error| Error::Decode(DecodeError::json(status, &error)))?;
-        let headers = std::mem::take(response.headers_mut());
+        let mut skipped = Skipped::default();
+        let decoded = match body::read(&mut response, LARGEST_BODY).await {
+            Ok(body) => decode(&response, &body, &mut skipped).map_err(Error::Decode),
+            Err(Stop::TooLarge(_)) => {
+                Err(Error::Transport(TransportError::too_large(LARGEST_BODY)))
+            }
+            Err(Stop::Failed(_, error)) => Err(from_reqwest(error, call.limit)),
+        };
+        let (inner, body_error) = match decoded {
+            Ok(inner) => (inner, None),
+            Err(error) if T::OPTIONAL_BODY => (T::default(), Some(error)),
+            Err(error) => return Err(error),
+        };
+        record(&call, &skipped, body_error.as_ref());
         Ok(Self {
             inner,
-            status,
-            headers,
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body_error,
         })
     }
+}
+
+fn decode<T: FromJson>(
+    response: &reqwest::Response,
+    body: &[u8],
+    skipped: &mut Skipped,
+) -> Result<T, DecodeError> {
+    let status = response.status();
+    let read = body::parse(body, skipped).map_err(|error| {
+        // The client asks for no encoding, so that whoever encoded the body stands in between.
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        match encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            Some(encoding) => DecodeError::encoded(status, encoding),
+            None => DecodeError::json(status, &error),
+        }
+    })?;
+    read.map_err(|other| DecodeError::other_kind(status, T::EXPECTED, kind(&other)))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object of another form",
+    }
+}
+
+/// Tells what was not as described: the operation and the paths of members, never a value.
+#[cfg(feature = "tracing")]
+fn record(call: &Call, skipped: &Skipped, body_error: Option<&Error>) {
+    if skipped.paths().is_empty() && body_error.is_none() {
+        return;
+    }
+    tracing::warn!(
+        operation = call.operation_id,
+        members = ?skipped.paths(),
+        body_error = body_error.map(tracing::field::display),
+        "response not as described"
+    );
+}
+
+#[cfg(not(feature = "tracing"))]
+fn record(call: &Call, skipped: &Skipped, body_error: Option<&Error>) {
+    let _ = (call.operation_id, skipped.paths(), body_error);
 }
 
 impl<T> Deref for ResponseValue<T> {
@@ -113,6 +193,7 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
 /// What a call leaves with its response for those who read it.
 #[derive(Clone)]
 pub(crate) struct Call {
+    pub(crate) operation_id: &'static str,
     pub(crate) limit: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whose token or key went along.
@@ -127,6 +208,7 @@ impl Call {
             .get::<Self>()
             .cloned()
             .unwrap_or_else(|| Self {
+                operation_id: "",
                 limit: Duration::ZERO,
                 clock: Arc::new(crate::clock::SystemClock),
                 credential: CredentialKind::Project,
@@ -139,30 +221,11 @@ impl Call {
 pub(crate) async fn unexpected(mut response: reqwest::Response) -> Error {
     let status = response.status();
     let call = Call::of(&response);
-    let body = match read_body(&mut response, LARGEST_ERROR_BODY).await {
+    let body = match body::read(&mut response, LARGEST_ERROR_BODY).await {
         Ok(body) | Err(Stop::TooLarge(body) | Stop::Failed(body, _)) => body,
     };
     let headers = std::mem::take(response.headers_mut());
     Error::Api(Box::new(ApiError::new(status, headers, &body, &call)))
-}
-
-enum Stop {
-    TooLarge(Vec<u8>),
-    Failed(Vec<u8>, reqwest::Error),
-}
-
-async fn read_body(response: &mut reqwest::Response, limit: usize) -> Result<Vec<u8>, Stop> {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
-                return Err(Stop::TooLarge(body));
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) => return Err(Stop::Failed(body, error)),
-        }
-    }
 }
 
 /// Names the operation that a hook is called for.
@@ -223,72 +286,4 @@ impl<T: Serialize> Serialize for QueryParam<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         [(self.0, self.1)].serialize(serializer)
     }
-}
-
-/// Reads `null` as the type's default: the service's gateway may send either for an empty list or map.
-pub(crate) fn null_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Default + Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-/// The members of an object that the description does not know, kept as they came.
-///
-/// Printing one shows the names and not the values: nobody knows yet what a member that the service
-/// adds one day will hold.
-///
-/// ```
-/// use descope_magiclink::raw::types::MyTenant;
-///
-/// let tenant: MyTenant = serde_json::from_str(r#"{"id": "T1", "apiToken": "s3cret"}"#)?;
-/// assert_eq!(tenant.extra["apiToken"], "s3cret");
-/// assert_eq!(format!("{:?}", tenant.extra), r#"Extra {"apiToken"}"#);
-/// # Ok::<(), serde_json::Error>(())
-/// ```
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Extra(Map<String, Value>);
-
-impl Deref for Extra {
-    type Target = Map<String, Value>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl DerefMut for Extra {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl From<Map<String, Value>> for Extra {
-    fn from(members: Map<String, Value>) -> Self {
-        Self(members)
-    }
-}
-
-impl From<Extra> for Map<String, Value> {
-    fn from(extra: Extra) -> Self {
-        extra.0
-    }
-}
-
-impl fmt::Debug for Extra {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug_names("Extra", &self.0, f)
-    }
-}
-
-/// Prints the names of an object's members and none of their values.
-pub(crate) fn debug_names(
-    of: &str,
-    members: &Map<String, Value>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    write!(f, "{of} ")?;
-    f.debug_set().entries(members.keys()).finish()
 }

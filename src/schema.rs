@@ -2,12 +2,13 @@
 //! description of their own.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::delivery::{DeliveryMethod, PhoneDelivery};
 use crate::magic_link::SignUpUser;
-use crate::raw::{Extra, types};
+use crate::raw::{Members, types};
 use crate::secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
 use crate::user::User;
 
@@ -53,9 +54,23 @@ schemas! {
     RefreshToken, inline true: secret();
     Secret, inline true: secret();
     SessionToken, inline true: secret();
-    Extra, inline true: json_schema!({ "type": "object", "additionalProperties": true });
+    Members, inline true: json_schema!({ "type": "object", "additionalProperties": true });
     DeliveryMethod, inline false: one_of(DeliveryMethod::ALL.iter().map(|method| method.as_str()));
     PhoneDelivery, inline false: one_of(PhoneDelivery::ALL.iter().map(|method| method.as_str()));
+}
+
+impl JsonSchema for Members<BTreeMap<String, String>> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Texts".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, String>::json_schema(generator)
+    }
 }
 
 /// The schema is that of the raw type inside, under its name.

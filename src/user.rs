@@ -1,6 +1,7 @@
 //! The user as the service knows them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -36,7 +37,7 @@ macro_rules! lists {
         $(#[$doc])*
         #[must_use]
         pub fn $name(&self) -> &[String] {
-            &self.0.$name
+            self.0.$name.as_deref().unwrap_or_default()
         }
     )+};
 }
@@ -114,19 +115,21 @@ impl User {
 
     /// The tenants that the user belongs to, with the roles and permissions there.
     pub fn tenants(&self) -> impl Iterator<Item = UserTenant<'_>> {
-        self.0.user_tenants.iter().map(UserTenant)
+        self.0.user_tenants.iter().flatten().map(UserTenant)
     }
 
     /// The project's own attributes of the user.
     #[must_use]
     pub fn custom_attributes(&self) -> &Map<String, Value> {
-        &self.0.custom_attributes
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        self.0.custom_attributes.as_deref().unwrap_or(&NONE)
     }
 
     /// The OAuth providers that the user has signed in with.
     #[must_use]
     pub fn oauth_providers(&self) -> &BTreeMap<String, bool> {
-        &self.0.oauth
+        static NONE: BTreeMap<String, bool> = BTreeMap::new();
+        self.0.oauth.as_ref().unwrap_or(&NONE)
     }
 
     /// When the user was created.
@@ -135,7 +138,8 @@ impl User {
         epoch(self.0.created_time)
     }
 
-    /// Everything that the service sent, for what this type has no accessor for.
+    /// Everything that the service sent, as it came, for what this type has no accessor for: what was
+    /// empty is there and empty, and what was `null` is `null`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::to_value(&self.0).unwrap_or_default()
@@ -165,12 +169,12 @@ impl<'a> UserTenant<'a> {
     /// The user's roles in the tenant.
     #[must_use]
     pub fn role_names(self) -> &'a [String] {
-        &self.0.role_names
+        self.0.role_names.as_deref().unwrap_or_default()
     }
 
     /// The user's permissions in the tenant.
     #[must_use]
     pub fn permissions(self) -> &'a [String] {
-        &self.0.permissions
+        self.0.permissions.as_deref().unwrap_or_default()
     }
 }

@@ -64,7 +64,7 @@ static SESSION: LazyLock<String> = LazyLock::new(|| KEY.sign(&session_claims(Sys
 static ANSWER: LazyLock<String> = LazyLock::new(|| {
     json!({
         "maskedEmail": "j***", "maskedPhone": "+1***", "token": "t", "link": "https://x/?t=1",
-        "user": {}, "sessionJwt": *SESSION, "refreshJwt": *REFRESH, "keys": [KEY.jwk()],
+        "user": {"userId": "U1"}, "userId": "U1", "authHistory": [], "sessionJwt": *SESSION, "refreshJwt": *REFRESH, "keys": [KEY.jwk()],
         "rateLimitTier": "tier-1",
     })
     .to_string()

@@ -1,6 +1,7 @@
 //! The files in `src/raw` are what `spec/openapi.yaml` gives.
 
-use descope_magiclink_codegen::{bindings, project};
+use descope_magiclink_codegen::bindings;
+use descope_magiclink_codegen::generate::{load, project};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -25,7 +26,7 @@ fn two_runs_give_the_same_bytes() -> Outcome {
 #[test]
 fn the_form_of_the_description_does_not_matter() -> Outcome {
     let spec = project::spec()?;
-    let value = descope_magiclink_codegen::load::load(&spec)?.value;
+    let value = load::load(&spec)?.value;
     assert_eq!(bindings(&spec)?, bindings(&serde_json::to_string(&value)?)?);
     Ok(())
 }

@@ -9,9 +9,11 @@
 
 use std::fmt::Write as _;
 
-use descope_magiclink_codegen::compare::Api;
-use descope_magiclink_codegen::load::{Source, load};
-use descope_magiclink_codegen::{bindings, divergences, project, semver, upstream};
+use descope_magiclink_codegen::bindings;
+use descope_magiclink_codegen::generate::load::{Source, load};
+use descope_magiclink_codegen::generate::project;
+use descope_magiclink_codegen::review::compare::{Api, Difference, Kind};
+use descope_magiclink_codegen::review::{divergences, semver, upstream};
 use serde_json::{Value, json};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -110,9 +112,7 @@ fn drill_and_follow(
 fn second_opinion(ours: &Value, theirs: &Value) {
     let (our_api, their_api) = (Api::new(ours), Api::new(theirs));
     let differences = our_api.differences(&their_api, |_| true);
-    let is_security = |d: &descope_magiclink_codegen::compare::Difference| {
-        d.kind == descope_magiclink_codegen::compare::Kind::Security
-    };
+    let is_security = |d: &Difference| d.kind == Kind::Security;
     if differences.iter().any(is_security) {
         return;
     }
@@ -214,8 +214,7 @@ fn new_magic_link_operation() -> Outcome {
         operation["operationId"] = json!("CancelMagicLink");
         operation["summary"] = json!("Cancel");
         operation["description"] = json!("Makes a link invalid.");
-        let answer = "/responses/200/content/application~1json/schema";
-        *at(&mut operation, answer) = json!({ "$ref": "#/components/schemas/EmptyResponse" });
+        remove(at(&mut operation, "/responses/200"), "content");
         at(document, "/paths")["/v1/auth/magiclink/cancel"] = json!({ "post": operation });
     })
 }

@@ -1,6 +1,7 @@
 //! Each rule for the description stops a document that breaks it, and names the place.
 
-use descope_magiclink_codegen::{Error, bindings, generate, lint, load, prepare, project};
+use descope_magiclink_codegen::generate::{generator, lint, load, prepare, project};
+use descope_magiclink_codegen::{Error, bindings};
 use serde_json::json;
 
 /// A small description that keeps all rules.
@@ -59,6 +60,7 @@ components:
     KeySet:
       type: object
       description: Keys.
+      additionalProperties: {}
       properties:
         keys: {type: array, description: The keys., items: {$ref: "#/components/schemas/Key"}}
     Key:
@@ -77,12 +79,14 @@ components:
     SendLinkResponse:
       type: object
       description: Sent.
+      additionalProperties: {}
       properties:
         masked: {type: string, description: The address.}
-        retries: {type: integer, format: int32, description: How often.}
+        retries: {type: integer, format: int64, description: How often.}
     ErrorResponse:
       type: object
       description: Failed.
+      additionalProperties: {}
       properties:
         errorCode: {type: string, description: The code.}
 "##;
@@ -132,8 +136,8 @@ const CASES: &[Case] = &[
     ),
     case(
         "keyword that nothing resembles",
-        "      description: Keys.\n      properties",
-        "      description: Keys.\n      patternProperties: {}\n      properties",
+        "      description: Keys.\n      additionalProperties",
+        "      description: Keys.\n      patternProperties: {}\n      additionalProperties",
         &["schema KeySet", "`patternProperties`"],
     ),
     case(
@@ -449,14 +453,14 @@ const CASES: &[Case] = &[
     ),
     case(
         "required in an answer",
-        "      description: Sent.\n      properties",
-        "      description: Sent.\n      required: [masked]\n      properties",
+        "      description: Sent.\n      additionalProperties",
+        "      description: Sent.\n      required: [masked]\n      additionalProperties",
         &["schema SendLinkResponse", "`required` in a response"],
     ),
     case(
         "closed object in an answer",
-        "      description: Sent.\n      properties",
-        "      description: Sent.\n      additionalProperties: false\n      properties",
+        "      description: Sent.\n      additionalProperties: {}",
+        "      description: Sent.\n      additionalProperties: false",
         &[
             "schema SendLinkResponse",
             "`additionalProperties: false` in a response",
@@ -521,6 +525,81 @@ const CASES: &[Case] = &[
         &["SendLinkResponse > linkToken", "looks like a secret"],
     ),
     case(
+        "secret that is no text",
+        MASKED,
+        "{type: string, description: The address.}\n        pin: {type: integer, format: int64, description: X.}",
+        &["SendLinkResponse > pin", "looks like a secret"],
+    ),
+    case(
+        "secret as an object with members",
+        "How often.}\n    ErrorResponse:\n",
+        "How often.}\n        newToken: {$ref: \"#/components/schemas/Inner\"}\n    \
+         Inner: {type: object, description: X., additionalProperties: {}, properties: {value: {type: string, \
+         description: X.}}}\n    ErrorResponse:\n",
+        &["SendLinkResponse > newToken", "looks like a secret"],
+    ),
+    case(
+        "secrets as a list of whatever",
+        MASKED,
+        "{type: array, description: X., items: {}}",
+        &["SendLinkResponse > masked > items", "has no type"],
+    ),
+    case(
+        "member of any type",
+        MASKED,
+        "{description: X.}",
+        &[
+            "SendLinkResponse > masked",
+            "has no type",
+            "kept in `extra`",
+        ],
+    ),
+    case(
+        "alternatives",
+        MASKED,
+        "{description: X., oneOf: [{type: string}, {type: integer}]}",
+        &["SendLinkResponse > masked > oneOf", "is not read"],
+    ),
+    case(
+        "component that is text",
+        "    ErrorResponse:\n",
+        "    Text: {type: string, description: X.}\n    ErrorResponse:\n",
+        &["schema Text", "must be an object, free-form"],
+    ),
+    case(
+        "component that is a list of text",
+        "    ErrorResponse:\n",
+        "    Texts: {type: array, description: X., items: {type: string}}\n    ErrorResponse:\n",
+        &["schema Texts", "a list of components by `$ref`"],
+    ),
+    case(
+        "component that is a map of text",
+        "    ErrorResponse:\n",
+        "    Texts: {type: object, description: X., additionalProperties: {type: string}}\n    ErrorResponse:\n",
+        &["schema Texts", "must be an object, free-form"],
+    ),
+    case(
+        "response that keeps nothing",
+        "      description: Sent.\n      additionalProperties: {}\n",
+        "      description: Sent.\n",
+        &[
+            "schema SendLinkResponse",
+            "needs `additionalProperties: {}`",
+        ],
+    ),
+    case(
+        "small number in a response",
+        "format: int64",
+        "format: int32",
+        &["SendLinkResponse > retries", "must be `format: int64`"],
+    ),
+    case(
+        "component of requests and responses",
+        SENT,
+        "schema: {$ref: \"#/components/schemas/SendLinkRequest\"}",
+        &["schema SendLinkRequest", "is in requests and in responses"],
+    ),
+    case(
         "keyword beside a secret format",
         "format: password, description: A secret.}",
         "format: password, nullable: true, description: A secret.}",
@@ -536,6 +615,108 @@ fn the_good_description_passes() -> Result<(), Error> {
     let bindings = bindings(GOOD)?;
     assert!(bindings.client.contains("pub async fn send_link"));
     assert!(bindings.types.contains("Option<crate::secret::Secret>"));
+    Ok(())
+}
+
+/// What looks like a secret, in whatever case and shape, is redacted or refused.
+#[test]
+fn no_name_and_no_shape_let_a_secret_be_printed() -> Result<(), Error> {
+    let names = [
+        "recoveryCode",
+        "recovery_code",
+        "RECOVERYCODE",
+        "credential",
+        "passCode",
+        "devicePin",
+        "assertion",
+        "authCookie",
+        "signingKey",
+        "deviceToken",
+        "clientSecret",
+        "newPassword",
+        "idJwt",
+        "magicLink",
+        "totpSeed",
+    ];
+    // None of these types may print a value; a flag may, and says nothing.
+    let redacted = [
+        "{type: string, format: password, description: X.}",
+        "{type: array, description: X., items: {type: string, format: password}}",
+        "{type: object, description: X., additionalProperties: {type: string, format: password}}",
+        "{type: object, description: X., additionalProperties: true}",
+        "{type: array, description: X., items: {type: object, additionalProperties: true}}",
+        "{type: boolean, description: X.}",
+    ];
+    let refused = [
+        "{type: string, description: X.}",
+        "{type: integer, format: int64, description: X.}",
+        "{type: number, description: X.}",
+        "{description: X.}",
+        "{type: array, description: X., items: {type: string}}",
+        "{type: array, description: X., items: {}}",
+        "{type: object, description: X., additionalProperties: {type: string}}",
+        "{description: X., oneOf: [{type: string}, {type: object}]}",
+        "{description: X., anyOf: [{type: string}]}",
+        "{description: X., allOf: [{$ref: \"#/components/schemas/Key\"}]}",
+        "{$ref: \"#/components/schemas/Key\"}",
+    ];
+    for name in names {
+        for shape in refused {
+            let with = format!("{MASKED}\n        {name}: {shape}");
+            let outcome = bindings(&GOOD.replacen(MASKED, &with, 1));
+            let Err(Error::Lint(findings)) = outcome else {
+                panic!("{name}: {shape} was not refused");
+            };
+            assert!(
+                findings.iter().any(|finding| finding.place.contains(name)),
+                "{name}: {shape}"
+            );
+        }
+    }
+    for shape in redacted {
+        let with = format!("{MASKED}\n        recoveryCode: {shape}");
+        let types = bindings(&GOOD.replacen(MASKED, &with, 1))?.types;
+        let field = types
+            .split("pub recovery_code: ")
+            .nth(1)
+            .unwrap_or_default();
+        let of = field
+            .split("\n}")
+            .next()
+            .unwrap_or_default()
+            .split("    ///")
+            .next()
+            .unwrap_or_default();
+        let hides = ["crate::secret::Secret", "crate::body::Members", "bool"];
+        assert!(hides.iter().any(|kind| of.contains(kind)), "{shape}: {of}");
+        assert!(!of.contains("serde_json"), "{shape}: {of}");
+    }
+    Ok(())
+}
+
+/// An operation without a result gives none, and its body is not read.
+#[test]
+fn a_success_without_content_is_not_read() -> Result<(), Error> {
+    let without = GOOD.replacen(
+        &format!("\n          content:\n            application/json:\n              {SENT}"),
+        "",
+        1,
+    );
+    let without = without.replace("    SendLinkResponse:\n", "    Left:\n");
+    let without = without.replace(
+        "additionalProperties: {}\n      properties:\n        kid",
+        "additionalProperties: {}\n      properties:\n        \
+         left: {$ref: \"#/components/schemas/Left\"}\n        kid",
+    );
+    let client = bindings(&without)?.client;
+    assert!(
+        client.contains("Result<ResponseValue<()>, Error>"),
+        "{client}"
+    );
+    assert!(
+        client.contains("200..=299 => Ok(ResponseValue::empty(response))"),
+        "{client}"
+    );
     Ok(())
 }
 
@@ -595,7 +776,7 @@ fn a_failure_of_the_generator_is_told_with_its_words() -> Result<(), Error> {
     if let Some(operation) = source.value.pointer_mut("/paths/~1v1~1links/post") {
         operation["responses"]["204"] = json!({ "description": "Nothing." });
     }
-    let error = generate::generate(&prepare::prepare(&source)?)
+    let error = generator::generate(&prepare::prepare(&source)?)
         .err()
         .map(|error| error.to_string())
         .unwrap_or_default();

@@ -41,7 +41,7 @@ fn strip(value: &mut Value) {
     match value {
         Value::Object(members) => {
             members.retain(|name, value| {
-                !(name == "x-evidence"
+                !(name.starts_with("x-")
                     || (matches!(name.as_str(), "description" | "summary") && value.is_string()))
             });
             members.values_mut().for_each(strip);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
@@ -631,48 +631,99 @@ impl Timeout {
     }
 }
 
-/// A success answer that is not what the description promises.
+/// A success that lacks what its operation cannot do without.
 ///
-/// Says where decoding stopped, never what stood there.
+/// Says where and why, never what stood there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     status: StatusCode,
-    problem: DecodeProblem,
+    missing: Option<&'static str>,
+    body: Option<BodyProblem>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DecodeProblem {
+/// Why nothing of a body could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum BodyProblem {
+    Empty,
     Json {
         line: usize,
         column: usize,
         kind: &'static str,
     },
-    Missing(&'static str),
+    OtherKind {
+        expected: &'static str,
+        found: &'static str,
+    },
+    Encoded(String),
 }
 
 impl DecodeError {
+    fn body(status: StatusCode, problem: BodyProblem) -> Self {
+        Self {
+            status,
+            missing: None,
+            body: Some(problem),
+        }
+    }
+
     pub(crate) fn json(status: StatusCode, error: &serde_json::Error) -> Self {
-        // serde's own text quotes the offending value, which may be a token.
+        let (line, column) = (error.line(), error.column());
         let kind = match error.classify() {
-            serde_json::error::Category::Data => "a value has an unexpected type",
+            serde_json::error::Category::Eof if column == 0 => {
+                return Self::body(status, BodyProblem::Empty);
+            }
             serde_json::error::Category::Eof => "the text ends too early",
             _ => "the text is not JSON",
         };
-        let (line, column) = (error.line(), error.column());
-        Self {
+        Self::body(status, BodyProblem::Json { line, column, kind })
+    }
+
+    /// The body is JSON of another kind.
+    pub(crate) fn other_kind(
+        status: StatusCode,
+        expected: &'static str,
+        found: &'static str,
+    ) -> Self {
+        Self::body(status, BodyProblem::OtherKind { expected, found })
+    }
+
+    /// The body has an encoding that nobody asked for.
+    pub(crate) fn encoded(status: StatusCode, encoding: &HeaderValue) -> Self {
+        // A name of an encoding is short; anything else is not repeated.
+        let name = encoding.to_str().ok().filter(|name| {
+            name.len() <= 16
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b',' | b' '))
+        });
+        Self::body(
             status,
-            problem: DecodeProblem::Json { line, column, kind },
+            BodyProblem::Encoded(name.unwrap_or("unknown").to_owned()),
+        )
+    }
+
+    /// A member, by its path, that the operation cannot do without; with why the body could not be read,
+    /// where that is so. A body that did not arrive whole is told as that: a retry may help.
+    pub(crate) fn missing(
+        status: StatusCode,
+        what: &'static str,
+        body_error: Option<Error>,
+    ) -> Error {
+        match body_error {
+            Some(Error::Decode(error)) => Error::Decode(Self {
+                missing: Some(what),
+                ..error
+            }),
+            Some(error) => error,
+            None => Error::Decode(Self {
+                status,
+                missing: Some(what),
+                body: None,
+            }),
         }
     }
 
-    pub(crate) fn missing(status: StatusCode, what: &'static str) -> Self {
-        Self {
-            status,
-            problem: DecodeProblem::Missing(what),
-        }
-    }
-
-    /// The answer's HTTP status.
+    /// The response's HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -682,14 +733,36 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.status.as_u16();
-        match self.problem {
-            DecodeProblem::Json { line, column, kind } => write!(
+        match (self.missing, &self.body) {
+            (Some(what), None) => write!(f, "the service's {status} response has no {what}"),
+            (Some(what), Some(problem)) => write!(
                 f,
-                "the service's {status} answer could not be read: {kind} (line {line}, column {column})"
+                "the service's {status} response has no {what}, and its body could not be read: {problem}"
             ),
-            DecodeProblem::Missing(what) => {
-                write!(f, "the service's {status} answer has no {what}")
+            (None, Some(problem)) => write!(
+                f,
+                "the service's {status} response could not be read: {problem}"
+            ),
+            (None, None) => write!(f, "the service's {status} response could not be read"),
+        }
+    }
+}
+
+impl fmt::Display for BodyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("it is empty"),
+            Self::Json { line, column, kind } => {
+                write!(f, "{kind} (line {line}, column {column})")
             }
+            Self::OtherKind { expected, found } => {
+                write!(f, "it is {found} and not {expected}")
+            }
+            Self::Encoded(name) => write!(
+                f,
+                "it is encoded (content-encoding: {name}) although no encoding was asked for; a proxy on \
+                 the way is the likely cause"
+            ),
         }
     }
 }

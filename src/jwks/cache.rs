@@ -287,6 +287,10 @@ impl KeyCache {
         (age < self.policy.max_age).then(|| Arc::clone(key))
     }
 
+    pub(crate) fn is_fetching(&self) -> bool {
+        self.fetch_state().in_flight.is_some()
+    }
+
     fn fetch_state(&self) -> MutexGuard<'_, FetchState> {
         self.fetch.lock().unwrap_or_else(PoisonError::into_inner)
     }

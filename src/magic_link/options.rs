@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::address;
+use crate::body::Members;
 use crate::error::{Error, Result};
 use crate::raw::types;
 
@@ -15,7 +15,7 @@ pub(crate) struct MessageOptions {
     pub(crate) redirect_url: Option<String>,
     pub(crate) provider_id: Option<String>,
     pub(crate) template_id: Option<String>,
-    pub(crate) template_options: BTreeMap<String, String>,
+    pub(crate) template_options: Members<BTreeMap<String, String>>,
     pub(crate) locale: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct LoginOptions {
     pub(crate) step_up: Option<bool>,
     pub(crate) mfa: Option<bool>,
     pub(crate) tenant_id: Option<String>,
-    pub(crate) custom_claims: Map<String, Value>,
+    pub(crate) custom_claims: Members,
     pub(crate) sso_app_id: Option<String>,
     pub(crate) revoke_other_sessions: Option<bool>,
     pub(crate) revoke_other_sessions_types: Option<Vec<String>>,

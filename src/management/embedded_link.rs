@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Management;
-use crate::error::{DecodeError, Error, Result};
+use crate::error::{Error, Result};
 use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
 use crate::magic_link::{SignUpUser, address};
 use crate::raw::{ResponseValue, types};
@@ -150,7 +150,7 @@ fn seconds(timeout: Option<Duration>) -> Result<Option<i32>> {
 }
 
 fn token(answer: ResponseValue<types::EmbeddedLinkSignInResponse>) -> Result<MagicLinkToken> {
-    let status = answer.status();
+    let missing = answer.missing("token");
     let token = answer.into_inner().token.filter(|token| !token.is_empty());
-    token.ok_or_else(|| Error::Decode(DecodeError::missing(status, "token")))
+    token.ok_or(missing)
 }

@@ -6,13 +6,11 @@ mod test_user;
 pub use embedded_link::{EmbeddedSignIn, EmbeddedSignUp};
 pub use test_user::{GenerateTestLink, TestLink, TestUser};
 
-use http::StatusCode;
-
 use crate::client::Client;
 use crate::delivery::DeliveryMethod;
-use crate::error::{ConfigError, DecodeError, Error, Result};
+use crate::error::{ConfigError, Error, Result};
 use crate::magic_link::address;
-use crate::raw::types;
+use crate::raw::{ResponseValue, types};
 use crate::secret::ManagementKey;
 use crate::user::User;
 
@@ -76,7 +74,7 @@ impl Management {
     pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
         let body = user.into_body()?;
         let answer = self.client.raw().create_test_user(&self.key, &body).await?;
-        user_of(answer.status(), answer.into_inner())
+        user_of(answer)
     }
 
     /// A link for a test user. Generate it before starting a flow that needs one; it can also be
@@ -127,7 +125,7 @@ impl Management {
             .raw()
             .load_user(Some(&login_id), None, &self.key)
             .await?;
-        user_of(answer.status(), answer.into_inner())
+        user_of(answer)
     }
 
     /// The user with an id (`U...`).
@@ -145,7 +143,7 @@ impl Management {
             .raw()
             .load_user(None, Some(user_id), &self.key)
             .await?;
-        user_of(answer.status(), answer.into_inner())
+        user_of(answer)
     }
 
     /// Deletes the user with a login id.
@@ -186,9 +184,11 @@ impl Management {
     }
 }
 
-fn user_of(status: StatusCode, answer: types::UserResponse) -> Result<User> {
-    answer
-        .user
-        .map(User::new)
-        .ok_or_else(|| Error::Decode(DecodeError::missing(status, "user")))
+fn user_of(answer: ResponseValue<types::UserResponse>) -> Result<User> {
+    let (no_user, no_id) = (answer.missing("user"), answer.missing("user.userId"));
+    let user = answer.into_inner().user.ok_or(no_user)?;
+    if user.user_id.is_none() {
+        return Err(no_id);
+    }
+    Ok(User::new(user))
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Management;
 use crate::delivery::DeliveryMethod;
-use crate::error::{DecodeError, Error, Result};
+use crate::error::Result;
 use crate::magic_link::address;
 use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
 use crate::raw::types;
@@ -143,7 +143,7 @@ impl GenerateTestLink {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides, which refuses
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides, which refuses
     /// users who are no test users.
     pub async fn generate(mut self) -> Result<TestLink> {
         let body = types::TestUserGenerateMagicLinkRequest {
@@ -158,10 +158,10 @@ impl GenerateTestLink {
             .raw()
             .generate_magic_link_for_test_user(key, &body)
             .await?;
-        let status = answer.status();
+        let missing = answer.missing("link");
         let link = answer.into_inner().link.filter(|link| !link.is_empty());
         Ok(TestLink {
-            link: link.ok_or_else(|| Error::Decode(DecodeError::missing(status, "link")))?,
+            link: link.ok_or(missing)?,
         })
     }
 }
@@ -183,7 +183,7 @@ impl TestLink {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] when the link has none.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when the link has none.
     pub fn token(&self) -> Result<MagicLinkToken> {
         MagicLinkToken::from_url(self.link.expose_secret())
     }

@@ -72,7 +72,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -85,7 +85,7 @@ impl Client {
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
         body: &'a types::LogoutRequest,
-    ) -> Result<ResponseValue<types::JwtResponse>, Error> {
+    ) -> Result<ResponseValue<()>, Error> {
         let url = format!("{}/v1/auth/logout", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
         self.authorize(&mut header_map, authorization)?;
@@ -93,10 +93,6 @@ impl Client {
         let mut request = self
             .client
             .post(url)
-            .header(
-                ::reqwest::header::ACCEPT,
-                ::reqwest::header::HeaderValue::from_static("application/json"),
-            )
             .json(&body)
             .headers(header_map)
             .build()
@@ -109,7 +105,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => Ok(ResponseValue::empty(response)),
             _ => Err(unexpected(response).await),
         }
     }
@@ -122,7 +118,7 @@ impl Client {
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
         body: &'a types::LogoutRequest,
-    ) -> Result<ResponseValue<types::JwtResponse>, Error> {
+    ) -> Result<ResponseValue<()>, Error> {
         let url = format!("{}/v1/auth/logoutall", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
         self.authorize(&mut header_map, authorization)?;
@@ -130,10 +126,6 @@ impl Client {
         let mut request = self
             .client
             .post(url)
-            .header(
-                ::reqwest::header::ACCEPT,
-                ::reqwest::header::HeaderValue::from_static("application/json"),
-            )
             .json(&body)
             .headers(header_map)
             .build()
@@ -146,7 +138,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => Ok(ResponseValue::empty(response)),
             _ => Err(unexpected(response).await),
         }
     }
@@ -185,7 +177,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -224,7 +216,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -263,7 +255,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -296,7 +288,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -329,7 +321,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -362,7 +354,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -395,7 +387,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -428,7 +420,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -461,7 +453,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -498,7 +490,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -535,7 +527,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -572,7 +564,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -605,7 +597,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -640,7 +632,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -675,7 +667,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -712,7 +704,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -749,7 +741,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -786,7 +778,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -825,7 +817,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -862,7 +854,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -897,7 +889,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -934,7 +926,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -978,7 +970,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -1015,7 +1007,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -1028,7 +1020,7 @@ impl Client {
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
         body: &'a types::DeleteUserRequest,
-    ) -> Result<ResponseValue<types::EmptyResponse>, Error> {
+    ) -> Result<ResponseValue<()>, Error> {
         let url = format!("{}/v1/mgmt/user/delete", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
         self.authorize(&mut header_map, authorization)?;
@@ -1036,10 +1028,6 @@ impl Client {
         let mut request = self
             .client
             .post(url)
-            .header(
-                ::reqwest::header::ACCEPT,
-                ::reqwest::header::HeaderValue::from_static("application/json"),
-            )
             .json(&body)
             .headers(header_map)
             .build()
@@ -1052,7 +1040,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => Ok(ResponseValue::empty(response)),
             _ => Err(unexpected(response).await),
         }
     }
@@ -1065,7 +1053,7 @@ impl Client {
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
         body: &'a types::UserLogoutRequest,
-    ) -> Result<ResponseValue<types::EmptyResponse>, Error> {
+    ) -> Result<ResponseValue<()>, Error> {
         let url = format!("{}/v1/mgmt/user/logout", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
         self.authorize(&mut header_map, authorization)?;
@@ -1073,10 +1061,6 @@ impl Client {
         let mut request = self
             .client
             .post(url)
-            .header(
-                ::reqwest::header::ACCEPT,
-                ::reqwest::header::HeaderValue::from_static("application/json"),
-            )
             .json(&body)
             .headers(header_map)
             .build()
@@ -1089,7 +1073,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => Ok(ResponseValue::empty(response)),
             _ => Err(unexpected(response).await),
         }
     }
@@ -1126,7 +1110,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -1163,7 +1147,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }
@@ -1175,7 +1159,7 @@ impl Client {
     pub async fn delete_all_test_users<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
-    ) -> Result<ResponseValue<types::DeleteAllTestUsersResponse>, Error> {
+    ) -> Result<ResponseValue<()>, Error> {
         let url = format!("{}/v1/mgmt/user/test/delete/all", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
         self.authorize(&mut header_map, authorization)?;
@@ -1183,10 +1167,6 @@ impl Client {
         let mut request = self
             .client
             .delete(url)
-            .header(
-                ::reqwest::header::ACCEPT,
-                ::reqwest::header::HeaderValue::from_static("application/json"),
-            )
             .headers(header_map)
             .build()
             .map_err(build_error)?;
@@ -1198,7 +1178,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => Ok(ResponseValue::empty(response)),
             _ => Err(unexpected(response).await),
         }
     }
@@ -1238,7 +1218,7 @@ impl Client {
         self.post(&result, &info).await?;
         let response = result?;
         match response.status().as_u16() {
-            200u16 => ResponseValue::from_response(response).await,
+            200..=299 => ResponseValue::from_response(response).await,
             _ => Err(unexpected(response).await),
         }
     }

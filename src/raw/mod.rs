@@ -9,9 +9,14 @@
 //! - Requests and answers have public fields, all optional as on the wire, and are
 //!   `#[non_exhaustive]`: make a request with `default()` and fill it in.
 //! - Nothing is checked before sending; the service is the judge.
-//! - Every status but the described success is [`Error::Api`](crate::Error::Api).
-//! - Fields that the description does not know are kept in `extra` where one exists, and otherwise
-//!   ignored. Printing shows the names of such fields and not their values ([`Extra`]).
+//! - Every status from 200 to 299 is a success, every other one [`Error::Api`](crate::Error::Api).
+//! - Responses are read leniently. A member that the description does not know, or that cannot be read
+//!   as described (`null`, another type, a list with a `null` in it), is kept in `extra` as it came, and
+//!   writing the type as JSON gives it back. Printing shows the names of such members and not their
+//!   values ([`Members`]).
+//! - Of operations that have no result, the body is not read. Where tokens may be in cookies, or a
+//!   message is on its way already, a body that cannot be read at all is no error either:
+//!   [`ResponseValue::body_error`] tells.
 //!
 //! ```no_run
 //! use descope_magiclink::{Client, raw::types};
@@ -65,4 +70,5 @@ pub mod types;
 
 pub use client::Client;
 
-pub use crate::runtime::{Extra, ResponseValue};
+pub use crate::body::Members;
+pub use crate::runtime::ResponseValue;

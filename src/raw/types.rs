@@ -9,10 +9,10 @@ pub struct AccessKeyLoginOptions {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub custom_claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_claims: crate::body::Members,
     /// ID of the tenant that the session is bound to.
     #[serde(
         rename = "selectedTenant",
@@ -30,7 +30,7 @@ pub struct AssociatedTenant {
         rename = "roleNames",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub role_names: ::std::vec::Vec<::std::string::String>,
     /// ID of the tenant. Needed.
@@ -47,17 +47,17 @@ pub struct CreateUserRequest {
         rename = "additionalIdentifiers",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub additional_identifiers: ::std::vec::Vec<::std::string::String>,
     /// Custom attributes of the user, by name; the project must define them.
     #[serde(
         rename = "customAttributes",
         default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub custom_attributes: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_attributes: crate::body::Members,
     /// Email address.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub email: ::std::option::Option<::std::string::String>,
@@ -125,7 +125,7 @@ pub struct CreateUserRequest {
         rename = "roleNames",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub role_names: ::std::vec::Vec<::std::string::String>,
     /// Whether to send the invitation by email.
@@ -139,7 +139,7 @@ pub struct CreateUserRequest {
         rename = "ssoAppIds",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub sso_app_ids: ::std::vec::Vec<::std::string::String>,
     /// State of the user. Known values are enabled, disabled and invited.
@@ -155,12 +155,11 @@ pub struct CreateUserRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub template_options: ::std::collections::BTreeMap<
-        ::std::string::String,
-        ::std::string::String,
+    pub template_options: crate::body::Members<
+        ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
     /// Whether this is a test user. The SDKs send true when they create one.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -170,7 +169,7 @@ pub struct CreateUserRequest {
         rename = "userTenants",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub user_tenants: ::std::vec::Vec<AssociatedTenant>,
     /// Whether the email address counts as verified.
@@ -198,34 +197,6 @@ pub struct CreateUserRequest {
     )]
     pub verified_recovery_phone: ::std::option::Option<bool>,
 }
-/// An empty object.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
-#[serde(transparent)]
-#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct DeleteAllTestUsersResponse(
-    pub ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-);
-impl ::std::ops::Deref for DeleteAllTestUsersResponse {
-    type Target = ::serde_json::Map<::std::string::String, ::serde_json::Value>;
-    fn deref(&self) -> &::serde_json::Map<::std::string::String, ::serde_json::Value> {
-        &self.0
-    }
-}
-impl ::std::convert::From<DeleteAllTestUsersResponse>
-for ::serde_json::Map<::std::string::String, ::serde_json::Value> {
-    fn from(value: DeleteAllTestUsersResponse) -> Self {
-        value.0
-    }
-}
-impl ::std::convert::From<::serde_json::Map<::std::string::String, ::serde_json::Value>>
-for DeleteAllTestUsersResponse {
-    fn from(
-        value: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-    ) -> Self {
-        Self(value)
-    }
-}
 /// The user to delete. Needs loginId or userId.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
@@ -239,7 +210,7 @@ pub struct DeleteUserRequest {
     pub user_id: ::std::option::Option<::std::string::String>,
 }
 /// Where a link was emailed to.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmailMagicLinkResponse {
@@ -249,6 +220,9 @@ pub struct EmailMagicLinkResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub masked_email: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// An existing user, and the token to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -259,10 +233,10 @@ pub struct EmbeddedLinkSignInRequest {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub custom_claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_claims: crate::body::Members,
     /// Login ID of an existing user. Needed.
     #[serde(rename = "loginId", skip_serializing_if = "::std::option::Option::is_none")]
     pub login_id: ::std::option::Option<::std::string::String>,
@@ -271,7 +245,7 @@ pub struct EmbeddedLinkSignInRequest {
     pub timeout: ::std::option::Option<i32>,
 }
 /// Token of an embedded link, and the user's addresses.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EmbeddedLinkSignInResponse {
@@ -290,6 +264,9 @@ pub struct EmbeddedLinkSignInResponse {
     /// Token to deliver to the user and to verify like that of a magic link.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub token: ::std::option::Option<crate::secret::MagicLinkToken>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// A user to register, and the token to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -322,36 +299,8 @@ pub struct EmbeddedLinkSignUpOrInRequest {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub user: ::std::option::Option<SignUpUser>,
 }
-/// An empty object, for calls that have nothing to answer.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
-#[serde(transparent)]
-#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct EmptyResponse(
-    pub ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-);
-impl ::std::ops::Deref for EmptyResponse {
-    type Target = ::serde_json::Map<::std::string::String, ::serde_json::Value>;
-    fn deref(&self) -> &::serde_json::Map<::std::string::String, ::serde_json::Value> {
-        &self.0
-    }
-}
-impl ::std::convert::From<EmptyResponse>
-for ::serde_json::Map<::std::string::String, ::serde_json::Value> {
-    fn from(value: EmptyResponse) -> Self {
-        value.0
-    }
-}
-impl ::std::convert::From<::serde_json::Map<::std::string::String, ::serde_json::Value>>
-for EmptyResponse {
-    fn from(
-        value: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-    ) -> Self {
-        Self(value)
-    }
-}
 /// Body of a failed call.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResponse {
@@ -379,6 +328,9 @@ pub struct ErrorResponse {
     /// Copy of errorMessage that some answers carry.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub message: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// Options of the exchange; the access key travels in the Authorization header.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -392,13 +344,13 @@ pub struct ExchangeAccessKeyRequest {
     pub login_options: ::std::option::Option<AccessKeyLoginOptions>,
 }
 /// Session of an access key.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExchangeAccessKeyResponse {
     /// Expiry of the session, in seconds since 1970-01-01 UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-    pub expiration: ::std::option::Option<i32>,
+    pub expiration: ::std::option::Option<i64>,
     /// ID of the access key, which is not secret.
     #[serde(rename = "keyId", skip_serializing_if = "::std::option::Option::is_none")]
     pub key_id: ::std::option::Option<::std::string::String>,
@@ -408,9 +360,12 @@ pub struct ExchangeAccessKeyResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub session_jwt: ::std::option::Option<crate::secret::SessionToken>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// One sign-in of a user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExportedAuthHistory {
@@ -428,7 +383,7 @@ pub struct ExportedAuthHistory {
         rename = "loginTime",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub login_time: ::std::option::Option<i32>,
+    pub login_time: ::std::option::Option<i64>,
     /// ID of the tenant that the session had.
     #[serde(
         rename = "selectedTenant",
@@ -438,42 +393,33 @@ pub struct ExportedAuthHistory {
     /// ID of the user.
     #[serde(rename = "userId", skip_serializing_if = "::std::option::Option::is_none")]
     pub user_id: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// What an identity provider answered; only present after a sign-in by SSO or OAuth.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct IdpResponse {
     /// Groups of the user at the provider.
     #[serde(
         rename = "idpGroups",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub idp_groups: ::std::vec::Vec<::std::string::String>,
+    pub idp_groups: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// OpenID Connect claims of the user at the provider, by name.
     #[serde(
         rename = "idpOIDCClaims",
-        default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub idp_oidc_claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub idp_oidc_claims: ::std::option::Option<crate::body::Members>,
     /// SAML attributes of the user at the provider, by name.
     #[serde(
         rename = "idpSAMLAttributes",
-        default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub idp_saml_attributes: ::serde_json::Map<
-        ::std::string::String,
-        ::serde_json::Value,
-    >,
+    pub idp_saml_attributes: ::std::option::Option<crate::body::Members>,
     /// Roles that were made from the OpenID Connect answer.
     #[serde(
         rename = "oidcGeneratedRoles",
@@ -510,12 +456,12 @@ pub struct IdpResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub saml_response: ::std::option::Option<crate::secret::Secret>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// One public key, as in RFC 7517 and RFC 7518.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Jwk {
@@ -529,12 +475,8 @@ pub struct Jwk {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub e: ::std::option::Option<::std::string::String>,
     /// Operations that the key is for; verify for signatures.
-    #[serde(
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub key_ops: ::std::vec::Vec<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub key_ops: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// ID of the key, as in the header of a token.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub kid: ::std::option::Option<::std::string::String>,
@@ -551,47 +493,38 @@ pub struct Jwk {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub x: ::std::option::Option<::std::string::String>,
     /// Certificate chain of the key, each certificate as base64 text.
-    #[serde(
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub x5c: ::std::vec::Vec<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub x5c: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// SHA-1 thumbprint of the certificate, as unpadded base64url text.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub x5t: ::std::option::Option<::std::string::String>,
     /// Second coordinate of an EC key, as unpadded base64url text.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub y: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// A JSON Web Key Set, as in RFC 7517.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct JwkSet {
     /// The keys. A reader skips those it cannot use.
-    #[serde(
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub keys: ::std::vec::Vec<Jwk>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub keys: ::std::option::Option<::std::vec::Vec<Jwk>>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// Tokens of a session, with what a server needs to set its cookies. Any field may be missing, and the tokens are missing or empty when the project returns them as cookies.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct JwtResponse {
     /// Further claims, by name.
-    #[serde(
-        default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub claims: ::std::option::Option<crate::body::Members>,
     /// Domain for the refresh cookie; empty for none.
     #[serde(
         rename = "cookieDomain",
@@ -603,13 +536,13 @@ pub struct JwtResponse {
         rename = "cookieExpiration",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub cookie_expiration: ::std::option::Option<i32>,
+    pub cookie_expiration: ::std::option::Option<i64>,
     /// Lifetime for the refresh cookie, in seconds.
     #[serde(
         rename = "cookieMaxAge",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub cookie_max_age: ::std::option::Option<i32>,
+    pub cookie_max_age: ::std::option::Option<i64>,
     /// Name of the refresh cookie when it is not DSR.
     #[serde(
         rename = "cookieName",
@@ -644,7 +577,7 @@ pub struct JwtResponse {
         rename = "nextRefreshSeconds",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub next_refresh_seconds: ::std::option::Option<i32>,
+    pub next_refresh_seconds: ::std::option::Option<i64>,
     /// Refresh token, which obtains new session tokens. Missing on a refresh without rotation, and missing or empty in cookie mode.
     #[serde(
         rename = "refreshJwt",
@@ -668,7 +601,7 @@ pub struct JwtResponse {
         rename = "sessionExpiration",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub session_expiration: ::std::option::Option<i32>,
+    pub session_expiration: ::std::option::Option<i64>,
     /// Session token, which a client presents with each request. Missing or empty in cookie mode.
     #[serde(
         rename = "sessionJwt",
@@ -695,12 +628,12 @@ pub struct JwtResponse {
     pub unsaved_sso: ::std::option::Option<bool>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub user: ::std::option::Option<ResponseUser>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// Rate limits of the customer.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LicenseResponse {
@@ -710,9 +643,9 @@ pub struct LicenseResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub rate_limit_tier: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// What a sign-in should do beyond signing in.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -723,10 +656,10 @@ pub struct LoginOptions {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub custom_claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_claims: crate::body::Members,
     /// Language of the message, such as en.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub locale: ::std::option::Option<::std::string::String>,
@@ -750,7 +683,7 @@ pub struct LoginOptions {
         rename = "revokeOtherSessionsTypes",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub revoke_other_sessions_types: ::std::vec::Vec<::std::string::String>,
     /// ID of the SSO application that the sign-in is for.
@@ -769,12 +702,11 @@ pub struct LoginOptions {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub template_options: ::std::collections::BTreeMap<
-        ::std::string::String,
-        ::std::string::String,
+    pub template_options: crate::body::Members<
+        ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
     /// ID of the tenant that the session is bound to.
     #[serde(rename = "tenantId", skip_serializing_if = "::std::option::Option::is_none")]
@@ -790,7 +722,7 @@ pub struct LogoutRequest {
         rename = "logoutType",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub logout_type: ::std::vec::Vec<::std::string::String>,
 }
@@ -910,7 +842,7 @@ pub struct MagicLinkSignUpPhoneRequest {
     pub user: ::std::option::Option<SignUpUser>,
 }
 /// Sign-ins of the user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
@@ -934,27 +866,25 @@ for MeAuthHistoryResponse {
     }
 }
 /// One tenant of the signed-in user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MyTenant {
     /// Custom attributes of the tenant, by name.
     #[serde(
         rename = "customAttributes",
-        default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub custom_attributes: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_attributes: ::std::option::Option<crate::body::Members>,
     /// ID of the tenant.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub id: ::std::option::Option<::std::string::String>,
     /// Name of the tenant.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub name: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// Which of the user's tenants to return. Needs dct or ids.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -968,35 +898,30 @@ pub struct MyTenantsRequest {
     #[serde(
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub ids: ::std::vec::Vec<::std::string::String>,
 }
 /// Tenants of the signed-in user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MyTenantsResponse {
     /// The tenants asked for that the user belongs to.
-    #[serde(
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub tenants: ::std::vec::Vec<MyTenant>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub tenants: ::std::option::Option<::std::vec::Vec<MyTenant>>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// Tokens of a session as a try-refresh answers them; an empty object when there was nothing to refresh.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OptionalJwtResponse {
     /// Further claims, by name.
-    #[serde(
-        default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub claims: ::std::option::Option<crate::body::Members>,
     /// Domain for the refresh cookie; empty for none.
     #[serde(
         rename = "cookieDomain",
@@ -1008,13 +933,13 @@ pub struct OptionalJwtResponse {
         rename = "cookieExpiration",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub cookie_expiration: ::std::option::Option<i32>,
+    pub cookie_expiration: ::std::option::Option<i64>,
     /// Lifetime for the refresh cookie, in seconds.
     #[serde(
         rename = "cookieMaxAge",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub cookie_max_age: ::std::option::Option<i32>,
+    pub cookie_max_age: ::std::option::Option<i64>,
     /// Name of the refresh cookie when it is not DSR.
     #[serde(
         rename = "cookieName",
@@ -1038,7 +963,7 @@ pub struct OptionalJwtResponse {
         rename = "nextRefreshSeconds",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub next_refresh_seconds: ::std::option::Option<i32>,
+    pub next_refresh_seconds: ::std::option::Option<i64>,
     /// Refresh token, which obtains new session tokens. Missing without rotation.
     #[serde(
         rename = "refreshJwt",
@@ -1062,7 +987,7 @@ pub struct OptionalJwtResponse {
         rename = "sessionExpiration",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub session_expiration: ::std::option::Option<i32>,
+    pub session_expiration: ::std::option::Option<i64>,
     /// Session token, which a client presents with each request.
     #[serde(
         rename = "sessionJwt",
@@ -1081,9 +1006,9 @@ pub struct OptionalJwtResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub trusted_device_jwt: ::std::option::Option<crate::secret::Secret>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// A password hash from another system. Set exactly one member, the one that made the hash.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1238,7 +1163,7 @@ pub struct PasswordImportSha {
     pub type_: ::std::option::Option<::std::string::String>,
 }
 /// Where a link was sent to by text message or WhatsApp.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PhoneMagicLinkResponse {
@@ -1248,6 +1173,9 @@ pub struct PhoneMagicLinkResponse {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub masked_phone: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// Options of a refresh; an empty object is usual.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1262,7 +1190,7 @@ pub struct RefreshSessionRequest {
     pub external_token: ::std::option::Option<crate::secret::Secret>,
 }
 /// A user as the service returns them. Any field may be missing.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ResponseUser {
@@ -1271,21 +1199,19 @@ pub struct ResponseUser {
         rename = "consentExpiration",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub consent_expiration: ::std::option::Option<i32>,
+    pub consent_expiration: ::std::option::Option<i64>,
     /// Time of creation, in seconds since 1970-01-01 UTC.
     #[serde(
         rename = "createdTime",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub created_time: ::std::option::Option<i32>,
+    pub created_time: ::std::option::Option<i64>,
     /// Custom attributes of the user, by name, with values of the types set in the project.
     #[serde(
         rename = "customAttributes",
-        default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub custom_attributes: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_attributes: ::std::option::Option<crate::body::Members>,
     /// Whether the caller may change this user.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub editable: ::std::option::Option<bool>,
@@ -1295,11 +1221,9 @@ pub struct ResponseUser {
     /// Login IDs as the user sees them, for matching with other systems.
     #[serde(
         rename = "externalIds",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub external_ids: ::std::vec::Vec<::std::string::String>,
+    pub external_ids: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// Family name.
     #[serde(
         rename = "familyName",
@@ -1313,13 +1237,8 @@ pub struct ResponseUser {
     )]
     pub given_name: ::std::option::Option<::std::string::String>,
     /// IDs that the user can sign in with.
-    #[serde(
-        rename = "loginIds",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub login_ids: ::std::vec::Vec<::std::string::String>,
+    #[serde(rename = "loginIds", skip_serializing_if = "::std::option::Option::is_none")]
+    pub login_ids: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// Middle name.
     #[serde(
         rename = "middleName",
@@ -1330,31 +1249,19 @@ pub struct ResponseUser {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub name: ::std::option::Option<::std::string::String>,
     /// Whether the user signs in by an OAuth provider, by name of the provider.
-    #[serde(
-        rename = "OAuth",
-        default,
-        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
-        alias = "oauth",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub oauth: ::std::collections::BTreeMap<::std::string::String, bool>,
+    #[serde(rename = "OAuth", skip_serializing_if = "::std::option::Option::is_none")]
+    pub oauth: ::std::option::Option<
+        ::std::collections::BTreeMap<::std::string::String, bool>,
+    >,
     /// Whether the user signs in by OpenID Connect.
-    #[serde(
-        rename = "OIDC",
-        skip_serializing_if = "::std::option::Option::is_none",
-        alias = "oidc"
-    )]
+    #[serde(rename = "OIDC", skip_serializing_if = "::std::option::Option::is_none")]
     pub oidc: ::std::option::Option<bool>,
     /// Whether the user has a password.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub password: ::std::option::Option<bool>,
     /// Names of the permissions that the user has in the project.
-    #[serde(
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub permissions: ::std::vec::Vec<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub permissions: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// Phone number with country code.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub phone: ::std::option::Option<::std::string::String>,
@@ -1379,33 +1286,21 @@ pub struct ResponseUser {
     /// Names of the roles that the user has in the project.
     #[serde(
         rename = "roleNames",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub role_names: ::std::vec::Vec<::std::string::String>,
+    pub role_names: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// Whether the user signs in by SAML.
-    #[serde(
-        rename = "SAML",
-        skip_serializing_if = "::std::option::Option::is_none",
-        alias = "saml"
-    )]
+    #[serde(rename = "SAML", skip_serializing_if = "::std::option::Option::is_none")]
     pub saml: ::std::option::Option<bool>,
     /// Whether the user was provisioned by SCIM.
-    #[serde(
-        rename = "SCIM",
-        skip_serializing_if = "::std::option::Option::is_none",
-        alias = "scim"
-    )]
+    #[serde(rename = "SCIM", skip_serializing_if = "::std::option::Option::is_none")]
     pub scim: ::std::option::Option<bool>,
     /// IDs of the SSO applications that the user may sign in to.
     #[serde(
         rename = "ssoAppIds",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub sso_app_ids: ::std::vec::Vec<::std::string::String>,
+    pub sso_app_ids: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// State of the user. Known values are enabled, disabled, invited and expired.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub status: ::std::option::Option<::std::string::String>,
@@ -1413,11 +1308,7 @@ pub struct ResponseUser {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub test: ::std::option::Option<bool>,
     /// Whether the user has an authenticator app.
-    #[serde(
-        rename = "TOTP",
-        skip_serializing_if = "::std::option::Option::is_none",
-        alias = "totp"
-    )]
+    #[serde(rename = "TOTP", skip_serializing_if = "::std::option::Option::is_none")]
     pub totp: ::std::option::Option<bool>,
     /// ID of the user, which begins with the letter U and never changes.
     #[serde(rename = "userId", skip_serializing_if = "::std::option::Option::is_none")]
@@ -1425,11 +1316,9 @@ pub struct ResponseUser {
     /// Tenants that the user belongs to.
     #[serde(
         rename = "userTenants",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub user_tenants: ::std::vec::Vec<UserTenant>,
+    pub user_tenants: ::std::option::Option<::std::vec::Vec<UserTenant>>,
     /// Whether the user has proved to own the email address.
     #[serde(
         rename = "verifiedEmail",
@@ -1457,9 +1346,9 @@ pub struct ResponseUser {
     /// Whether the user has a passkey.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub webauthn: ::std::option::Option<bool>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// Tenant to make the current one.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1527,10 +1416,10 @@ pub struct SignupLoginOptions {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "::serde_json::Map::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub custom_claims: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    pub custom_claims: crate::body::Members,
     /// Language of the message, such as en.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub locale: ::std::option::Option<::std::string::String>,
@@ -1550,12 +1439,11 @@ pub struct SignupLoginOptions {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub template_options: ::std::collections::BTreeMap<
-        ::std::string::String,
-        ::std::string::String,
+    pub template_options: crate::body::Members<
+        ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
     /// ID of the tenant that the session is bound to.
     #[serde(rename = "tenantId", skip_serializing_if = "::std::option::Option::is_none")]
@@ -1588,7 +1476,7 @@ pub struct TestUserGenerateMagicLinkRequest {
     pub redirect_url: ::std::option::Option<::std::string::String>,
 }
 /// The link made for a test user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TestUserGenerateMagicLinkResponse {
@@ -1598,6 +1486,9 @@ pub struct TestUserGenerateMagicLinkResponse {
     /// Login ID of the test user.
     #[serde(rename = "loginId", skip_serializing_if = "::std::option::Option::is_none")]
     pub login_id: ::std::option::Option<::std::string::String>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// New email address of a signed-in user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1653,12 +1544,11 @@ pub struct UpdateUserEmailMagicLinkRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub template_options: ::std::collections::BTreeMap<
-        ::std::string::String,
-        ::std::string::String,
+    pub template_options: crate::body::Members<
+        ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
 }
 /// New phone number of a signed-in user.
@@ -1715,12 +1605,11 @@ pub struct UpdateUserPhoneMagicLinkRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "::std::collections::BTreeMap::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "crate::body::is_empty",
+        deserialize_with = "crate::body::null_default"
     )]
-    pub template_options: ::std::collections::BTreeMap<
-        ::std::string::String,
-        ::std::string::String,
+    pub template_options: crate::body::Members<
+        ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
 }
 /// The user to log out. Needs loginId or userId.
@@ -1736,7 +1625,7 @@ pub struct UserLogoutRequest {
         rename = "sessionTypes",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        deserialize_with = "crate::body::null_default"
     )]
     pub session_types: ::std::vec::Vec<::std::string::String>,
     /// The user's ID.
@@ -1744,7 +1633,7 @@ pub struct UserLogoutRequest {
     pub user_id: ::std::option::Option<::std::string::String>,
 }
 /// One user.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserResponse {
@@ -1753,27 +1642,24 @@ pub struct UserResponse {
     pub created: ::std::option::Option<bool>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub user: ::std::option::Option<ResponseUser>,
+    /// Members that the description does not know, or that cannot be read as it says.
+    #[serde(flatten)]
+    pub extra: crate::body::Members,
 }
 /// One tenant that a user belongs to, with what the user may do there.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UserTenant {
     /// Names of the permissions that the user has in the tenant.
-    #[serde(
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
-    )]
-    pub permissions: ::std::vec::Vec<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub permissions: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// Names of the roles that the user has in the tenant.
     #[serde(
         rename = "roleNames",
-        default,
-        skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::runtime::null_default"
+        skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub role_names: ::std::vec::Vec<::std::string::String>,
+    pub role_names: ::std::option::Option<::std::vec::Vec<::std::string::String>>,
     /// ID of the tenant.
     #[serde(rename = "tenantId", skip_serializing_if = "::std::option::Option::is_none")]
     pub tenant_id: ::std::option::Option<::std::string::String>,
@@ -1783,9 +1669,9 @@ pub struct UserTenant {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub tenant_name: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know.
+    /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::runtime::Extra,
+    pub extra: crate::body::Members,
 }
 /// Always the empty object; the session JWT travels in the Authorization header.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1794,30 +1680,24 @@ pub struct UserTenant {
 #[non_exhaustive]
 pub struct ValidateSessionRequest {}
 /// Claims of a session JWT, such as sub, iss, exp and amr, by name. They may be wrapped in a member named parsedJWT.
-#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Default)]
+#[derive(::serde::Serialize, Clone, Debug, Default)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct ValidateSessionResponse(
-    pub ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-);
+pub struct ValidateSessionResponse(pub crate::body::Members);
 impl ::std::ops::Deref for ValidateSessionResponse {
-    type Target = ::serde_json::Map<::std::string::String, ::serde_json::Value>;
-    fn deref(&self) -> &::serde_json::Map<::std::string::String, ::serde_json::Value> {
+    type Target = crate::body::Members;
+    fn deref(&self) -> &crate::body::Members {
         &self.0
     }
 }
-impl ::std::convert::From<ValidateSessionResponse>
-for ::serde_json::Map<::std::string::String, ::serde_json::Value> {
+impl ::std::convert::From<ValidateSessionResponse> for crate::body::Members {
     fn from(value: ValidateSessionResponse) -> Self {
         value.0
     }
 }
-impl ::std::convert::From<::serde_json::Map<::std::string::String, ::serde_json::Value>>
-for ValidateSessionResponse {
-    fn from(
-        value: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-    ) -> Self {
+impl ::std::convert::From<crate::body::Members> for ValidateSessionResponse {
+    fn from(value: crate::body::Members) -> Self {
         Self(value)
     }
 }
@@ -1830,21 +1710,437 @@ pub struct VerifyMagicLinkRequest {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub token: ::std::option::Option<crate::secret::MagicLinkToken>,
 }
-impl ::std::fmt::Debug for DeleteAllTestUsersResponse {
-    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-        crate::runtime::debug_names("DeleteAllTestUsersResponse", &self.0, f)
+impl crate::body::FromMembers for EmailMagicLinkResponse {
+    const OPTIONAL_BODY: bool = true;
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "maskedEmail" => self.masked_email = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
-impl ::std::fmt::Debug for EmptyResponse {
-    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-        crate::runtime::debug_names("EmptyResponse", &self.0, f)
+impl crate::body::FromMembers for EmbeddedLinkSignInResponse {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "maskedEmail" => self.masked_email = object.take(&name)?,
+            "maskedPhone" => self.masked_phone = object.take(&name)?,
+            "token" => self.token = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
-impl ::std::fmt::Debug for ValidateSessionResponse {
-    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-        crate::runtime::debug_names("ValidateSessionResponse", &self.0, f)
+impl crate::body::FromMembers for ErrorResponse {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "error" => self.error = object.take(&name)?,
+            "errorCode" => self.error_code = object.take(&name)?,
+            "errorDescription" => self.error_description = object.take(&name)?,
+            "errorMessage" => self.error_message = object.take(&name)?,
+            "message" => self.message = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
     }
 }
+impl crate::body::FromMembers for ExchangeAccessKeyResponse {
+    const OPTIONAL_BODY: bool = true;
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "expiration" => self.expiration = object.take(&name)?,
+            "keyId" => self.key_id = object.take(&name)?,
+            "sessionJwt" => self.session_jwt = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for ExportedAuthHistory {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "city" => self.city = object.take(&name)?,
+            "country" => self.country = object.take(&name)?,
+            "ip" => self.ip = object.take(&name)?,
+            "loginTime" => self.login_time = object.take(&name)?,
+            "selectedTenant" => self.selected_tenant = object.take(&name)?,
+            "userId" => self.user_id = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for IdpResponse {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "idpGroups" => self.idp_groups = object.take(&name)?,
+            "idpOIDCClaims" => self.idp_oidc_claims = object.take(&name)?,
+            "idpSAMLAttributes" => self.idp_saml_attributes = object.take(&name)?,
+            "oidcGeneratedRoles" => self.oidc_generated_roles = object.take(&name)?,
+            "oidcGeneratedUser" => self.oidc_generated_user = object.take(&name)?,
+            "oidcResponse" => self.oidc_response = object.take(&name)?,
+            "samlGeneratedRoles" => self.saml_generated_roles = object.take(&name)?,
+            "samlGeneratedUser" => self.saml_generated_user = object.take(&name)?,
+            "samlResponse" => self.saml_response = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for Jwk {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "alg" => self.alg = object.take(&name)?,
+            "crv" => self.crv = object.take(&name)?,
+            "e" => self.e = object.take(&name)?,
+            "key_ops" => self.key_ops = object.take(&name)?,
+            "kid" => self.kid = object.take(&name)?,
+            "kty" => self.kty = object.take(&name)?,
+            "n" => self.n = object.take(&name)?,
+            "use" => self.use_ = object.take(&name)?,
+            "x" => self.x = object.take(&name)?,
+            "x5c" => self.x5c = object.take(&name)?,
+            "x5t" => self.x5t = object.take(&name)?,
+            "y" => self.y = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for JwkSet {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "keys" => self.keys = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for JwtResponse {
+    const OPTIONAL_BODY: bool = true;
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "claims" => self.claims = object.take(&name)?,
+            "cookieDomain" => self.cookie_domain = object.take(&name)?,
+            "cookieExpiration" => self.cookie_expiration = object.take(&name)?,
+            "cookieMaxAge" => self.cookie_max_age = object.take(&name)?,
+            "cookieName" => self.cookie_name = object.take(&name)?,
+            "cookiePath" => self.cookie_path = object.take(&name)?,
+            "externalToken" => self.external_token = object.take(&name)?,
+            "firstSeen" => self.first_seen = object.take(&name)?,
+            "idpResponse" => self.idp_response = object.take(&name)?,
+            "nextRefreshSeconds" => self.next_refresh_seconds = object.take(&name)?,
+            "refreshJwt" => self.refresh_jwt = object.take(&name)?,
+            "sessionCookieDomain" => self.session_cookie_domain = object.take(&name)?,
+            "sessionCookieName" => self.session_cookie_name = object.take(&name)?,
+            "sessionExpiration" => self.session_expiration = object.take(&name)?,
+            "sessionJwt" => self.session_jwt = object.take(&name)?,
+            "tenantSSOID" => self.tenant_sso_id = object.take(&name)?,
+            "trustedDeviceJwt" => self.trusted_device_jwt = object.take(&name)?,
+            "unsavedSSO" => self.unsaved_sso = object.take(&name)?,
+            "user" => self.user = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for LicenseResponse {
+    const OPTIONAL_BODY: bool = true;
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "rateLimitTier" => self.rate_limit_tier = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromJson for MeAuthHistoryResponse {
+    const EXPECTED: &'static str = "a list of objects";
+    fn from_list<'de, A: ::serde::de::SeqAccess<'de>>(
+        items: A,
+        skipped: &mut crate::body::Skipped,
+    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+        Ok(crate::body::list(items, skipped)?.map(Self))
+    }
+    fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+        members: A,
+        skipped: &mut crate::body::Skipped,
+    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+        Ok(crate::body::wrapped_list(members, "authHistory", skipped)?.map(Self))
+    }
+}
+impl crate::body::FromMembers for MyTenant {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "customAttributes" => self.custom_attributes = object.take(&name)?,
+            "id" => self.id = object.take(&name)?,
+            "name" => self.name = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for MyTenantsResponse {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "tenants" => self.tenants = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for OptionalJwtResponse {
+    const OPTIONAL_BODY: bool = true;
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "claims" => self.claims = object.take(&name)?,
+            "cookieDomain" => self.cookie_domain = object.take(&name)?,
+            "cookieExpiration" => self.cookie_expiration = object.take(&name)?,
+            "cookieMaxAge" => self.cookie_max_age = object.take(&name)?,
+            "cookieName" => self.cookie_name = object.take(&name)?,
+            "cookiePath" => self.cookie_path = object.take(&name)?,
+            "externalToken" => self.external_token = object.take(&name)?,
+            "nextRefreshSeconds" => self.next_refresh_seconds = object.take(&name)?,
+            "refreshJwt" => self.refresh_jwt = object.take(&name)?,
+            "sessionCookieDomain" => self.session_cookie_domain = object.take(&name)?,
+            "sessionCookieName" => self.session_cookie_name = object.take(&name)?,
+            "sessionExpiration" => self.session_expiration = object.take(&name)?,
+            "sessionJwt" => self.session_jwt = object.take(&name)?,
+            "tenantSSOID" => self.tenant_sso_id = object.take(&name)?,
+            "trustedDeviceJwt" => self.trusted_device_jwt = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for PhoneMagicLinkResponse {
+    const OPTIONAL_BODY: bool = true;
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "maskedPhone" => self.masked_phone = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for ResponseUser {
+    const WRAPPER: ::std::option::Option<&'static str> = ::std::option::Option::Some(
+        "user",
+    );
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "consentExpiration" => self.consent_expiration = object.take(&name)?,
+            "createdTime" => self.created_time = object.take(&name)?,
+            "customAttributes" => self.custom_attributes = object.take(&name)?,
+            "editable" => self.editable = object.take(&name)?,
+            "email" => self.email = object.take(&name)?,
+            "externalIds" => self.external_ids = object.take(&name)?,
+            "familyName" => self.family_name = object.take(&name)?,
+            "givenName" => self.given_name = object.take(&name)?,
+            "loginIds" => self.login_ids = object.take(&name)?,
+            "middleName" => self.middle_name = object.take(&name)?,
+            "name" => self.name = object.take(&name)?,
+            "OAuth" | "oauth" => self.oauth = object.take(&name)?,
+            "OIDC" | "oidc" => self.oidc = object.take(&name)?,
+            "password" => self.password = object.take(&name)?,
+            "permissions" => self.permissions = object.take(&name)?,
+            "phone" => self.phone = object.take(&name)?,
+            "picture" => self.picture = object.take(&name)?,
+            "push" => self.push = object.take(&name)?,
+            "recoveryEmail" => self.recovery_email = object.take(&name)?,
+            "recoveryPhone" => self.recovery_phone = object.take(&name)?,
+            "roleNames" => self.role_names = object.take(&name)?,
+            "SAML" | "saml" => self.saml = object.take(&name)?,
+            "SCIM" | "scim" => self.scim = object.take(&name)?,
+            "ssoAppIds" => self.sso_app_ids = object.take(&name)?,
+            "status" => self.status = object.take(&name)?,
+            "test" => self.test = object.take(&name)?,
+            "TOTP" | "totp" => self.totp = object.take(&name)?,
+            "userId" => self.user_id = object.take(&name)?,
+            "userTenants" => self.user_tenants = object.take(&name)?,
+            "verifiedEmail" => self.verified_email = object.take(&name)?,
+            "verifiedPhone" => self.verified_phone = object.take(&name)?,
+            "verifiedRecoveryEmail" => self.verified_recovery_email = object.take(&name)?,
+            "verifiedRecoveryPhone" => self.verified_recovery_phone = object.take(&name)?,
+            "webauthn" => self.webauthn = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for TestUserGenerateMagicLinkResponse {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "link" => self.link = object.take(&name)?,
+            "loginId" => self.login_id = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for UserResponse {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "created" => self.created = object.take(&name)?,
+            "user" => self.user = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromMembers for UserTenant {
+    fn read<'de, A: ::serde::de::MapAccess<'de>>(
+        &mut self,
+        name: ::std::borrow::Cow<'de, str>,
+        object: &mut crate::body::Object<'_, A>,
+    ) -> ::std::result::Result<(), A::Error> {
+        match &*name {
+            "permissions" => self.permissions = object.take(&name)?,
+            "roleNames" => self.role_names = object.take(&name)?,
+            "tenantId" => self.tenant_id = object.take(&name)?,
+            "tenantName" => self.tenant_name = object.take(&name)?,
+            _ => object.keep(name)?,
+        }
+        Ok(())
+    }
+    fn extra(&mut self) -> &mut crate::body::Members {
+        &mut self.extra
+    }
+}
+impl crate::body::FromJson for ValidateSessionResponse {
+    fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
+        members: A,
+        _: &mut crate::body::Skipped,
+    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
+        Ok(Ok(Self(crate::body::members(members, "parsedJWT")?)))
+    }
+}
+crate::body::deserialize_leniently!(
+    EmailMagicLinkResponse, EmbeddedLinkSignInResponse, ErrorResponse,
+    ExchangeAccessKeyResponse, ExportedAuthHistory, IdpResponse, Jwk, JwkSet,
+    JwtResponse, LicenseResponse, MeAuthHistoryResponse, MyTenant, MyTenantsResponse,
+    OptionalJwtResponse, PhoneMagicLinkResponse, ResponseUser,
+    TestUserGenerateMagicLinkResponse, UserResponse, UserTenant, ValidateSessionResponse
+);
 /// The JSON schema of every type here, by the name that the description has for it.
 ///
 /// The schemas refer to each other as the generator is set up to; take the definitions from it
@@ -1857,30 +2153,28 @@ pub fn json_schemas(
         ("AccessKeyLoginOptions", generator.subschema_for:: < AccessKeyLoginOptions >
         ()), ("AssociatedTenant", generator.subschema_for:: < AssociatedTenant > ()),
         ("CreateUserRequest", generator.subschema_for:: < CreateUserRequest > ()),
-        ("DeleteAllTestUsersResponse", generator.subschema_for:: <
-        DeleteAllTestUsersResponse > ()), ("DeleteUserRequest", generator.subschema_for::
-        < DeleteUserRequest > ()), ("EmailMagicLinkResponse", generator.subschema_for:: <
-        EmailMagicLinkResponse > ()), ("EmbeddedLinkSignInRequest", generator
-        .subschema_for:: < EmbeddedLinkSignInRequest > ()),
-        ("EmbeddedLinkSignInResponse", generator.subschema_for:: <
-        EmbeddedLinkSignInResponse > ()), ("EmbeddedLinkSignUpOrInRequest", generator
-        .subschema_for:: < EmbeddedLinkSignUpOrInRequest > ()), ("EmptyResponse",
-        generator.subschema_for:: < EmptyResponse > ()), ("ErrorResponse", generator
-        .subschema_for:: < ErrorResponse > ()), ("ExchangeAccessKeyRequest", generator
-        .subschema_for:: < ExchangeAccessKeyRequest > ()), ("ExchangeAccessKeyResponse",
-        generator.subschema_for:: < ExchangeAccessKeyResponse > ()),
-        ("ExportedAuthHistory", generator.subschema_for:: < ExportedAuthHistory > ()),
-        ("IDPResponse", generator.subschema_for:: < IdpResponse > ()), ("JWK", generator
-        .subschema_for:: < Jwk > ()), ("JWKSet", generator.subschema_for:: < JwkSet >
-        ()), ("JWTResponse", generator.subschema_for:: < JwtResponse > ()),
-        ("LicenseResponse", generator.subschema_for:: < LicenseResponse > ()),
-        ("LoginOptions", generator.subschema_for:: < LoginOptions > ()),
-        ("LogoutRequest", generator.subschema_for:: < LogoutRequest > ()),
-        ("MagicLinkSignInRequest", generator.subschema_for:: < MagicLinkSignInRequest >
-        ()), ("MagicLinkSignUpEmailRequest", generator.subschema_for:: <
-        MagicLinkSignUpEmailRequest > ()), ("MagicLinkSignUpPhoneRequest", generator
-        .subschema_for:: < MagicLinkSignUpPhoneRequest > ()), ("MeAuthHistoryResponse",
-        generator.subschema_for:: < MeAuthHistoryResponse > ()), ("MyTenant", generator
+        ("DeleteUserRequest", generator.subschema_for:: < DeleteUserRequest > ()),
+        ("EmailMagicLinkResponse", generator.subschema_for:: < EmailMagicLinkResponse >
+        ()), ("EmbeddedLinkSignInRequest", generator.subschema_for:: <
+        EmbeddedLinkSignInRequest > ()), ("EmbeddedLinkSignInResponse", generator
+        .subschema_for:: < EmbeddedLinkSignInResponse > ()),
+        ("EmbeddedLinkSignUpOrInRequest", generator.subschema_for:: <
+        EmbeddedLinkSignUpOrInRequest > ()), ("ErrorResponse", generator.subschema_for::
+        < ErrorResponse > ()), ("ExchangeAccessKeyRequest", generator.subschema_for:: <
+        ExchangeAccessKeyRequest > ()), ("ExchangeAccessKeyResponse", generator
+        .subschema_for:: < ExchangeAccessKeyResponse > ()), ("ExportedAuthHistory",
+        generator.subschema_for:: < ExportedAuthHistory > ()), ("IDPResponse", generator
+        .subschema_for:: < IdpResponse > ()), ("JWK", generator.subschema_for:: < Jwk >
+        ()), ("JWKSet", generator.subschema_for:: < JwkSet > ()), ("JWTResponse",
+        generator.subschema_for:: < JwtResponse > ()), ("LicenseResponse", generator
+        .subschema_for:: < LicenseResponse > ()), ("LoginOptions", generator
+        .subschema_for:: < LoginOptions > ()), ("LogoutRequest", generator
+        .subschema_for:: < LogoutRequest > ()), ("MagicLinkSignInRequest", generator
+        .subschema_for:: < MagicLinkSignInRequest > ()), ("MagicLinkSignUpEmailRequest",
+        generator.subschema_for:: < MagicLinkSignUpEmailRequest > ()),
+        ("MagicLinkSignUpPhoneRequest", generator.subschema_for:: <
+        MagicLinkSignUpPhoneRequest > ()), ("MeAuthHistoryResponse", generator
+        .subschema_for:: < MeAuthHistoryResponse > ()), ("MyTenant", generator
         .subschema_for:: < MyTenant > ()), ("MyTenantsRequest", generator.subschema_for::
         < MyTenantsRequest > ()), ("MyTenantsResponse", generator.subschema_for:: <
         MyTenantsResponse > ()), ("OptionalJWTResponse", generator.subschema_for:: <

@@ -86,6 +86,10 @@ impl Handovers {
         }
     }
 
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.table().busy.is_empty()
+    }
+
     fn take_or_start<F>(
         self: &Arc<Self>,
         token: TokenHash,

@@ -85,6 +85,14 @@ impl KeySource {
         key.ok_or_else(|| TokenProblem::UnknownKey.into())
     }
 
+    #[cfg(feature = "client")]
+    pub(super) fn is_fetching(&self) -> bool {
+        match self {
+            Self::Provided(_) => false,
+            Self::Fetched(cache) => cache.is_fetching(),
+        }
+    }
+
     /// Waits until there are keys that serve.
     #[cfg(feature = "client")]
     pub(super) async fn prefetch(&self, deadline: Deadline) -> Result<(), KeysUnavailable> {

@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::session::{RefreshClaims, Session};
 use super::validator::{Issued, SessionValidator};
-use crate::error::{DecodeError, Error, Result, SessionError};
+use crate::error::{Result, SessionError};
 use crate::raw::{ResponseValue, types};
 use crate::secret::{RefreshToken, SessionToken};
 use crate::sync::deadline::Deadline;
@@ -63,6 +63,8 @@ impl TokenResponse {
         answer: ResponseValue<types::JwtResponse>,
         validator: &SessionValidator,
     ) -> Result<Self> {
+        let missing =
+            answer.missing("session token, neither in its body nor in the session cookie");
         let (mut body, status, headers) = answer.into_parts();
         let cookies = CookieFacts::new(&body);
         let [session_names, refresh_names] = validator.cookie_names();
@@ -95,7 +97,7 @@ impl TokenResponse {
             .flatten()
             .filter(|token| !token.is_empty());
         let response = Self {
-            session: sessions.next().ok_or_else(|| no_session_token(status))?,
+            session: sessions.next().ok_or(missing)?,
             session_cookie: sessions.next(),
             refreshes: refreshes.collect(),
             status,
@@ -298,11 +300,13 @@ impl CookieFacts {
     }
 }
 
-/// A time from seconds since 1970; 0 and less mean "none" on the wire.
-pub(crate) fn epoch(seconds: Option<i32>) -> Option<SystemTime> {
+/// A time from seconds since 1970; 0 and less mean "none" on the wire, and after the year 9999 there
+/// are no dates as HTTP writes them.
+pub(crate) fn epoch(seconds: Option<i64>) -> Option<SystemTime> {
+    const LAST: u64 = 253_402_300_799;
     let seconds = u64::try_from(seconds?)
         .ok()
-        .filter(|seconds| *seconds > 0)?;
+        .filter(|seconds| (1..=LAST).contains(seconds))?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
@@ -327,11 +331,6 @@ fn is_user_id(text: &str) -> bool {
     matches!(text.len(), 28 | 32)
         && text.starts_with('U')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-fn no_session_token(status: StatusCode) -> Error {
-    let what = "session token, neither in its body nor in the session cookie";
-    Error::Decode(DecodeError::missing(status, what))
 }
 
 /// The value that an answer sets a cookie to; the last one counts, as in a browser (RFC 6265 5.3).

@@ -171,7 +171,7 @@ impl SessionValidator {
     /// # Errors
     ///
     /// As [`validate`](Self::validate). [`SessionError::Unavailable`] with
-    /// [`KeyProblem::NotFetched`] when it would have to wait.
+    /// [`KeyProblem::NotFetched`](crate::session::KeyProblem::NotFetched) when it would have to wait.
     pub fn validate_now(&self, token: &SessionToken) -> Result<Session, SessionError> {
         let token = token.expose_secret();
         let hash = self.token_hash(token);
@@ -337,6 +337,14 @@ impl SessionValidator {
             #[cfg(feature = "client")]
             deadline: Deadline::after(self.timeout),
         }
+    }
+
+    /// Whether a fetch of the keys is in flight: for tests, which cannot see the crate's own thread.
+    #[cfg(feature = "client")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_fetching_keys(&self) -> bool {
+        self.inner.settings.keys.is_fetching()
     }
 
     /// The project whose sessions this validates.

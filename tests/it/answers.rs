@@ -8,7 +8,9 @@ use descope_magiclink::raw::types;
 use descope_magiclink::{
     DeliveryMethod, Error, MagicLinkToken, RefreshToken, UncheckedAuthentication,
 };
-use serde_json::json;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
 
 async fn verify(reply: Reply) -> descope_magiclink::Result<UncheckedAuthentication> {
     let socket = Socket::start(vec![reply]).await;
@@ -196,5 +198,497 @@ async fn lists_and_free_objects_are_read_as_the_service_sends_them() {
         .get_keys_v2(client.project_id(), None)
         .await
         .unwrap();
-    assert_eq!(keys.keys.len(), 2);
+    assert_eq!(keys.keys.as_ref().unwrap().len(), 2);
+}
+
+/// The members that answers of the service were seen to have, with their kinds of value.
+fn recorded() -> Value {
+    json!({
+        "sessionJwt": "session-token", "refreshJwt": "refresh-token", "cookieDomain": "", "cookiePath": "/",
+        "cookieMaxAge": 2_419_199, "cookieExpiration": 1_769_331_398, "firstSeen": false,
+        "sessionExpiration": 1_766_912_798,
+        "user": {
+            "loginIds": ["joe@example.com"], "userId": "U2aAc4T2V93bddihGEx2Ryhc8e5Z", "name": "Joe Person",
+            "email": "joe@example.com", "phone": "", "verifiedEmail": true, "verifiedPhone": false,
+            "roleNames": [], "userTenants": [], "status": "enabled", "externalIds": ["joe@example.com"],
+            "picture": "", "test": false, "customAttributes": {}, "createdTime": 1_766_912_198, "TOTP": false,
+            "SAML": false, "OAuth": {}, "webauthn": false, "password": false, "ssoAppIds": [], "givenName": "",
+            "middleName": "", "familyName": "", "SCIM": false
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_recorded_answer_is_handed_on_as_it_came() {
+    let auth = verify(Reply::json(200, &recorded().to_string()))
+        .await
+        .unwrap();
+    assert_eq!(auth.user.unwrap().to_json(), recorded()["user"]);
+}
+
+/// What a service of another day, or a gateway, may put in the place of a value.
+const ODD: &[&[u8]] = &[
+    b"null",
+    b"true",
+    b"0",
+    b"\"\"",
+    b"\"1766912198\"",
+    b"4102444800",
+    b"99999999999999999999999",
+    b"-1e400",
+    b"1.5",
+    b"[]",
+    b"{}",
+    b"[null]",
+    b"[{\"a\": [null]}, 1]",
+    b"{\"a\": null}",
+    b"\"\\ud800\"",
+    b"\"\\udc00\\ud83d\"",
+    b"\"\xff\xc3\"",
+    b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+];
+
+/// One change of a recorded answer that leaves its tokens alone.
+#[derive(Clone, Debug)]
+enum Change {
+    /// Another value for a member at the top, or of the user.
+    Replace(bool, usize, usize),
+    /// The member stands there before, with another value.
+    Twice(bool, usize, usize),
+    Remove(bool, usize),
+    Add(bool, usize),
+    ByteOrderMark,
+    Indent,
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let (member, odd) = (0..64_usize, 0..ODD.len());
+    let change = prop_oneof![
+        6 => (any::<bool>(), member.clone(), odd.clone()).prop_map(|(of, at, by)| Change::Replace(of, at, by)),
+        3 => (any::<bool>(), member.clone(), odd.clone()).prop_map(|(of, at, by)| Change::Twice(of, at, by)),
+        2 => (any::<bool>(), member).prop_map(|(of, at)| Change::Remove(of, at)),
+        2 => (any::<bool>(), odd).prop_map(|(of, by)| Change::Add(of, by)),
+        1 => Just(Change::ByteOrderMark),
+        1 => Just(Change::Indent),
+    ];
+    proptest::collection::vec(change, 1..5)
+}
+
+fn changed(changes: &[Change]) -> Vec<u8> {
+    let mut answer = recorded();
+    let (mut mark, mut indent) = (false, false);
+    let mut twice = Vec::new();
+    for change in changes {
+        let placeholder = |by: usize| json!(format!("@{by}@"));
+        let of_user = match change {
+            Change::Replace(of, ..)
+            | Change::Twice(of, ..)
+            | Change::Remove(of, _)
+            | Change::Add(of, _) => *of,
+            _ => false,
+        };
+        // A change before may have taken the user away.
+        let is_user = of_user && answer["user"].is_object();
+        let members = match is_user {
+            true => answer["user"].as_object_mut().unwrap(),
+            false => answer.as_object_mut().unwrap(),
+        };
+        let names: Vec<String> = members
+            .keys()
+            .filter(|name| !name.ends_with("Jwt"))
+            .cloned()
+            .collect();
+        let name = |at: usize| names.get(at % names.len().max(1)).cloned();
+        match *change {
+            Change::Replace(_, at, by) => {
+                drop(name(at).map(|name| members.insert(name, placeholder(by))))
+            }
+            Change::Twice(_, at, by) => twice.extend(name(at).map(|name| (name, by))),
+            Change::Remove(_, at) => drop(name(at).map(|name| members.remove(&name))),
+            Change::Add(_, by) => drop(members.insert(format!("novelty{by}"), placeholder(by))),
+            Change::ByteOrderMark => mark = true,
+            Change::Indent => indent = true,
+        }
+    }
+    let mut text = match indent {
+        true => serde_json::to_string_pretty(&answer).unwrap(),
+        false => answer.to_string(),
+    };
+    for (name, by) in twice {
+        text = text.replacen(
+            &format!("\"{name}\":"),
+            &format!("\"{name}\":\"@{by}@\",\"{name}\":"),
+            1,
+        );
+    }
+    let mut body = if mark {
+        b"\xef\xbb\xbf".to_vec()
+    } else {
+        Vec::new()
+    };
+    for (index, part) in text.split("\"@").enumerate() {
+        let rest = match part.split_once("@\"").filter(|_| index > 0) {
+            Some((by, rest)) => {
+                body.extend_from_slice(ODD[by.parse::<usize>().unwrap()]);
+                rest
+            }
+            None => part,
+        };
+        body.extend_from_slice(rest.as_bytes());
+    }
+    body
+}
+
+/// An answer with status, headers and a body of bytes.
+fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    let Reply::Bytes(mut bytes) = Reply::with_headers(status, headers, &"x".repeat(body.len()))
+    else {
+        panic!("a reply is bytes");
+    };
+    let head = bytes.len() - body.len();
+    bytes.truncate(head);
+    bytes.extend_from_slice(body);
+    Reply::Bytes(bytes)
+}
+
+#[test]
+fn no_harmless_change_of_an_answer_costs_a_token() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let http = reqwest::Client::builder().build().unwrap();
+    let config = Config {
+        cases: 600,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&(changes(), 0..6_usize), |(changes, status)| {
+        let status = [200, 201, 202, 203, 206, 299][status];
+        let body = changed(&changes);
+        let auth = runtime.block_on(async {
+            let socket = Socket::start(vec![reply(status, &[], &body)]).await;
+            let client = socket.builder().http_client(http.clone()).build().unwrap();
+            let token = MagicLinkToken::new("t");
+            client.magic_link().verify_unchecked(&token).await
+        });
+        let auth = auth.map_err(|error| {
+            TestCaseError::fail(format!("{error} in {}", String::from_utf8_lossy(&body)))
+        })?;
+        prop_assert_eq!(auth.session_token.expose_secret(), "session-token");
+        prop_assert_eq!(
+            auth.refresh_token().unwrap().expose_secret(),
+            "refresh-token"
+        );
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Bodies of a success that nobody can read as a session.
+fn unreadable() -> Vec<(Reply, &'static str)> {
+    let cookies: &[(&str, &str)] = &[
+        ("set-cookie", "DS=cs; Path=/"),
+        ("set-cookie", "DSR=cr; Path=/"),
+    ];
+    let encoded: &[(&str, &str)] = &[cookies[0], cookies[1], ("content-encoding", "gzip")];
+    let cut = "HTTP/1.1 200 OK\r\nset-cookie: DS=cs\r\nset-cookie: DSR=cr\r\ncontent-length: 900\r\n\r\n{\"sess";
+    vec![
+        (reply(200, cookies, b""), "it is empty"),
+        (reply(204, cookies, b""), "it is empty"),
+        (
+            reply(202, cookies, b"<html>ok</html>"),
+            "the text is not JSON (line 1, column 1)",
+        ),
+        (reply(200, cookies, b"[]"), "it is a list and not an object"),
+        (
+            reply(200, cookies, b"\"ok\""),
+            "it is a string and not an object",
+        ),
+        (reply(200, cookies, b"null"), "it is null and not an object"),
+        (
+            reply(200, cookies, b"{\"sessionJwt\":"),
+            "the text ends too early",
+        ),
+        (
+            reply(200, encoded, b"\x1f\x8b\x08\0\0"),
+            "content-encoding: gzip",
+        ),
+        (
+            reply(200, cookies, &vec![b' '; 2 * 1024 * 1024]),
+            "larger than the 1048576 bytes",
+        ),
+        (
+            Reply::Bytes(cut.into()),
+            "failed while the answer was arriving",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn whatever_the_body_is_the_tokens_in_cookies_count() {
+    for (reply, says) in unreadable() {
+        let auth = verify(reply.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{error} for {says}"));
+        assert_eq!(auth.session_token.expose_secret(), "cs", "{says}");
+        assert_eq!(
+            auth.refresh_token().unwrap().expose_secret(),
+            "cr",
+            "{says}"
+        );
+
+        // One layer below, the reason can be read.
+        let socket = Socket::start(vec![reply]).await;
+        let body = types::VerifyMagicLinkRequest::default();
+        let answer = socket
+            .client()
+            .raw()
+            .verify_magic_link(&body)
+            .await
+            .unwrap();
+        let problem = answer.body_error().unwrap().to_string();
+        assert!(problem.contains(says), "{problem}");
+        assert!(answer.session_jwt.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_said_to_come_from_a_proxy() {
+    let encoded = |name: &str| reply(200, &[("content-encoding", name)], b"\x1f\x8b\x08\0\0");
+    let socket = Socket::start(vec![encoded("br")]).await;
+    let error = socket
+        .client()
+        .sessions()
+        .me(&RefreshToken::new("r"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the service's 200 response could not be read: it is encoded (content-encoding: br) although no encoding \
+         was asked for; a proxy on the way is the likely cause"
+    );
+    // What is readable is read, whatever the header says; and what is no name of an encoding is not repeated.
+    let plain = reply(200, &[("content-encoding", "gzip")], b"{\"userId\":\"U1\"}");
+    let socket = Socket::start(vec![plain, encoded("eyJhbGciOiJSUzI1NiIsImtpZCI6IlNLM")]).await;
+    let (client, token) = (socket.client(), RefreshToken::new("r"));
+    assert_eq!(
+        client.sessions().me(&token).await.unwrap().user_id(),
+        Some("U1")
+    );
+    let error = client.sessions().me(&token).await.unwrap_err().to_string();
+    assert!(error.contains("content-encoding: unknown"), "{error}");
+}
+
+/// Nothing in the body can make a failure of a call that has no result.
+#[tokio::test]
+async fn a_call_without_a_result_reads_no_body() {
+    let mut replies: Vec<Reply> = unreadable().into_iter().map(|(reply, _)| reply).collect();
+    replies.push(Reply::BytesThenHang(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{".to_vec(),
+    ));
+    replies.push(reply(200, &[], b"{}"));
+    for reply in replies {
+        let socket = Socket::start(vec![reply.clone()]).await;
+        let (client, token) = (socket.client(), RefreshToken::new("r"));
+        client.sessions().logout(&token).await.unwrap();
+        let body = types::LogoutRequest::default();
+        client
+            .raw()
+            .logout_all_devices(&token, &body)
+            .await
+            .unwrap();
+        let management = client.management_with("key");
+        management.delete_user("joe").await.unwrap();
+        management.logout_user("joe").await.unwrap();
+        management.delete_all_test_users().await.unwrap();
+        let requests = socket.requests();
+        let calls = requests
+            .iter()
+            .filter(|request| !request.head.starts_with("GET /v1/mgmt/license"));
+        assert_eq!(calls.count(), 5, "{reply:?}");
+    }
+}
+
+/// The message is on its way, whatever the body says.
+#[tokio::test]
+async fn a_link_counts_as_sent_whatever_the_body_is() {
+    for (reply, says) in unreadable() {
+        let socket = Socket::start(vec![reply]).await;
+        let magic_link = socket.client().magic_link();
+        let sent = magic_link
+            .sign_in(DeliveryMethod::Email, "joe")
+            .send()
+            .await;
+        assert_eq!(sent.unwrap().masked_address().as_str(), "", "{says}");
+    }
+}
+
+/// What an operation cannot do without is an error that names it.
+#[tokio::test]
+async fn what_a_call_cannot_do_without_is_named() {
+    let refresh = RefreshToken::new("r");
+    for (body, says) in [
+        ("{}", "has no userId"),
+        (r#"{"userId":7}"#, "has no userId"),
+        ("", "could not be read: it is empty"),
+        ("[]", "could not be read: it is a list and not an object"),
+        ("<html>", "could not be read: the text is not JSON"),
+    ] {
+        let socket = Socket::start(vec![Reply::json(200, body)]).await;
+        let error = socket.client().sessions().me(&refresh).await.unwrap_err();
+        assert!(matches!(error, Error::Decode(_)), "{error:?}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    for (body, says) in [
+        (
+            r#"{"tenants":[null]}"#,
+            "has no list `tenants` that can be read",
+        ),
+        ("null", "it is null and not an object"),
+    ] {
+        let socket = Socket::start(vec![Reply::json(200, body)]).await;
+        let sessions = socket.client().sessions();
+        let error = sessions.my_tenants(&refresh, ["t1"]).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_and_a_history_are_read_in_either_form() {
+    let refresh = RefreshToken::new("r");
+    for body in [
+        r#"{"userId":"U1","name":"Joe"}"#,
+        r#"{"user":{"userId":"U1","name":"Joe"}}"#,
+    ] {
+        let socket = Socket::start(vec![Reply::json(200, body)]).await;
+        let user = socket.client().sessions().me(&refresh).await.unwrap();
+        assert_eq!(
+            (user.user_id(), user.name()),
+            (Some("U1"), Some("Joe")),
+            "{body}"
+        );
+    }
+    for body in [
+        r#"[{"ip":"1.2.3.4","loginTime":4102444800},{}]"#,
+        r#"{"authHistory":[{"ip":"1.2.3.4","loginTime":4102444800},{}]}"#,
+    ] {
+        let socket = Socket::start(vec![Reply::json(200, body)]).await;
+        let history = socket.client().sessions().history(&refresh).await.unwrap();
+        assert_eq!(
+            (history.len(), history[0].ip.as_deref()),
+            (2, Some("1.2.3.4")),
+            "{body}"
+        );
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
+        assert_eq!(history[0].at, Some(at));
+    }
+}
+
+/// Times after 2038, and those that no calendar has.
+#[tokio::test]
+async fn times_outgrow_32_bits() {
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    for (seconds, expected) in [
+        (4_102_444_800_i64, Some(at(4_102_444_800))),
+        (253_402_300_799, Some(at(253_402_300_799))),
+        (253_402_300_800, None),
+        (i64::MAX, None),
+        (0, None),
+        (-1, None),
+    ] {
+        let body = json!({ "sessionJwt": "s", "refreshJwt": "r", "cookieExpiration": seconds, "cookieMaxAge": seconds,
+            "sessionExpiration": seconds, "user": { "createdTime": seconds } });
+        let auth = verify(Reply::json(200, &body.to_string())).await.unwrap();
+        assert_eq!(auth.cookies.expires_at, expected, "{seconds}");
+        assert_eq!(auth.session_expires_at, expected, "{seconds}");
+        assert_eq!(auth.user.unwrap().created_at(), expected, "{seconds}");
+    }
+}
+
+/// One event tells what was read leniently: the operation and the paths, and no value.
+#[cfg(feature = "tracing")]
+mod events {
+    use std::fmt::Write;
+    use std::sync::Mutex;
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    struct Collector;
+
+    impl Subscriber for Collector {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target().starts_with("descope_magiclink")
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut text = Text::default();
+            event.record(&mut text);
+            EVENTS.lock().unwrap().push(text.0);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[derive(Default)]
+    struct Text(String);
+
+    impl Visit for Text {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            write!(self.0, "{}={value:?};", field.name()).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn leniency_is_told_by_paths_and_without_values() {
+        tracing::subscriber::set_global_default(Collector).unwrap();
+        let odd = json!({ "id": 1, "tenants": [{ "id": "t", "name": ["canary"], "customAttributes": "canary" }, { "id": {} }] });
+        let socket = Socket::start(vec![Reply::json(200, &odd.to_string())]).await;
+        let sessions = socket.client().sessions();
+        sessions
+            .my_tenants(&RefreshToken::new("r"), ["t"])
+            .await
+            .unwrap();
+        let good = json!({ "user": { "userId": "U1", "name": null, "novelty": "canary" } });
+        let socket = Socket::start(vec![Reply::json(200, &good.to_string())]).await;
+        socket
+            .client()
+            .management_with("key")
+            .user("joe")
+            .await
+            .unwrap();
+
+        let events = EVENTS.lock().unwrap().clone();
+        let told = |operation: &str| {
+            let start = format!("message=response not as described;operation=\"{operation}\"");
+            events
+                .iter()
+                .filter(|event| event.starts_with(&start))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let [event] = &told("my_tenants")[..] else {
+            panic!("one event was expected: {events:?}");
+        };
+        let paths = r#"["tenants.0.customAttributes", "tenants.0.name", "tenants.1.id"]"#;
+        assert!(event.contains(paths), "{event}");
+        assert!(told("load_user").is_empty(), "{events:?}");
+        assert!(!events.concat().contains("canary"), "{events:?}");
+    }
 }

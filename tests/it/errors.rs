@@ -20,6 +20,12 @@ async fn sign_in(client: &Client) -> Error {
         .unwrap_err()
 }
 
+/// A call that is not repeated, and is of no use without what the body says.
+async fn ask(client: &Client) -> Error {
+    let sessions = client.sessions();
+    sessions.validate_remote(&"s".into()).await.unwrap_err()
+}
+
 /// What is expected of an error; what is left out must be `None` or `false`.
 #[derive(Default, Debug, PartialEq)]
 struct Expected {
@@ -74,17 +80,19 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 status: Some(401),
                 code: Some("E062504"),
                 message: Some("Token expired"),
+                unauthorized: true,
                 text: "the service answered 401 (E062504): Token expired",
                 ..none()
             },
         ),
         (
-            "403 with a code that is not known: no token of a user went along",
+            "403 with a code that is not known: the token that went along is refused",
             Reply::json(403, r#"{"errorCode":"E999999","errorDescription":"No"}"#),
             Expected {
                 status: Some(403),
                 code: Some("E999999"),
                 message: Some("No"),
+                unauthorized: true,
                 text: "the service answered 403 (E999999): No",
                 ..none()
             },
@@ -247,11 +255,11 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             },
         ),
         (
-            "an unexpected success",
+            "a success without a body",
             Reply::json(204, ""),
             Expected {
                 status: Some(204),
-                text: "the service answered 204 (No Content)",
+                text: "the service's 204 response could not be read: it is empty",
                 ..none()
             },
         ),
@@ -260,25 +268,25 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             ok("eyJhbGciOiJSUzI1NiIsImtpZCI6"),
             Expected {
                 status: Some(200),
-                text: "the service's 200 answer could not be read: the text is not JSON (line 1, column 1)",
+                text: "the service's 200 response could not be read: the text is not JSON (line 1, column 1)",
                 ..none()
             },
         ),
         (
             "200 with a wrong type",
-            ok(r#"{"maskedEmail":{"secret":"eyJhbGciOiJSUzI1NiIsImtpZCI6"}}"#),
+            ok(r#"["eyJhbGciOiJSUzI1NiIsImtpZCI6"]"#),
             Expected {
                 status: Some(200),
-                text: "the service's 200 answer could not be read: a value has an unexpected type (line 1, column 15)",
+                text: "the service's 200 response could not be read: it is a list and not an object",
                 ..none()
             },
         ),
         (
             "200 cut off in the JSON",
-            ok(r#"{"maskedEmail":"j"#),
+            ok(r#"{"sub":"U1"#),
             Expected {
                 status: Some(200),
-                text: "the service's 200 answer could not be read: the text ends too early (line 1, column 17)",
+                text: "the service's 200 response could not be read: the text ends too early (line 1, column 10)",
                 ..none()
             },
         ),
@@ -315,7 +323,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
     ];
     for (name, reply, expected) in cases {
         let socket = Socket::start(vec![reply]).await;
-        let error = sign_in(&socket.client()).await;
+        let error = ask(&socket.client()).await;
         let text = error.to_string().replace(&socket.url, "[url]");
         let found = Expected {
             status: error.status().map(|status| status.as_u16()),
@@ -352,7 +360,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
         assert_eq!(
             socket.requests().len(),
             1,
-            "{name}: a send is never repeated"
+            "{name}: such a call is never repeated"
         );
     }
 }
@@ -609,7 +617,7 @@ async fn no_call_outlives_its_time() {
             let error = if read {
                 client.raw().me(&RefreshToken::new("r")).await.unwrap_err()
             } else {
-                sign_in(&client).await
+                ask(&client).await
             };
             assert!(
                 error.is_timeout() && error.is_retryable() && !error.is_connect(),
@@ -801,7 +809,7 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
 /// A space that was copied along, in every argument that is an address or a login id.
 #[tokio::test]
 async fn addresses_are_trimmed_by_every_operation() {
-    const ANSWER: &str = r#"{"token":"t","link":"https://x/?t=1","user":{}}"#;
+    const ANSWER: &str = r#"{"token":"t","link":"https://x/?t=1","user":{"userId":"U1"}}"#;
     let socket = Socket::start(vec![Reply::json(200, ANSWER)]).await;
     let (magic, management) = (
         socket.client().magic_link(),

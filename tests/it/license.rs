@@ -7,7 +7,7 @@ use crate::support::{Reply, Request, Socket};
 use descope_magiclink::management::Management;
 use descope_magiclink::{AccessKey, Client, Clock as _, ManualClock, RetryPolicy, SystemClock};
 
-const USER: &str = r#"{"user":{},"rateLimitTier":"tier-1"}"#;
+const USER: &str = r#"{"user":{"userId":"U1"},"rateLimitTier":"tier-1"}"#;
 
 fn is_handshake(request: &Request) -> bool {
     request.head.starts_with("GET /v1/mgmt/license ")

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::output::{Outcome, print, print_error};
 use crate::run::{output, program};
-use crate::{Outcome, complain, say};
 
 /// As many crates as the leanest SDK of a like vendor, the crate itself counted.
 const BUDGET: usize = 99;
@@ -34,18 +34,18 @@ pub(crate) fn deps() -> Outcome {
         versions.entry(name).or_default().push(version);
     }
     for (name, versions) in versions.iter().filter(|(_, versions)| versions.len() > 1) {
-        say(&format!(
+        print(&format!(
             "{name} is in it {} times: {}",
             versions.len(),
             versions.join(", ")
         ));
     }
-    say(&format!(
+    print(&format!(
         "{} crates with default features, of a budget of {BUDGET}",
         crates.len()
     ));
     if crates.len() > BUDGET {
-        complain(
+        print_error(
             "over the budget: drop a dependency, or make it optional behind the feature it serves",
         );
         return Ok(false);

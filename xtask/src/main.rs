@@ -1,7 +1,9 @@
-//! The project's chores: `cargo xtask help` lists them.
+//! The project's commands: `cargo xtask help` lists them.
 
 mod codegen;
 mod deps;
+mod floors;
+mod output;
 mod public_api;
 mod run;
 mod semver;
@@ -9,24 +11,22 @@ mod snapshots;
 mod tidy;
 mod upstream;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What a chore ends with: whether all is well, or what kept it from finding out.
-type Outcome = Result<bool, Box<dyn Error>>;
+use output::print_error;
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The project's chores")]
+#[command(name = "cargo xtask", about = "The project's commands")]
 struct Cli {
     #[command(subcommand)]
-    chore: Chore,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Chore {
+enum Command {
     /// Generate src/raw from spec/openapi.yaml
     Codegen {
         /// Write nothing; fail with a diff when the files are not what the description gives
@@ -63,7 +63,8 @@ enum Chore {
     },
     /// Count the crates that a user of the default features builds, against the budget
     Deps,
-    /// Check the tree for what no other tool checks: leftovers, keys, README against manifest
+    /// Check the tree for what no other tool checks: floors and circles of imports, leftovers, keys, README
+    /// against manifest
     Tidy,
 }
 
@@ -71,34 +72,24 @@ fn main() -> ExitCode {
     if let Some(code) = public_api::as_rustdoc() {
         return code;
     }
-    let outcome = match Cli::parse().chore {
-        Chore::Codegen { check } => codegen::codegen(check),
-        Chore::Upstream { file, format } => upstream::upstream(&file, format),
-        Chore::Semver {
+    let outcome = match Cli::parse().command {
+        Command::Codegen { check } => codegen::codegen(check),
+        Command::Upstream { file, format } => upstream::upstream(&file, format),
+        Command::Semver {
             revision,
             spec_only,
         } => semver::semver(&revision, spec_only),
-        Chore::Snapshots { revision } => snapshots::snapshots(&revision),
-        Chore::PublicApi { check } => public_api::public_api(check),
-        Chore::Deps => deps::deps(),
-        Chore::Tidy => tidy::tidy(),
+        Command::Snapshots { revision } => snapshots::snapshots(&revision),
+        Command::PublicApi { check } => public_api::public_api(check),
+        Command::Deps => deps::deps(),
+        Command::Tidy => tidy::tidy(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&format!("error: {error}"));
+            print_error(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
-}
-
-#[expect(clippy::print_stdout, reason = "a command line's output")]
-fn say(text: &str) {
-    println!("{}", text.trim_end());
-}
-
-#[expect(clippy::print_stderr, reason = "a command line's errors")]
-fn complain(text: &str) {
-    eprintln!("{}", text.trim_end());
 }

@@ -14,11 +14,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use descope_magiclink_codegen::project;
+use descope_magiclink_codegen::generate::project;
 use public_api::Builder;
 
+use crate::output::{Outcome, print, print_error};
 use crate::run::output;
-use crate::{Outcome, complain, say};
 
 /// The published libraries, each with the listing that was reviewed.
 const PACKAGES: [(&str, &str); 2] = [
@@ -48,7 +48,7 @@ pub(crate) fn public_api(check: bool) -> Outcome {
     let root = project::root();
     let version = output(Command::new("rustc").arg("--version").current_dir(&root))?;
     if !version.starts_with(&format!("rustc {TOOLCHAIN}.")) {
-        complain(&format!(
+        print_error(&format!(
             "the public interface is listed with Rust {TOOLCHAIN} only, whose rustdoc writes the form that is read here; \
              this is {}",
             version.trim()
@@ -63,19 +63,19 @@ pub(crate) fn public_api(check: bool) -> Outcome {
         let found = fs::read_to_string(&path).unwrap_or_default();
         let diff = project::unified_diff(&found, &wanted, file, "exported");
         if diff.is_empty() {
-            say(&format!("{file} is up to date"));
+            print(&format!("{file} is up to date"));
             continue;
         }
-        say(&diff);
+        print(&diff);
         if check {
-            complain(&format!(
+            print_error(&format!(
                 "{file} is not what the crate exports; if the change is meant, run `cargo xtask public-api` and \
                  commit the file"
             ));
             is_good = false;
         } else {
             fs::write(path, wanted)?;
-            say(&format!("wrote {file}"));
+            print(&format!("wrote {file}"));
         }
     }
     Ok(is_good)

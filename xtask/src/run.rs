@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::Command;
 
-use descope_magiclink_codegen::project;
+use descope_magiclink_codegen::generate::project;
 
 /// What a program prints.
 ///

@@ -5,10 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use descope_magiclink_codegen::{load, project, semver};
+use descope_magiclink_codegen::generate::{load, project};
+use descope_magiclink_codegen::review::semver;
 
+use crate::output::{Outcome, print};
+use crate::public_api;
 use crate::run::{git, output};
-use crate::{Outcome, public_api, say};
 
 pub(crate) fn semver(revision: &str, spec_only: bool) -> Outcome {
     let commit = git(&["rev-parse", "--verify", &format!("{revision}^{{commit}}")])
@@ -30,7 +32,7 @@ pub(crate) fn semver(revision: &str, spec_only: bool) -> Outcome {
     };
     let version = version(&show("Cargo.toml")?).ok_or("the manifest names no version")?;
     let report = semver::report(revision, &version, &description, api.as_deref());
-    say(&report);
+    print(&report);
     Ok(true)
 }
 

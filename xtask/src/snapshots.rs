@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs, io};
 
-use descope_magiclink_codegen::project;
-use descope_magiclink_codegen::snapshots::{Files, changes, unreferenced};
+use descope_magiclink_codegen::generate::project;
+use descope_magiclink_codegen::review::snapshots::{Files, changes, unreferenced};
 
+use crate::output::{Outcome, print, print_error};
+use crate::public_api;
 use crate::run::git;
-use crate::{Outcome, complain, public_api, say};
 
 const FOLDER: &str = "tests/snapshots";
 /// The test whose snapshots are requests; its name begins theirs.
@@ -36,10 +37,10 @@ pub(crate) fn snapshots(revision: &str) -> Outcome {
             .map(|(name, text)| (name.trim_end_matches(".new").to_owned(), text.clone()))
             .collect();
         let diff = changes(&before, &after);
-        say(&format!(
+        print(&format!(
             "Requests that differ from their snapshot:\n\n{diff}"
         ));
-        complain(&format!(
+        print_error(&format!(
             "{} pending: accept with `cargo insta review`, or all with `INSTA_UPDATE=always cargo test -p {PACKAGE} \
              --test {TEST}`; then run this again",
             pending.len()
@@ -49,14 +50,14 @@ pub(crate) fn snapshots(revision: &str) -> Outcome {
     if !unused.is_empty() {
         is_clean = false;
         for name in &unused {
-            complain(&format!("{FOLDER}/{name}: no test compares it; delete it"));
+            print_error(&format!("{FOLDER}/{name}: no test compares it; delete it"));
         }
     }
     let diff = changes(&at_revision(revision)?, &now);
     if diff.is_empty() {
-        say(&format!("no accepted request differs from {revision}"));
+        print(&format!("no accepted request differs from {revision}"));
     } else {
-        say(&format!("Accepted requests against {revision}:\n\n{diff}"));
+        print(&format!("Accepted requests against {revision}:\n\n{diff}"));
     }
     Ok(is_clean)
 }

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use descope_magiclink_codegen::project;
+use descope_magiclink_codegen::generate::project;
 
+use crate::floors;
+use crate::output::{Outcome, print, print_error};
 use crate::run::git;
-use crate::{Outcome, complain, say};
 
 /// Words of unfinished work, and folders of somebody's machine. Cut in two, so that this file passes.
 const LEFTOVERS: [(&str, &str, &str); 6] = [
@@ -51,10 +52,11 @@ pub(crate) fn tidy() -> Outcome {
             ));
         }
     }
+    findings.extend(floors::check(&root)?);
     for finding in &findings {
-        complain(finding);
+        print_error(finding);
     }
-    say(&format!("{files} files, {} findings", findings.len()));
+    print(&format!("{files} files, {} findings", findings.len()));
     Ok(findings.is_empty())
 }
 

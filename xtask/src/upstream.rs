@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum;
-use descope_magiclink_codegen::{divergences, load, project, upstream};
+use descope_magiclink_codegen::generate::{load, project};
+use descope_magiclink_codegen::review::{divergences, upstream};
 
-use crate::{Outcome, say};
+use crate::output::{Outcome, print};
 
 /// For whom the report is.
 #[derive(Clone, Copy, ValueEnum)]
@@ -28,7 +29,7 @@ pub(crate) fn upstream(file: &Path, format: Format) -> Outcome {
     let path = project::root().join("spec/divergences.yaml");
     let divergences = divergences::parse(&fs::read_to_string(path)?)?;
     let report = upstream::compare(&ours, &theirs, &divergences)?;
-    say(&match format {
+    print(&match format {
         Format::Text => report.text(),
         Format::Json => report.json()?,
         Format::Markdown => report.markdown(),

@@ -59,7 +59,7 @@ impl ExchangeAccessKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] when the service refuses the key, [`Error::Session`] when the token is bad or
+    /// [`Error::Api`](crate::Error::Api) when the service refuses the key, [`Error::Session`](crate::Error::Session) when the token is bad or
     /// could not be checked.
     pub async fn send(self) -> Result<AccessKeySession> {
         let deadline = self.client.deadline();

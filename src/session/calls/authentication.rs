@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
-use crate::error::{DecodeError, Error, Result};
+use crate::error::{DecodeError, Result};
 use crate::secret::{RefreshToken, SessionToken};
 use crate::session::session::{RefreshClaims, Session};
 use crate::session::tokens::{CheckedTokens, CookieFacts, TokenResponse};
@@ -49,7 +49,7 @@ impl Authentication {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] when the project's answer held none. The session is good all the same, and
+    /// [`Error::Decode`](crate::Error::Decode) when the project's answer held none. The session is good all the same, and
     /// cannot be refreshed.
     pub fn refresh_token(&self) -> Result<&RefreshToken> {
         present(self.refresh_token.as_ref(), self.status)
@@ -92,7 +92,7 @@ impl UncheckedAuthentication {
     ///
     /// # Errors
     ///
-    /// [`Error::Decode`] when the project's answer held none.
+    /// [`Error::Decode`](crate::Error::Decode) when the project's answer held none.
     pub fn refresh_token(&self) -> Result<&RefreshToken> {
         present(self.refresh_token.as_ref(), self.status)
     }
@@ -101,5 +101,5 @@ impl UncheckedAuthentication {
 fn present(token: Option<&RefreshToken>, status: StatusCode) -> Result<&RefreshToken> {
     let what = "refresh token, neither in its body nor in the refresh cookie; \
                 the session cannot be refreshed";
-    token.ok_or_else(|| Error::Decode(DecodeError::missing(status, what)))
+    token.ok_or_else(|| DecodeError::missing(status, what, None))
 }

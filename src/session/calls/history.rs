@@ -2,14 +2,9 @@
 
 use std::time::SystemTime;
 
-use http::StatusCode;
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
-use serde::Deserialize;
-
 use super::Sessions;
 use crate::error::Result;
 use crate::raw::types;
-use crate::runtime::{ClientHooks as _, OperationInfo, ResponseValue, build_error, unexpected};
 use crate::secret::RefreshToken;
 use crate::session::tokens::epoch;
 use crate::user::User;
@@ -35,10 +30,13 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) when the session has ended:
+    /// [`Error::Api`](crate::Error::Api) with [`is_unauthorized`](crate::Error::is_unauthorized) when the session has ended:
     /// this is how a server finds out before the session token expires.
     pub async fn me(&self, token: &RefreshToken) -> Result<User> {
         let answer = self.client.raw().me(token).await?;
+        if answer.user_id.is_none() {
+            return Err(answer.missing("userId"));
+        }
         Ok(User::new(answer.into_inner()))
     }
 
@@ -48,43 +46,8 @@ impl Sessions {
     ///
     /// As [`me`](Self::me).
     pub async fn history(&self, token: &RefreshToken) -> Result<Vec<SignInRecord>> {
-        // The call of the layer below reads one of the two shapes that sources know; this reads both.
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum History {
-            Bare(Vec<types::ExportedAuthHistory>),
-            Wrapped {
-                #[serde(rename = "authHistory", default)]
-                list: Option<Vec<types::ExportedAuthHistory>>,
-            },
-        }
-
-        let raw = self.client.raw();
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        raw.authorize(&mut headers, token)?;
-        let mut request = raw
-            .client
-            .get(format!("{}/v1/auth/me/history", raw.baseurl))
-            .headers(headers)
-            .build()
-            .map_err(build_error)?;
-        let info = OperationInfo {
-            operation_id: "me_auth_history",
-        };
-        raw.pre(&mut request, &info).await?;
-        let result = raw.exec(request, &info).await;
-        raw.post(&result, &info).await?;
-        let response = result?;
-        if response.status() != StatusCode::OK {
-            return Err(unexpected(response).await);
-        }
-        let history = ResponseValue::<History>::from_response(response).await?;
-        let list = match history.into_inner() {
-            History::Bare(list) => list,
-            History::Wrapped { list } => list.unwrap_or_default(),
-        };
-        Ok(list.into_iter().map(SignInRecord::new).collect())
+        let history = self.client.raw().me_auth_history(token).await?.into_inner();
+        Ok(history.0.into_iter().map(SignInRecord::new).collect())
     }
 }
 

@@ -73,7 +73,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Session`]: see [`SessionValidator::validate`].
+    /// [`Error::Session`](crate::Error::Session): see [`SessionValidator::validate`].
     pub async fn validate(&self, token: &SessionToken) -> Result<Session> {
         Ok(self.client.validator().validate(token).await?)
     }
@@ -83,20 +83,12 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with [`is_unauthorized`](Error::is_unauthorized) for a token it does not
+    /// [`Error::Api`](crate::Error::Api) with [`is_unauthorized`](crate::Error::is_unauthorized) for a token it does not
     /// take.
     pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
         let body = types::ValidateSessionRequest::default();
         let answer = self.client.raw().validate_session(token, &body).await?;
-        let mut claims = Map::from(answer.into_inner());
-        // The description has the claims in a member; what came over the wire so far had them at the top.
-        match claims.remove("parsedJWT") {
-            Some(Value::Object(wrapped)) => claims = wrapped,
-            Some(other) => {
-                claims.insert("parsedJWT".to_owned(), other);
-            }
-            None => {}
-        }
+        let mut claims = answer.into_inner().0.into_inner();
         for name in ["exp", "iat", "nbf"] {
             if let Some(time) = claims.get_mut(name)
                 && let Some(seconds) = time.as_str().and_then(timestamp::parse_seconds)

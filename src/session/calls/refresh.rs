@@ -40,8 +40,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// [`Error::Session`] when the token is bad or could not be checked, [`Error::Api`] when the
-    /// service refused it. When [`is_retryable`](Error::is_retryable), the user is not logged out.
+    /// [`Error::Session`](crate::Error::Session) when the token is bad or could not be checked, [`Error::Api`](crate::Error::Api) when the
+    /// service refused it. When [`is_retryable`](crate::Error::is_retryable), the user is not logged out.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<Refreshed> {
         let deadline = self.client.deadline();
         let validator = self.client.validator();
@@ -206,6 +206,8 @@ async fn request_refresh(
         }
         Endpoint::TryRefresh => {
             let response = raw.try_refresh_session(Some(token), &body).await?;
+            // Nothing to refresh is an empty object; a body that nobody can read tells nothing.
+            let is_unknown = response.body_error().is_some();
             let response = response.map(|optional| types::JwtResponse {
                 session_jwt: optional.session_jwt,
                 refresh_jwt: optional.refresh_jwt,
@@ -218,8 +220,10 @@ async fn request_refresh(
                 session_cookie_domain: optional.session_cookie_domain,
                 ..Default::default()
             });
-            // Without a session token there was nothing to refresh.
-            Ok(TokenResponse::read(response, validator).ok())
+            match TokenResponse::read(response, validator) {
+                Err(error) if is_unknown => Err(error),
+                response => Ok(response.ok()),
+            }
         }
     }
 }

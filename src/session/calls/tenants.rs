@@ -1,8 +1,11 @@
 //! The user's tenants.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use super::Sessions;
+use crate::body::Members;
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::secret::RefreshToken;
@@ -11,7 +14,7 @@ use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::hash;
 
 /// A tenant as its members may see it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TenantProfile {
     /// The id; empty should the service leave it out.
@@ -23,7 +26,7 @@ pub struct TenantProfile {
 }
 
 impl Sessions {
-    /// Those of the user's tenants that have these ids. [`Session::tenants`] has the ids of all.
+    /// Those of the user's tenants that have these ids. [`Session::tenants`](crate::Session::tenants) has the ids of all.
     ///
     /// # Errors
     ///
@@ -65,8 +68,15 @@ impl Sessions {
         body: &types::MyTenantsRequest,
     ) -> Result<Vec<TenantProfile>> {
         let answer = self.client.raw().my_tenants(token, body).await?;
-        let tenants = answer.into_inner().tenants.into_iter();
-        Ok(tenants.map(TenantProfile::new).collect())
+        let is_unreadable = answer
+            .extra
+            .get("tenants")
+            .is_some_and(|list| !list.is_null());
+        if is_unreadable {
+            return Err(answer.missing("list `tenants` that can be read"));
+        }
+        let tenants = answer.into_inner().tenants.unwrap_or_default();
+        Ok(tenants.into_iter().map(TenantProfile::new).collect())
     }
 
     /// Makes a tenant the current one of the session. Gives new tokens of both kinds.
@@ -110,12 +120,26 @@ impl Sessions {
     }
 }
 
+// Of the attributes, whose values may be anything, the names.
+impl fmt::Debug for TenantProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantProfile")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field(
+                "custom_attributes",
+                &Members::from(self.custom_attributes.clone()),
+            )
+            .finish()
+    }
+}
+
 impl TenantProfile {
     fn new(raw: types::MyTenant) -> Self {
         Self {
             id: raw.id.unwrap_or_default(),
             name: raw.name.filter(|name| !name.is_empty()),
-            custom_attributes: raw.custom_attributes,
+            custom_attributes: raw.custom_attributes.unwrap_or_default().into_inner(),
         }
     }
 }

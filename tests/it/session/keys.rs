@@ -80,17 +80,9 @@ fn key_problem(found: Result<Session, SessionError>) -> KeyProblem {
     }
 }
 
-/// Whether anything goes on in the background: a fetch and its connection are the only tasks there are.
-fn is_busy() -> bool {
-    tokio::runtime::Handle::current()
-        .metrics()
-        .num_alive_tasks()
-        > 0
-}
-
-/// Lets the fetches in the background come to their end.
-async fn settle() {
-    while is_busy() {
+/// Lets the fetch in the background come to its end.
+async fn settle(validator: &SessionValidator) {
+    while validator.is_fetching_keys() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -123,7 +115,7 @@ async fn the_request_is_as_the_service_expects_it() {
 async fn making_a_validator_asks_nothing() {
     let world = World::new().await;
     let validator = world.validator();
-    settle().await;
+    settle(&validator).await;
     assert_eq!(world.server.requests(), 0);
     let found = validator.validate_now(&world.token());
     assert_eq!(key_problem(found), KeyProblem::NotFetched);
@@ -373,7 +365,7 @@ async fn a_busy_process_fetches_ahead_and_never_waits() {
     for round in 1..8 {
         let before = world.server.requests();
         let mut steps = 0;
-        while !is_busy() {
+        while !validator.is_fetching_keys() {
             world.clock.advance(TTL / 20);
             steps += 1;
             validator.validate_now(&token).unwrap();
@@ -390,7 +382,7 @@ async fn a_busy_process_fetches_ahead_and_never_waits() {
             "one fetch in round {round}"
         );
         world.server.release();
-        settle().await;
+        settle(&validator).await;
     }
 }
 
@@ -410,7 +402,9 @@ async fn processes_do_not_fetch_in_step() {
         for validator in &validators {
             validator.validate_now(&token).unwrap();
         }
-        settle().await;
+        for validator in &validators {
+            settle(validator).await;
+        }
         if world.server.requests() > before {
             moments.push(step);
         }
@@ -441,7 +435,7 @@ async fn old_keys_serve_while_the_endpoint_is_down() {
     let steps = (MAX_AGE - TTL).as_secs() / 20;
     for _ in 0..steps {
         validator.validate_now(&token).unwrap();
-        settle().await;
+        settle(&validator).await;
         world.clock.advance(Duration::from_secs(20));
     }
     let found = validator.validate_now(&token);
@@ -463,7 +457,7 @@ async fn attempts_grow_rare_while_the_endpoint_is_down() {
     for second in 0..121 {
         let asked = world.server.requests();
         validator.validate(&token).await.unwrap();
-        settle().await;
+        settle(&validator).await;
         if world.server.requests() > asked {
             moments.push(second);
         }
@@ -474,7 +468,7 @@ async fn attempts_grow_rare_while_the_endpoint_is_down() {
     // Back again: the next attempt makes the keys young.
     world.server.answer(Answer::Body(key_set(&[&world.key])));
     validator.validate(&token).await.unwrap();
-    settle().await;
+    settle(&validator).await;
     let after = world.server.requests();
     world.clock.advance(TTL / 2);
     validator.validate(&token).await.unwrap();
@@ -497,7 +491,7 @@ async fn keys_past_their_maximum_age_no_longer_serve() {
             .answer(Answer::Raw(404, String::new(), String::new()));
         world.clock.advance(limit - SECOND);
         validator.validate(&token).await.unwrap();
-        settle().await;
+        settle(&validator).await;
         world.clock.advance(SECOND);
         let found = validator.validate(&token).await;
         assert_eq!(key_problem(found), KeyProblem::Status(404));
@@ -783,7 +777,7 @@ async fn a_cancelled_caller_does_not_cancel_the_fetch() {
     }
     world.server.reached(1).await;
     world.server.release();
-    settle().await;
+    settle(&validator).await;
     validator.validate_now(&token).unwrap();
     assert_eq!(world.server.requests(), 1);
 }

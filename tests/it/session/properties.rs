@@ -147,9 +147,8 @@ proptest! {
     }
 
     #[test]
-    fn claims_that_serde_json_refuses_are_refused(text in r#"[\[\]{}",:0-9a-ce\\ .+-]{0,40}"#) {
-        // An object's names may be repeated for serde_json, and a text may close the object early.
-        prop_assume!(!text.contains('{') && !text.contains('}') && !text.contains(','));
+    fn claims_that_serde_json_refuses_are_refused(text in r#"[\[\]":0-9a-ce\\ .+-]{0,40}"#) {
+        // Without braces and commas: serde_json lets names stand twice, and a text must not end the object.
         let ours = is_accepted(&with_claim(&text));
         prop_assert_eq!(ours, serde_json::from_str::<Value>(&text).is_ok());
     }

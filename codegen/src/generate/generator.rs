@@ -11,9 +11,8 @@ use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
 use serde_json::{Map, Value, json};
 
-use crate::Error;
-use crate::lint::references;
-use crate::prepare::operations;
+use super::document::{operations, references};
+use crate::error::Error;
 
 /// String formats that stand for hand-written types.
 pub const FORMATS: [(&str, &str); 6] = [

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::compare::{Api, Difference, Kind};
-use crate::load::Source;
-pub use crate::upstream::Release;
+use super::compare::{Api, Difference, Kind};
+use super::report::Release;
+use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
 #[derive(Debug, Clone, PartialEq, Eq)]

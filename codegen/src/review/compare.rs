@@ -19,9 +19,10 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::lint;
-use crate::load::escape;
-use crate::prepare::{METHODS, operation_pointer};
+use crate::generate::document::{METHODS, operation_pointer};
+use crate::generate::lint::schemas::FORMATS;
+use crate::generate::lint::secrets::looks_secret;
+use crate::generate::load::escape;
 
 /// Formats of ours that only choose a Rust type.
 const OUR_FORMATS: [&str; 4] = ["session-jwt", "refresh-jwt", "magic-link-token", "password"];
@@ -111,7 +112,7 @@ impl fmt::Display for Node {
 
 impl Node {
     /// The schema as a property of our description would have it.
-    fn sketch(&self, name: &str) -> Vec<String> {
+    fn yaml_snippet(&self, name: &str) -> Vec<String> {
         let mut lines = vec![format!("{name}:")];
         let has_members = |node: &Self| !node.properties.is_empty();
         let each = self.each.as_deref();
@@ -144,7 +145,7 @@ impl Node {
             (Shape::Object, _) => lines.push("  additionalProperties: true".to_owned()),
             _ => {}
         }
-        if self.shape == Shape::Scalar("string".to_owned()) && lint::looks_secret(name) {
+        if self.shape == Shape::Scalar("string".to_owned()) && looks_secret(name) {
             lines.push("  format: password  # prints redacted".to_owned());
         } else if let Some(format) = self.known_format() {
             lines.push(format!("  format: {format}"));
@@ -165,7 +166,7 @@ impl Node {
     fn known_format(&self) -> Option<&str> {
         self.format
             .as_deref()
-            .filter(|format| lint::FORMATS.contains(format))
+            .filter(|format| FORMATS.contains(format))
     }
 }
 
@@ -274,7 +275,7 @@ pub struct Difference {
     pub sibling: Option<String>,
     /// What is missing on our side, as lines to put into our description.
     #[serde(skip)]
-    pub sketch: Vec<String>,
+    pub yaml_snippet: Vec<String>,
 }
 
 impl Difference {
@@ -308,7 +309,7 @@ impl Api {
             for method in METHODS {
                 if let Some(operation) = item.get(method) {
                     let operation =
-                        Unfolding { document, without }.operation(path, method, item, operation);
+                        RefResolver { document, without }.operation(path, method, item, operation);
                     operations.insert((operation.method.clone(), nameless(path)), operation);
                 }
             }
@@ -365,7 +366,7 @@ impl Api {
             }
             let mut difference = operation.difference(Kind::OperationOmitted);
             difference.pointer = "/paths".to_owned();
-            difference.sketch = operation.sketch(&self.schemas);
+            difference.yaml_snippet = operation.yaml_snippet(&self.schemas);
             if moved.is_none() {
                 difference.sibling = self.sibling(operation);
             }
@@ -421,7 +422,7 @@ impl Operation {
     }
 
     /// The operation as our description would write it.
-    fn sketch(&self, known: &BTreeSet<String>) -> Vec<String> {
+    fn yaml_snippet(&self, known: &BTreeSet<String>) -> Vec<String> {
         let mut lines = vec![
             format!("{}:", self.path),
             format!("  {}:", self.method.to_lowercase()),
@@ -480,8 +481,9 @@ impl Operation {
         lines.push("    responses:".to_owned());
         lines.push("      \"200\":".to_owned());
         lines.push("        description: \"\"".to_owned());
-        let name = names.next().map_or("EmptyResponse", String::as_str);
-        reference(&mut lines, "response", "        ", name);
+        if let Some(name) = names.next() {
+            reference(&mut lines, "response", "        ", name);
+        }
         lines.push("      4XX: {$ref: \"#/components/responses/Error\"}".to_owned());
         lines.push("      5XX: {$ref: \"#/components/responses/Error\"}".to_owned());
         lines
@@ -499,7 +501,7 @@ impl Operation {
             pointer: operation_pointer(&self.path, &self.method.to_lowercase()),
             moved: None,
             sibling: None,
-            sketch: Vec::new(),
+            yaml_snippet: Vec::new(),
         }
     }
 
@@ -569,7 +571,7 @@ impl Operation {
                 }),
                 (None, Some(other)) => {
                     let mut difference = self.difference(Kind::FieldOmitted);
-                    difference.sketch = other.sketch(name);
+                    difference.yaml_snippet = other.yaml_snippet(name);
                     difference.location = Some(location);
                     difference.theirs = Some(other.to_string());
                     if !pointer.is_empty() {
@@ -650,13 +652,13 @@ fn requirement(value: &Value) -> Option<String> {
     Some(names.into_iter().collect::<Vec<_>>().join(" with "))
 }
 
-struct Unfolding<'a> {
+struct RefResolver<'a> {
     document: &'a Value,
     /// Formats to leave out.
     without: &'a [&'a str],
 }
 
-impl<'a> Unfolding<'a> {
+impl<'a> RefResolver<'a> {
     fn operation(
         &self,
         path: &str,

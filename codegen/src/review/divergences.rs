@@ -4,9 +4,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::compare::{Difference, Kind};
-use crate::load::{Source, load};
-use crate::{Error, lint::Finding};
+use super::compare::{Difference, Kind};
+use crate::error::{Error, Finding};
+use crate::generate::load::{Source, load};
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
-use crate::Error;
+use crate::error::Error;
 
 /// A description with the line of each of its parts.
 #[derive(Debug, Clone)]

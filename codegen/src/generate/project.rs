@@ -5,7 +5,25 @@ use std::{fs, io};
 
 use similar::TextDiff;
 
-use crate::Bindings;
+/// The generated files, in the order in which they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bindings {
+    /// `src/raw/client.rs`: the client and one method per operation.
+    pub client: String,
+    /// `src/raw/types.rs`: one type per schema.
+    pub types: String,
+}
+
+impl Bindings {
+    /// The files by their path below the project's root.
+    #[must_use]
+    pub fn files(&self) -> [(&'static str, &str); 2] {
+        [
+            ("src/raw/client.rs", &self.client),
+            ("src/raw/types.rs", &self.types),
+        ]
+    }
+}
 
 /// The project's root folder.
 #[must_use]

@@ -3,11 +3,8 @@
 use openapiv3::OpenAPI;
 use serde_json::{Value, json};
 
-use crate::Error;
-use crate::load::{Source, escape};
-
-/// The HTTP methods that a path item may have.
-pub const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+use super::load::Source;
+use crate::error::Error;
 
 /// A security scheme of the description and the Rust type of the credential it asks for.
 #[derive(Debug, Clone, Copy)]
@@ -41,24 +38,6 @@ pub const SCHEMES: [Scheme; 5] = [
         format: Some("management-key"),
     },
 ];
-
-/// Calls `each` with the path, the method and the operation, in the order of the description.
-pub fn operations<'a>(document: &'a Value, mut each: impl FnMut(&'a str, &'a str, &'a Value)) {
-    let paths = document.get("paths").and_then(Value::as_object);
-    for (path, item) in paths.into_iter().flatten() {
-        for method in METHODS {
-            if let Some(operation) = item.get(method) {
-                each(path, method, operation);
-            }
-        }
-    }
-}
-
-/// The pointer to an operation.
-#[must_use]
-pub fn operation_pointer(path: &str, method: &str) -> String {
-    format!("/paths/{}/{method}", escape(path))
-}
 
 /// The document for the generator: no extension members, no error answers (so that each arrives
 /// whole), and a parameter for the credential where an operation takes one.

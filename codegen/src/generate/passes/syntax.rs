@@ -1,0 +1,119 @@
+//! Reading and changing attributes, and telling types apart.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{Attribute, Expr, ExprLit, Field, Fields as FieldList, Lit, Meta, Type};
+
+/// The generator spells some paths in attributes with a space between all parts.
+pub(super) fn tidy_paths(tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(
+            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
+                Ok(text) if text.value().contains(" :: ") => {
+                    literal(&text.value().replace(' ', ""), text.span())
+                }
+                _ => token,
+            },
+        )
+        .collect()
+}
+
+/// Replaces the texts that a test picks.
+pub(super) fn replace_text(
+    tokens: TokenStream,
+    is_it: impl Fn(&str) -> bool,
+    by: &str,
+) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(
+            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
+                Ok(text) if is_it(&text.value()) => literal(by, text.span()),
+                _ => token,
+            },
+        )
+        .collect()
+}
+
+fn literal(text: &str, span: proc_macro2::Span) -> proc_macro2::TokenTree {
+    let mut literal = proc_macro2::Literal::string(text);
+    literal.set_span(span);
+    literal.into()
+}
+
+/// The paths in the `derive` of a type, for changing.
+pub(super) fn derives(attributes: &mut [Attribute], change: impl FnOnce(&mut Vec<syn::Path>)) {
+    for attribute in attributes {
+        let Meta::List(list) = &mut attribute.meta else {
+            continue;
+        };
+        if !list.path.is_ident("derive") {
+            continue;
+        }
+        let parser = syn::punctuated::Punctuated::<syn::Path, syn::Token![,]>::parse_terminated;
+        if let Ok(paths) = list.parse_args_with(parser) {
+            let mut paths: Vec<_> = paths.into_iter().collect();
+            change(&mut paths);
+            list.tokens = quote::quote!(#(#paths),*);
+        }
+        return;
+    }
+}
+
+pub(super) fn remove_derive(attributes: &mut [Attribute], name: &str) {
+    derives(attributes, |paths| {
+        paths.retain(|path| path.segments.last().is_none_or(|last| last.ident != name));
+    });
+}
+
+/// The name that a serde attribute gives a field.
+pub(super) fn wire_name(field: &Field) -> Option<String> {
+    let mut found = None;
+    for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
+        let _ = attribute.parse_nested_meta(|meta| {
+            if let Ok(value) = meta.value()
+                && let Ok(text) = value.parse::<syn::LitStr>()
+                && meta.path.is_ident("rename")
+            {
+                found = Some(text.value());
+            }
+            Ok(())
+        });
+    }
+    found
+}
+
+pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(pair) = &attribute.meta else {
+        return None;
+    };
+    let Expr::Lit(ExprLit {
+        lit: Lit::Str(text),
+        ..
+    }) = &pair.value
+    else {
+        return None;
+    };
+    pair.path.is_ident("doc").then(|| text.value())
+}
+
+pub(super) fn spelt(node: &impl ToTokens) -> String {
+    node.to_token_stream().to_string().replace(' ', "")
+}
+
+pub(super) fn is_option(node: &Type) -> bool {
+    node.to_token_stream()
+        .to_string()
+        .contains("option :: Option <")
+}
+
+pub(super) fn is_json_object(node: &Type) -> bool {
+    spelt(node).starts_with("::serde_json::Map<")
+}
+
+/// Whether a type is nothing but a free-form object.
+pub(super) fn is_open(item: &syn::ItemStruct) -> bool {
+    matches!(&item.fields, FieldList::Unnamed(fields)
+        if fields.unnamed.iter().all(|field| spelt(&field.ty) == "crate::body::Members"))
+}

@@ -1,0 +1,238 @@
+//! The types: names, documentation, what they print, and how requests are written.
+
+use syn::visit_mut::{self, VisitMut};
+use syn::{Attribute, Expr, Field, File, Item, Meta, Type, Visibility, parse_quote};
+
+use super::syntax::{
+    derives, doc_text, is_json_object, is_option, replace_text, spelt, tidy_paths,
+};
+use crate::error::Error;
+use crate::generate::document::plain;
+use crate::generate::load::Source;
+
+/// `null` is read as an empty list or map wherever an absent one is.
+pub(super) struct Fields;
+
+impl VisitMut for Fields {
+    fn visit_field_mut(&mut self, field: &mut Field) {
+        for attribute in &mut field.attrs {
+            let Meta::List(list) = &mut attribute.meta else {
+                continue;
+            };
+            list.tokens = tidy_paths(std::mem::take(&mut list.tokens));
+            let text = list.tokens.to_string();
+            let has_default = text.split(',').any(|part| part.trim() == "default");
+            if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {
+                let tokens = &list.tokens;
+                let path = "crate::body::null_default";
+                list.tokens = quote::quote!(#tokens, deserialize_with = #path);
+            }
+        }
+    }
+}
+
+/// The error of conversions goes where no type can fail to convert.
+pub(super) fn drop_unused_error(types: &mut File) {
+    let is_error = |item: &Item| matches!(item, Item::Mod(module) if module.ident == "error");
+    let is_used = types
+        .items
+        .iter()
+        .any(|item| !is_error(item) && spelt(item).contains("error::ConversionError"));
+    if !is_used {
+        types.items.retain(|item| !is_error(item));
+    }
+}
+
+/// Members without a name in the description may hold anything, secrets among them: printing shows
+/// their names alone.
+pub(super) struct Redaction;
+
+impl VisitMut for Redaction {
+    fn visit_field_mut(&mut self, field: &mut Field) {
+        let is_extra = field.ident.as_ref().is_some_and(|name| name == "extra");
+        let before = spelt(&field.ty);
+        self.visit_type_mut(&mut field.ty);
+        if before == spelt(&field.ty) {
+            return;
+        }
+        for attribute in &mut field.attrs {
+            if let Meta::List(list) = &mut attribute.meta {
+                list.tokens = replace_text(
+                    std::mem::take(&mut list.tokens),
+                    |text| {
+                        text.ends_with("::Map::is_empty") || text.ends_with("::BTreeMap::is_empty")
+                    },
+                    "crate::body::is_empty",
+                );
+            }
+        }
+        if is_extra {
+            let doc =
+                " Members that the description does not know, or that cannot be read as it says.";
+            field.attrs.insert(0, parse_quote!(#[doc = #doc]));
+        }
+    }
+
+    fn visit_type_mut(&mut self, node: &mut Type) {
+        visit_mut::visit_type_mut(self, node);
+        let text = spelt(node);
+        if is_json_object(node) {
+            *node = parse_quote!(crate::body::Members);
+        } else if text
+            == "::std::collections::BTreeMap<::std::string::String,::std::string::String,>"
+            || text == "::std::collections::BTreeMap<::std::string::String,::std::string::String>"
+        {
+            *node = parse_quote!(crate::body::Members<#node>);
+        }
+    }
+}
+
+/// The generator derives `Default` for fewer types than could have it, and a sealed type without it
+/// cannot be made outside the crate.
+pub(super) fn derive_default(types: &mut File) {
+    const EMPTY: [&str; 5] = [
+        "::std::option::Option<",
+        "::std::vec::Vec<",
+        "::std::collections::BTreeMap<",
+        "::serde_json::Map<",
+        "crate::body::Members",
+    ];
+    for item in &mut types.items {
+        let Item::Struct(item) = item else { continue };
+        let all_empty = item.fields.iter().all(|field| {
+            let spelt = spelt(&field.ty);
+            EMPTY.iter().any(|start| spelt.starts_with(start))
+        });
+        if all_empty {
+            derives(&mut item.attrs, |paths| {
+                if !paths.iter().any(|path| path.is_ident("Default")) {
+                    paths.push(parse_quote!(Default));
+                }
+            });
+        }
+    }
+}
+
+/// New fields are then no breaking change for those who use the types.
+pub(super) fn seal(types: &mut File) {
+    for item in &mut types.items {
+        let attributes = match item {
+            Item::Struct(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
+            Item::Enum(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
+            _ => continue,
+        };
+        attributes
+            .push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
+        attributes.push(parse_quote!(#[non_exhaustive]));
+    }
+}
+
+/// Fields whose generated name reads badly, by what the generator makes of their wire name. The wire
+/// name is kept by a serde attribute.
+const RENAMED: [(&str, &str); 4] = [
+    ("add_to_login_i_ds", "add_to_login_ids"),
+    ("o_auth", "oauth"),
+    ("sso_app_i_ds", "sso_app_ids"),
+    ("tenant_ssoid", "tenant_sso_id"),
+];
+
+pub(super) fn rename_fields(types: &mut File) -> Result<(), Error> {
+    for item in &mut types.items {
+        let Item::Struct(item) = item else { continue };
+        for field in &mut item.fields {
+            let Some(ident) = &mut field.ident else {
+                continue;
+            };
+            let name = ident.to_string();
+            if let Some((_, to)) = RENAMED.iter().find(|(from, _)| *from == name) {
+                *ident = quote::format_ident!("{to}");
+            } else if name.contains("_i_") || name.starts_with("o_") {
+                return Err(Error::Pass(format!(
+                    "field `{name}` reads badly; name it in RENAMED"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A function that gives the JSON schema of each component by its name in the description.
+pub(super) fn list_schemas(source: &Source, types: &mut File) -> Result<(), Error> {
+    let schemas = source.value.pointer("/components/schemas");
+    let schemas = schemas.and_then(serde_json::Value::as_object);
+    let mut entries: Vec<Expr> = Vec::new();
+    for name in schemas.into_iter().flat_map(|schemas| schemas.keys()) {
+        let ident = types.items.iter().find_map(|item| {
+            match item {
+                Item::Struct(item) => Some(&item.ident),
+                Item::Enum(item) => Some(&item.ident),
+                _ => None,
+            }
+            .filter(|ident| plain(&ident.to_string()) == plain(name))
+        });
+        let ident = ident.ok_or_else(|| Error::Pass(format!("schema `{name}` has no type")))?;
+        entries.push(parse_quote!((#name, generator.subschema_for::<#ident>())));
+    }
+    types.items.push(parse_quote! {
+        /// The JSON schema of every type here, by the name that the description has for it.
+        ///
+        /// The schemas refer to each other as the generator is set up to; take the definitions from it
+        /// afterwards.
+        #[cfg(feature = "schemars")]
+        pub fn json_schemas(
+            generator: &mut ::schemars::SchemaGenerator,
+        ) -> ::std::vec::Vec<(&'static str, ::schemars::Schema)> {
+            vec![#(#entries),*]
+        }
+    });
+    Ok(())
+}
+
+/// One `///` per line of a doc text, and none of the generator's own boilerplate.
+pub(super) struct Docs;
+
+impl VisitMut for Docs {
+    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+        let split = std::mem::take(attributes)
+            .into_iter()
+            .flat_map(|attribute| {
+                let Some(text) = doc_text(&attribute) else {
+                    return vec![attribute];
+                };
+                // The schema as JSON follows the description; the description is enough.
+                let text = text.split("<details>").next().unwrap_or("").trim_end();
+                text.lines()
+                    .map(|line| {
+                        let line = if line.is_empty() {
+                            String::new()
+                        } else {
+                            format!(" {}", line.trim_start())
+                        };
+                        parse_quote!(#[doc = #line])
+                    })
+                    .collect()
+            });
+        *attributes = split.collect();
+    }
+}
+
+/// Takes the content of the `types` module out, for a file of its own.
+pub(super) fn lift_types(file: &mut File) -> Result<File, Error> {
+    let position = file
+        .items
+        .iter()
+        .position(|item| matches!(item, Item::Mod(module) if module.ident == "types"))
+        .ok_or_else(|| Error::Pass("it has no module `types`".to_owned()))?;
+    let Item::Mod(module) = file.items.remove(position) else {
+        return Err(Error::Pass("`types` is no module".to_owned()));
+    };
+    let (_, items) = module
+        .content
+        .ok_or_else(|| Error::Pass("`types` is empty".to_owned()))?;
+    Ok(File {
+        shebang: None,
+        frontmatter: None,
+        attrs: Vec::new(),
+        items,
+    })
+}
