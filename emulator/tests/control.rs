@@ -378,7 +378,7 @@ async fn faults_and_the_journal() {
 #[tokio::test]
 async fn other_origins_and_names_are_refused() {
     let emulator = controlled().await;
-    let http = reqwest::Client::builder().build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/_emulator/v1/status", emulator.base_url());
     let status = |name: &'static str, value: String| {
         let request = http.get(&url).header(name, value);
@@ -439,7 +439,7 @@ async fn other_origins_and_names_are_refused() {
 #[tokio::test]
 async fn changes_are_announced_and_a_shutdown_ends_the_stream() {
     let emulator = controlled().await;
-    let http = reqwest::Client::builder().build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut events = http
         .get(format!("{}/_emulator/v1/events", emulator.base_url()))
         .send()

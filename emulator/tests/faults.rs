@@ -179,7 +179,7 @@ async fn bodies_are_cut_off() {
         );
         assert_eq!(body, &whole[..kept.min(whole.len() - 1)]);
     }
-    let client = reqwest::Client::builder().build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     emulator
         .faults()
         .add(Fault::on("GetKeysV2").cut_body(20))
@@ -383,6 +383,7 @@ async fn answers_are_altered_as_a_gateway_would() {
     let emulator = with_joe().await;
     let faults = emulator.faults();
     let client = reqwest::Client::builder()
+        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();

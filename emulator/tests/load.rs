@@ -25,7 +25,7 @@ struct Client {
 
 impl Client {
     fn new(emulator: Emulator) -> Self {
-        let http = reqwest::Client::builder().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
             emulator: Arc::new(emulator),
             http,

@@ -123,7 +123,7 @@ impl Running {
     }
 
     async fn post_as(&self, bearer: String, path: &str, body: Value) -> (u16, Value) {
-        let http = reqwest::Client::builder().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = http
             .post(format!("{}{path}", self.base))
             .bearer_auth(bearer)

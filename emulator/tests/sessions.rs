@@ -588,7 +588,7 @@ async fn tokens_come_in_cookies_when_asked() {
     assert_eq!(claims(&refresh)["drn"], "MyDSR");
 
     // A browser has the refresh token in a cookie only.
-    let http = reqwest::Client::builder().build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let me = |cookie: String| {
         http.get(format!("{}/v1/auth/me", emulator.base_url()))
             .bearer_auth(emulator.project_id())

@@ -228,6 +228,7 @@ async fn a_client_of_one_s_own_is_used_with_the_crate_s_headers_and_deadline() {
     headers.insert("x-own", "1".parse().unwrap());
     let own = reqwest::Client::builder()
         .default_headers(headers)
+        .no_proxy()
         .build()
         .unwrap();
     let patient = socket.builder().http_client(own.clone()).build().unwrap();

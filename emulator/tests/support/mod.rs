@@ -46,7 +46,7 @@ impl<'a> Api<'a> {
     pub(crate) fn new(emulator: &'a Emulator) -> Self {
         Self {
             emulator,
-            http: reqwest::Client::builder().build().unwrap(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
 

@@ -702,7 +702,7 @@ async fn keys_from_elsewhere_are_refused_even_if_the_http_client_follows() {
     world
         .server
         .answer(Answer::Raw(307, location, String::new()));
-    let following = reqwest::Client::builder().build().unwrap();
+    let following = reqwest::Client::builder().no_proxy().build().unwrap();
     let client = descope_magiclink::Client::builder(PROJECT)
         .base_url(world.server.url())
         .http_client(following)
