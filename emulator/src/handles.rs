@@ -392,7 +392,12 @@ impl Mint {
     ///
     /// [`ControlError`] when no user has the login id, or every signing key was revoked.
     pub fn tokens(self) -> Result<Minted, ControlError> {
-        let mut world = self.shared.world();
+        self.shared
+            .world()
+            .at_one_moment(|world| self.tokens_of(world))
+    }
+
+    fn tokens_of(&self, world: &mut World) -> Result<Minted, ControlError> {
         let user = world
             .users
             .owner(&self.login_id)
@@ -402,8 +407,8 @@ impl Mint {
         let session = world.session_claims(&id)?;
         let refresh = world.refresh_claims(&id)?;
         Ok(Minted {
-            session: self.sign(&world, session)?,
-            refresh: self.sign(&world, refresh)?,
+            session: self.sign(world, session)?,
+            refresh: self.sign(world, refresh)?,
         })
     }
 

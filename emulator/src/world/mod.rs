@@ -129,8 +129,21 @@ impl World {
         Ok(world)
     }
 
+    /// Does something at one moment: what is read off the clock twice is the same both times.
+    pub(crate) fn at_one_moment<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let running = self.time;
+        self.time.freeze();
+        let done = act(self);
+        self.time = running;
+        done
+    }
+
     /// Runs an operation: limits, then authentication, then the operation itself.
     pub(crate) fn handle(&mut self, call: &Call) -> Outcome {
+        self.at_one_moment(|world| world.run(call))
+    }
+
+    fn run(&mut self, call: &Call) -> Outcome {
         self.count(call.operation)?;
         let caller = self.authenticate(call)?;
         #[cfg(feature = "schema")]
