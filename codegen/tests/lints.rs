@@ -5,91 +5,7 @@ use descope_magiclink_codegen::{Error, bindings};
 use serde_json::json;
 
 /// A small description that keeps all rules.
-const GOOD: &str = r##"openapi: 3.0.3
-info: {title: Small, version: "1"}
-paths:
-  /v1/keys/{projectId}:
-    get:
-      operationId: GetKeys
-      summary: Keys
-      description: The public keys.
-      security: []
-      x-evidence: [docs]
-      parameters:
-        - {name: projectId, in: path, required: true, description: The project., schema: {type: string}}
-        - {name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}
-      responses:
-        "200":
-          description: Keys.
-          content:
-            application/json:
-              schema: {$ref: "#/components/schemas/KeySet"}
-  /v1/links:
-    post:
-      operationId: SendLink
-      summary: Send
-      description: Sends a link.
-      security:
-        - project: []
-        - refresh: []
-      x-evidence: [docs]
-      requestBody:
-        required: true
-        content:
-          application/json:
-            schema: {$ref: "#/components/schemas/SendLinkRequest"}
-      responses:
-        "200":
-          description: Sent.
-          content:
-            application/json:
-              schema: {$ref: "#/components/schemas/SendLinkResponse"}
-        4XX: {$ref: "#/components/responses/Error"}
-components:
-  securitySchemes:
-    project: {type: http, scheme: bearer}
-    refresh: {type: http, scheme: bearer}
-    session: {type: http, scheme: bearer}
-  responses:
-    Error:
-      description: Failed.
-      content:
-        application/json:
-          schema: {$ref: "#/components/schemas/ErrorResponse"}
-  schemas:
-    KeySet:
-      type: object
-      description: Keys.
-      additionalProperties: {}
-      properties:
-        keys: {type: array, description: The keys., items: {$ref: "#/components/schemas/Key"}}
-    Key:
-      type: object
-      description: One key.
-      additionalProperties: {}
-      properties:
-        kid: {type: string, description: Its name.}
-    SendLinkRequest:
-      type: object
-      description: Where to.
-      properties:
-        loginId: {type: string, description: The user.}
-        ticket: {type: string, format: password, description: A secret.}
-        tickets: {type: array, description: Secrets., items: {type: string, format: password}}
-    SendLinkResponse:
-      type: object
-      description: Sent.
-      additionalProperties: {}
-      properties:
-        masked: {type: string, description: The address.}
-        retries: {type: integer, format: int64, description: How often.}
-    ErrorResponse:
-      type: object
-      description: Failed.
-      additionalProperties: {}
-      properties:
-        errorCode: {type: string, description: The code.}
-"##;
+const GOOD: &str = include_str!("small.yaml");
 
 /// A rule, how to break it (this text, replaced by that one), and what the error must say.
 struct Case {
@@ -124,7 +40,7 @@ const CASES: &[Case] = &[
         "operationID: SendLink",
         &[
             "line 22: ",
-            "POST /v1/links",
+            "POST /v1/auth/magiclink/signin/email",
             "unknown keyword `operationID`; did you mean `operationId`?",
         ],
     ),
@@ -157,7 +73,7 @@ const CASES: &[Case] = &[
         "\"200\":\n          description: Sent.",
         "\"20O\":\n          description: Sent.",
         &[
-            "SendLink (POST /v1/links) > responses > 20O",
+            "SendLink (POST /v1/auth/magiclink/signin/email) > responses > 20O",
             "`20O` is no status",
         ],
     ),
@@ -187,7 +103,7 @@ const CASES: &[Case] = &[
         "4XX: {$ref: \"#/components/responses/Error\"}",
         "default: {$ref: \"#/components/responses/Error\"}",
         &[
-            "SendLink (POST /v1/links) > responses > default",
+            "SendLink (POST /v1/auth/magiclink/signin/email) > responses > default",
             "counts as a success",
         ],
     ),
@@ -208,7 +124,7 @@ const CASES: &[Case] = &[
         "      operationId: SendLink\n",
         "",
         &[
-            "operation without id (POST /v1/links)",
+            "operation without id (POST /v1/auth/magiclink/signin/email)",
             "has no operationId",
         ],
     ),
@@ -289,7 +205,7 @@ const CASES: &[Case] = &[
     ),
     case(
         "path without a slash",
-        "  /v1/links:",
+        "  /v1/auth/magiclink/signin/email:",
         "  v1/links:",
         &["paths > v1/links", "must start with `/`"],
     ),
@@ -310,7 +226,7 @@ const CASES: &[Case] = &[
         "- refresh: []",
         "- cookie: []",
         &[
-            "SendLink (POST /v1/links) > security",
+            "SendLink (POST /v1/auth/magiclink/signin/email) > security",
             "no credential is known for scheme `cookie`",
             "scheme `cookie` is not in components",
         ],
@@ -339,9 +255,12 @@ const CASES: &[Case] = &[
     ),
     case(
         "parameters of a path",
-        "  /v1/links:\n",
-        "  /v1/links:\n    parameters: []\n",
-        &["/v1/links", "give them to each operation"],
+        "  /v1/auth/magiclink/signin/email:\n",
+        "  /v1/auth/magiclink/signin/email:\n    parameters: []\n",
+        &[
+            "/v1/auth/magiclink/signin/email",
+            "give them to each operation",
+        ],
     ),
     case(
         "path without its parameter",
@@ -613,8 +532,8 @@ const CASES: &[Case] = &[
 #[test]
 fn the_good_description_passes() -> Result<(), Error> {
     let bindings = bindings(GOOD)?;
-    assert!(bindings.client.contains("pub async fn send_link"));
-    assert!(bindings.types.contains("Option<crate::secret::Secret>"));
+    assert!(bindings["src/raw/client.rs"].contains("pub async fn send_link"));
+    assert!(bindings["src/raw/types.rs"].contains("Option<crate::secret::Secret>"));
     Ok(())
 }
 
@@ -675,7 +594,7 @@ fn no_name_and_no_shape_let_a_secret_be_printed() -> Result<(), Error> {
     }
     for shape in redacted {
         let with = format!("{MASKED}\n        recoveryCode: {shape}");
-        let types = bindings(&GOOD.replacen(MASKED, &with, 1))?.types;
+        let types = bindings(&GOOD.replacen(MASKED, &with, 1))?["src/raw/types.rs"].clone();
         let field = types
             .split("pub recovery_code: ")
             .nth(1)
@@ -708,7 +627,7 @@ fn a_success_without_content_is_not_read() -> Result<(), Error> {
         "additionalProperties: {}\n      properties:\n        \
          left: {$ref: \"#/components/schemas/Left\"}\n        kid",
     );
-    let client = bindings(&without)?.client;
+    let client = bindings(&without)?["src/raw/client.rs"].clone();
     assert!(
         client.contains("Result<ResponseValue<()>, Error>"),
         "{client}"
@@ -722,7 +641,9 @@ fn a_success_without_content_is_not_read() -> Result<(), Error> {
 
 #[test]
 fn the_curated_description_passes() -> Result<(), Box<dyn std::error::Error>> {
-    Ok(lint::lint(&load::load(&project::spec()?)?)?)
+    Ok(lint::lint(&load::load(
+        &project::spec(&project::root()?)?,
+    )?)?)
 }
 
 #[test]
@@ -766,21 +687,28 @@ fn a_panic_of_the_generator_names_the_operation() {
     let Some(Error::Generator { operation, message }) = error else {
         panic!("the generator was expected to fail: {error:?}");
     };
-    assert_eq!(operation.as_deref(), Some("SendLink (POST /v1/links)"));
+    assert_eq!(
+        operation.as_deref(),
+        Some("SendLink (POST /v1/auth/magiclink/signin/email)")
+    );
     assert!(!message.is_empty());
 }
 
 #[test]
 fn a_failure_of_the_generator_is_told_with_its_words() -> Result<(), Error> {
     let mut source = load::load(GOOD)?;
-    if let Some(operation) = source.value.pointer_mut("/paths/~1v1~1links/post") {
+    if let Some(operation) = source
+        .value
+        .pointer_mut("/paths/~1v1~1auth~1magiclink~1signin~1email/post")
+    {
         operation["responses"]["204"] = json!({ "description": "Nothing." });
     }
     let error = generator::generate(&prepare::prepare(&source)?)
         .err()
         .map(|error| error.to_string())
         .unwrap_or_default();
-    let start = "the generator failed on operation SendLink (POST /v1/links): ";
+    let start =
+        "the generator failed on operation SendLink (POST /v1/auth/magiclink/signin/email): ";
     assert!(error.starts_with(start), "{error}");
     Ok(())
 }

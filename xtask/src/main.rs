@@ -35,11 +35,14 @@ enum Command {
     },
     /// Compare spec/openapi.yaml with the description that Descope publishes
     Upstream {
-        /// The published file, downloaded before; YAML or JSON
-        file: PathBuf,
-        /// For whom the report is
-        #[arg(long, value_enum, default_value = "text")]
-        format: upstream::Format,
+        /// The published file, downloaded before, as YAML or JSON; without it, what spec/published.lock holds
+        file: Option<PathBuf>,
+        /// Write spec/published.lock, when nothing is left to follow
+        #[arg(long)]
+        accept: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Say what release the changes since a git revision make, why, and draft the change log
     Semver {
@@ -74,7 +77,9 @@ fn main() -> ExitCode {
     }
     let outcome = match Cli::parse().command {
         Command::Codegen { check } => codegen::codegen(check),
-        Command::Upstream { file, format } => upstream::upstream(&file, format),
+        Command::Upstream { file, accept, json } => {
+            upstream::upstream(file.as_deref(), accept, json)
+        }
         Command::Semver {
             revision,
             spec_only,
@@ -89,7 +94,8 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             print_error(&format!("error: {error}"));
-            ExitCode::FAILURE
+            // Apart from 1, which says that something was found.
+            ExitCode::from(2)
         }
     }
 }

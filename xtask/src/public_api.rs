@@ -45,7 +45,7 @@ pub(crate) fn as_rustdoc() -> Option<ExitCode> {
 }
 
 pub(crate) fn public_api(check: bool) -> Outcome {
-    let root = project::root();
+    let root = project::root()?;
     let version = output(Command::new("rustc").arg("--version").current_dir(&root))?;
     if !version.starts_with(&format!("rustc {TOOLCHAIN}.")) {
         print_error(&format!(
@@ -219,7 +219,7 @@ fn packages(root: &Path) -> Result<BTreeMap<String, Vec<String>>, Box<dyn Error>
 /// The target folder of this project; what other revisions are built in too, for their dependencies
 /// are mostly the same.
 fn target() -> Result<PathBuf, Box<dyn Error>> {
-    let metadata = metadata(&project::root())?;
+    let metadata = metadata(&project::root()?)?;
     let folder = metadata.get("target_directory").and_then(|v| v.as_str());
     Ok(folder.ok_or("cargo names no target folder")?.into())
 }

@@ -18,7 +18,7 @@ pub(crate) fn semver(revision: &str, spec_only: bool) -> Outcome {
     let commit = commit.trim();
     let show = |path: &str| git(&["show", &format!("{commit}:{path}")]);
     let old = load::load(&show("spec/openapi.yaml")?)?;
-    let new = load::load(&project::spec()?)?;
+    let new = load::load(&project::spec(&project::root()?)?)?;
     let description = semver::description(&old, &new);
     let api = if spec_only {
         None
@@ -27,7 +27,7 @@ pub(crate) fn semver(revision: &str, spec_only: bool) -> Outcome {
         let then = public_api::listing(&folder)
             .map_err(|error| format!("{revision} does not build here: {error}; try --spec-only"))?;
         fs::remove_dir_all(folder)?;
-        let now = public_api::listing(&project::root())?;
+        let now = public_api::listing(&project::root()?)?;
         Some(semver::public_api(&then, &now))
     };
     let version = version(&show("Cargo.toml")?).ok_or("the manifest names no version")?;
@@ -58,7 +58,7 @@ fn check_out(commit: &str) -> Result<PathBuf, Box<dyn Error>> {
             Command::new("git")
                 .args(arguments)
                 .env("GIT_INDEX_FILE", &index)
-                .current_dir(project::root()),
+                .current_dir(project::root()?),
         )
     };
     git(&["read-tree", commit])?;

@@ -19,7 +19,7 @@ const TEST: &str = "requests";
 const PACKAGE: &str = "descope-magiclink-tests";
 
 pub(crate) fn snapshots(revision: &str) -> Outcome {
-    let root = project::root();
+    let root = project::root()?;
     let folder = root.join(FOLDER);
     let referenced = run_tests()?;
     let now = read(&folder, ".snap")?;
@@ -78,7 +78,7 @@ fn run_tests() -> Result<BTreeSet<String>, Box<dyn Error>> {
         .env("INSTA_UPDATE", "new")
         .env("INSTA_FORCE_PASS", "1")
         .env("INSTA_SNAPSHOT_REFERENCES_FILE", &list)
-        .current_dir(project::root())
+        .current_dir(project::root()?)
         .output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stdout);

@@ -11,7 +11,7 @@ pub mod passes;
 pub mod prepare;
 pub mod project;
 
-use self::project::Bindings;
+use self::project::Files;
 use crate::error::Error;
 
 /// Generates the bindings from the text of a description.
@@ -19,7 +19,7 @@ use crate::error::Error;
 /// # Errors
 ///
 /// See [`Error`]: each names the place in the description, or the pass that failed.
-pub fn bindings(spec: &str) -> Result<Bindings, Error> {
+pub fn bindings(spec: &str) -> Result<Files, Error> {
     let source = load::load(spec)?;
     lint::lint(&source)?;
     let prepared = prepare::prepare(&source)?;

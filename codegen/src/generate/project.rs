@@ -1,35 +1,33 @@
 //! The files of this project, for the command line and for the tests.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use similar::TextDiff;
 
-/// The generated files, in the order in which they are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bindings {
-    /// `src/raw/client.rs`: the client and one method per operation.
-    pub client: String,
-    /// `src/raw/types.rs`: one type per schema.
-    pub types: String,
-}
+const SPEC: &str = "spec/openapi.yaml";
 
-impl Bindings {
-    /// The files by their path below the project's root.
-    #[must_use]
-    pub fn files(&self) -> [(&'static str, &str); 2] {
-        [
-            ("src/raw/client.rs", &self.client),
-            ("src/raw/types.rs", &self.types),
-        ]
-    }
-}
+/// All that follows from the description, by its path below the root.
+pub type Files = BTreeMap<&'static str, String>;
 
-/// The project's root folder.
-#[must_use]
-pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+/// The project's root folder: the nearest one around the working directory that holds the description.
+///
+/// Found when the program runs, so that one target folder can serve several work trees.
+///
+/// # Errors
+///
+/// When there is none, or the working directory is gone.
+pub fn root() -> io::Result<PathBuf> {
+    let here = std::env::current_dir()?;
+    let root = here.ancestors().find(|folder| folder.join(SPEC).is_file());
+    root.map(Path::to_path_buf).ok_or_else(|| {
+        let message = format!(
+            "no folder around {} has {SPEC}: run this inside the project",
+            here.display()
+        );
+        io::Error::new(io::ErrorKind::NotFound, message)
+    })
 }
 
 /// The text of `spec/openapi.yaml`.
@@ -37,8 +35,8 @@ pub fn root() -> PathBuf {
 /// # Errors
 ///
 /// When the file cannot be read.
-pub fn spec() -> io::Result<String> {
-    fs::read_to_string(root().join("spec/openapi.yaml"))
+pub fn spec(root: &Path) -> io::Result<String> {
+    fs::read_to_string(root.join(SPEC))
 }
 
 /// A unified diff from the files in the tree to what they should be; empty when they agree.
@@ -46,10 +44,10 @@ pub fn spec() -> io::Result<String> {
 /// # Errors
 ///
 /// When a file exists and cannot be read.
-pub fn diff(bindings: &Bindings) -> io::Result<String> {
+pub fn diff(root: &Path, files: &Files) -> io::Result<String> {
     let mut diffs = String::new();
-    for (path, wanted) in bindings.files() {
-        let found = match fs::read_to_string(root().join(path)) {
+    for (path, wanted) in files {
+        let found = match fs::read_to_string(root.join(path)) {
             Ok(text) => text.replace("\r\n", "\n"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error),
@@ -77,18 +75,18 @@ pub fn unified_diff(old: &str, new: &str, old_name: &str, new_name: &str) -> Str
 /// # Errors
 ///
 /// When a file cannot be read or written.
-pub fn write(bindings: &Bindings) -> io::Result<Vec<&'static str>> {
+pub fn write(root: &Path, files: &Files) -> io::Result<Vec<&'static str>> {
     let mut written = Vec::new();
-    for (path, text) in bindings.files() {
-        let target = root().join(path);
-        if fs::read_to_string(&target).is_ok_and(|found| found == text) {
+    for (path, text) in files {
+        let target = root.join(path);
+        if fs::read_to_string(&target).is_ok_and(|found| found == *text) {
             continue;
         }
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(&target, text)?;
-        written.push(path);
+        written.push(*path);
     }
     Ok(written)
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::compare::{Api, Difference, Kind};
-use super::report::Release;
+use super::advice::{Release, find as moved};
+use super::compare::{Difference, compare};
+use super::facts::Facts;
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -31,125 +32,109 @@ fn change(release: Release, section: &'static str, text: String) -> Change {
 /// What changed between two states of our description, as a user of the generated bindings meets it.
 #[must_use]
 pub fn description(old: &Source, new: &Source) -> Vec<Change> {
-    let (before, after) = (Api::exact(&old.value), Api::exact(&new.value));
-    // Every operation of ours concerns us, so "theirs", which is the past here, is seen whole.
-    let mut changes: Vec<Change> = after
-        .differences(&before, |_| true)
+    let (before, after) = (Facts::exact(&old.value), Facts::exact(&new.value));
+    let mut changes: Vec<Change> = compare(&after, &before, &["path", "errors"])
         .iter()
-        .filter_map(of_difference)
+        .filter_map(|difference| of_difference(difference, &after, &before))
         .collect();
-    for operation in after.operations() {
-        let earlier = before.operations().find(|o| o.place() == operation.place());
-        if let Some(earlier) = earlier.filter(|earlier| earlier.id != operation.id) {
-            changes.push(change(
-                Release::Major,
-                "Changed",
-                format!("operation `{}` is now `{}`", earlier.id, operation.id),
-            ));
-        }
-    }
-    let (earlier, later) = (schemas(&old.value), schemas(&new.value));
+    let (earlier, later) = (names(&old.value), names(&new.value));
     for name in earlier.difference(&later) {
-        let text = format!("schema `{name}`");
-        changes.push(change(Release::Major, "Removed", text));
+        changes.push(change(
+            Release::Major,
+            "Removed",
+            format!("schema `{name}`"),
+        ));
     }
     for name in later.difference(&earlier) {
-        let text = format!("schema `{name}`");
-        changes.push(change(Release::Minor, "Added", text));
+        changes.push(change(Release::Minor, "Added", format!("schema `{name}`")));
     }
     if changes.is_empty() && old.value != new.value {
         let text = "the description's prose, which is the documentation of the bindings".to_owned();
         changes.push(change(Release::Patch, "Changed", text));
     }
-    // One schema serves many operations; its change is one change.
-    let mut seen = BTreeSet::new();
-    changes.retain(|change| seen.insert(change.text.clone()));
     changes
 }
 
-fn schemas(document: &Value) -> BTreeSet<String> {
-    document
+fn names(document: &Value) -> BTreeSet<String> {
+    let schemas = document
         .pointer("/components/schemas")
-        .and_then(Value::as_object)
-        .map(|schemas| schemas.keys().cloned().collect())
-        .unwrap_or_default()
+        .and_then(Value::as_object);
+    schemas
+        .into_iter()
+        .flat_map(|schemas| schemas.keys().cloned())
+        .collect()
 }
 
-fn of_difference(difference: &Difference) -> Option<Change> {
+fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {
+    use Release::{Major, Minor, Patch};
     let Difference {
-        method,
-        path,
-        operation,
-        location,
-        kind,
+        at,
+        group,
+        member,
         ours,
         theirs,
-        pointer,
-        moved,
         ..
     } = difference;
-    let location = location.as_deref().unwrap_or_default();
-    let now = ours.as_deref().unwrap_or_default();
-    let before = theirs.as_deref().unwrap_or_default();
-    let name = location.rsplit('.').next().unwrap_or(location);
-    let parts: Vec<&str> = pointer.split('/').collect();
-    // Where the field is, as far as one schema serves many operations.
-    let place = match parts.as_slice() {
-        ["", "components", "schemas", schema, ..] => format!("`{name}` of `{schema}`"),
-        _ => format!("`{location}` of `{operation}`"),
-    };
-    let is_parameter = !location.starts_with("request") && !location.starts_with("response");
-    let is_body = matches!(location, "request" | "response");
-    Some(match kind {
-        Kind::OperationAdded => match moved {
+    let is_parameter = ["query ", "header ", "path "]
+        .iter()
+        .any(|start| member.starts_with(start));
+    Some(match (ours.as_deref(), theirs.as_deref()) {
+        (Some(id), None) if member.is_empty() => match moved(before, after, id) {
             Some(from) => change(
-                Release::Patch,
+                Patch,
                 "Changed",
-                format!("`{operation}` is sent to {method} {path} instead of {from}"),
+                format!("`{id}` is sent to {group} instead of {from}"),
             ),
-            None => change(
-                Release::Minor,
-                "Added",
-                format!("operation `{operation}` ({method} {path})"),
-            ),
+            None => change(Minor, "Added", format!("operation `{id}` ({group})")),
         },
-        // Told at the other end of the move.
-        Kind::OperationOmitted if moved.is_some() => return None,
-        Kind::OperationOmitted => change(
-            Release::Major,
-            "Removed",
-            format!("operation `{operation}` ({method} {path})"),
-        ),
-        Kind::FieldAdded if is_body || is_parameter => {
-            change(Release::Major, "Changed", format!("{place} is new ({now})"))
-        }
-        Kind::FieldAdded => change(Release::Minor, "Added", format!("{place} ({now})")),
-        Kind::FieldOmitted => change(Release::Major, "Removed", format!("{place} ({before})")),
-        Kind::Type | Kind::Format | Kind::Required => change(
-            Release::Major,
+        (None, Some(id)) if member.is_empty() => match moved(after, before, id) {
+            // Told at the other end.
+            Some(_) => return None,
+            None => change(Major, "Removed", format!("operation `{id}` ({group})")),
+        },
+        (Some(now), Some(was)) if member == "id" => change(
+            Major,
             "Changed",
-            format!("{place} is {now} instead of {before}"),
+            format!("operation `{was}` is now `{now}`"),
         ),
-        Kind::Enum => {
-            let list = |text: &str| text.split(", ").map(str::to_owned).collect::<BTreeSet<_>>();
-            let grows = before != "any" && list(before).is_subset(&list(now));
-            let release = if grows {
-                Release::Minor
+        (now, was) if group == "document" || member == "success" => {
+            let release = if at.starts_with("scheme") {
+                Major
             } else {
-                Release::Major
+                Patch
             };
-            change(
-                release,
-                "Changed",
-                format!("{place} allows {now} instead of {before}"),
-            )
+            change(release, "Changed", said(at, now, was))
         }
-        Kind::Security => change(
-            Release::Major,
-            "Changed",
-            format!("`{operation}` authenticates by {now} instead of {before}"),
-        ),
+        (now, was) if member == "deprecated" => change(Minor, "Changed", said(at, now, was)),
+        (Some(now), None) if group.contains(' ') || is_parameter => {
+            change(Major, "Changed", format!("`{at}` is new ({now})"))
+        }
+        (Some(now), None) => change(Minor, "Added", format!("`{at}` ({now})")),
+        (None, Some(was)) => change(Major, "Removed", format!("`{at}` ({was})")),
+        (Some(now), Some(was)) => {
+            let bare = |text: &str| text.replace("; deprecated", "");
+            let only_grows = match (bare(now).split_once(" in {"), bare(was).split_once(" in {")) {
+                (Some((kind, now)), Some((earlier, was))) => {
+                    let list = |text: &str| -> BTreeSet<String> {
+                        text.trim_end_matches('}')
+                            .split(", ")
+                            .map(str::to_owned)
+                            .collect()
+                    };
+                    kind == earlier && list(was).is_subset(&list(now))
+                }
+                _ => bare(now) == bare(was),
+            };
+            let release = if only_grows { Minor } else { Major };
+            change(release, "Changed", said(at, Some(now), Some(was)))
+        }
+        (None, None) => return None,
     })
+}
+
+fn said(at: &str, now: Option<&str>, was: Option<&str>) -> String {
+    let name = |value: Option<&str>| value.unwrap_or("nothing").to_owned();
+    format!("`{at}` is {} instead of {}", name(now), name(was))
 }
 
 /// What changed between two listings of the public API, one item per line.

@@ -18,7 +18,7 @@ use self::types::{
     rename_fields, seal,
 };
 use super::load::Source;
-use super::project::Bindings;
+use super::project::Files;
 use crate::error::Error;
 
 const HEADER: &str =
@@ -29,7 +29,7 @@ const HEADER: &str =
 /// # Errors
 ///
 /// [`Error::Pass`] when the output has another form than the passes know.
-pub fn finish(source: &Source, tokens: TokenStream) -> Result<Bindings, Error> {
+pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     let mut file: File = syn::parse2(tokens).map_err(|error| Error::Pass(error.to_string()))?;
     remove_unused_items(&mut file);
     let mut calls = Calls::default();
@@ -47,8 +47,14 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Bindings, Error> {
     check(&calls, &file, &types)?;
     check_printing(&types)?;
     check_secrets(source, &types)?;
-    Ok(Bindings {
-        client: format!("{HEADER}{}", prettyplease::unparse(&file)),
-        types: format!("{HEADER}{}", prettyplease::unparse(&types)),
-    })
+    Ok(Files::from([
+        (
+            "src/raw/client.rs",
+            format!("{HEADER}{}", prettyplease::unparse(&file)),
+        ),
+        (
+            "src/raw/types.rs",
+            format!("{HEADER}{}", prettyplease::unparse(&types)),
+        ),
+    ]))
 }
