@@ -28,13 +28,13 @@ mod kit;
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use descope_magiclink::management::{Management, TestUser};
-use descope_magiclink::raw::types;
+use descope_magiclink::raw::{Members, types};
 use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
     AccessKey, Client, ClientBuilder, Clock as _, DeliveryMethod, MagicLink, MagicLinkToken,
@@ -607,6 +607,107 @@ fn own_keys(builder: ClientBuilder) -> ClientBuilder {
     builder.session_validation(|_| SessionValidator::builder(PROJECT))
 }
 
+/// Something to send, by which the field can be told.
+trait Sample {
+    fn sample(field: &str) -> Self;
+}
+
+impl Sample for String {
+    fn sample(field: &str) -> Self {
+        format!("the {field}")
+    }
+}
+
+impl Sample for u32 {
+    fn sample(field: &str) -> Self {
+        field.bytes().map(Self::from).sum()
+    }
+}
+
+impl Sample for i32 {
+    fn sample(field: &str) -> Self {
+        u32::sample(field).try_into().unwrap()
+    }
+}
+
+impl Sample for bool {
+    fn sample(_: &str) -> Self {
+        true
+    }
+}
+
+impl Sample for descope_magiclink::Secret {
+    fn sample(field: &str) -> Self {
+        Self::new(String::sample(field))
+    }
+}
+
+impl Sample for MagicLinkToken {
+    fn sample(field: &str) -> Self {
+        Self::new(String::sample(field))
+    }
+}
+
+impl<T: Sample> Sample for Option<T> {
+    fn sample(field: &str) -> Self {
+        Some(T::sample(field))
+    }
+}
+
+impl<T: Sample> Sample for Vec<T> {
+    fn sample(field: &str) -> Self {
+        vec![T::sample(field), T::sample(&format!("second {field}"))]
+    }
+}
+
+impl Sample for Members {
+    fn sample(field: &str) -> Self {
+        let value = json!({ "name": u32::sample(field) });
+        Self::from(value.as_object().unwrap().clone())
+    }
+}
+
+impl Sample for Members<BTreeMap<String, String>> {
+    fn sample(field: &str) -> Self {
+        Self::from(BTreeMap::from([("name".to_owned(), String::sample(field))]))
+    }
+}
+
+macro_rules! request_types {
+    ($($name:ident { $($field:ident,)* })*) => {
+        $(impl Sample for types::$name {
+            fn sample(_: &str) -> Self {
+                Self::default()
+            }
+        })*
+
+        /// Each field of each type that requests consist of, alone.
+        fn fields_of_requests() -> String {
+            let mut text = String::new();
+            $(
+                text += concat!(stringify!($name), "\n");
+                $({
+                    let mut body = types::$name::default();
+                    body.$field = Sample::sample(stringify!($field));
+                    let written = serde_json::to_string(&body).unwrap();
+                    text += &format!("  {}: {written}\n", stringify!($field));
+                })*
+            )*
+            text
+        }
+    };
+}
+
+include!("request_types.rs");
+
+/// A field that is written under another name, or not at all, shows here.
+#[test]
+fn request_types() {
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!("request_types", fields_of_requests());
+    });
+}
+
 /// Every operation of the description has a snapshot, and every snapshot a test.
 #[test]
 fn nothing_is_left_out() {
@@ -623,7 +724,7 @@ fn nothing_is_left_out() {
             continue;
         };
         assert!(
-            NAMES.contains(&case),
+            NAMES.contains(&case) || case == "request_types",
             "{name} belongs to no test; delete it"
         );
         let text = std::fs::read_to_string(&path).unwrap();

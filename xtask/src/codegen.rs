@@ -11,16 +11,16 @@ pub(crate) fn codegen(check: bool) -> Outcome {
     if check {
         let diff = project::diff(&root, &bindings)?;
         if diff.is_empty() {
-            print("src/raw is up to date");
+            print("all generated files are up to date");
             return Ok(true);
         }
         print(&diff);
-        print_error("src/raw is not what spec/openapi.yaml gives; run `cargo xtask codegen`");
+        print_error("the files are not what spec/openapi.yaml gives; run `cargo xtask codegen`");
         return Ok(false);
     }
     let written = project::write(&root, &bindings)?;
     if written.is_empty() {
-        print("src/raw is up to date");
+        print("all generated files are up to date");
     }
     for path in written {
         print(&format!("wrote {path}"));

@@ -68,7 +68,8 @@ pub(crate) fn references<'a>(value: &'a Value, pointer: &str, each: &mut dyn FnM
 
 /// A name as it is when only its words count: two that are equal then give the same Rust name.
 pub(crate) fn plain(name: &str) -> String {
-    name.to_lowercase().replace(['_', '-'], "")
+    let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// A path without the names of its parameters, which do not reach the wire.

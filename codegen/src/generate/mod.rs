@@ -4,6 +4,7 @@
 //! runs them all.
 
 pub mod document;
+mod follow;
 pub mod generator;
 pub mod lint;
 pub mod load;
@@ -23,6 +24,18 @@ pub fn bindings(spec: &str) -> Result<Files, Error> {
     let source = load::load(spec)?;
     lint::lint(&source)?;
     let prepared = prepare::prepare(&source)?;
-    let tokens = generator::generate(&prepared)?;
+    let tokens = generator::generate(&prepared).map_err(|error| match error {
+        Error::Generator {
+            operation: Some((id, _)),
+            message,
+        } => {
+            let line = passes::line_of(&source, &id);
+            Error::Generator {
+                operation: Some((id, line)),
+                message,
+            }
+        }
+        error => error,
+    })?;
     passes::finish(&source, tokens)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::compare::{Difference, attributes, kind};
 use super::facts::{Facts, Members, references};
 use crate::generate::document::set;
-use crate::generate::lint::schemas::FORMATS;
+use crate::generate::lint::FORMATS;
 use crate::generate::lint::secrets::looks_secret;
 
 /// What a release must be called that adopts a change.
