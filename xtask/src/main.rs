@@ -57,6 +57,9 @@ enum Command {
         /// The revision
         #[arg(default_value = "HEAD")]
         revision: String,
+        /// Accept every request as it is now, and say which
+        #[arg(long)]
+        accept: bool,
     },
     /// Write the listings of the public APIs to tests/public-api.txt and web/tests/public-api.txt
     PublicApi {
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
             revision,
             spec_only,
         } => semver::semver(&revision, spec_only),
-        Command::Snapshots { revision } => snapshots::snapshots(&revision),
+        Command::Snapshots { revision, accept } => snapshots::snapshots(&revision, accept),
         Command::PublicApi { check } => public_api::public_api(check),
         Command::Deps => deps::deps(),
         Command::Tidy => tidy::tidy(),
