@@ -350,7 +350,7 @@ macro_rules! sign_up {
             .user(SignUpUser::new().recovery_email("joe@home.example.com"));
             .user(SignUpUser::new().recovery_phone("+17777777777"));
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+                .template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR").tenant_id("tenant-1")
                 .custom_claim("plan", "pro").custom_claim("seats", 3).user(profile());
         }
     };
@@ -369,11 +369,11 @@ macro_rules! sign_in {
             .sso_app_id("app-1");
             .use_recovery();
             .revoke_other_sessions();
-            .revoke_other_sessions_of_types(["web"]);
+            .revoke_other_sessions_of_types(["web", "mobile"]);
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+                .template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR").tenant_id("tenant-1")
                 .custom_claim("plan", "pro").custom_claim("seats", 3).sso_app_id("app-1")
-                .use_recovery().revoke_other_sessions_of_types(["web"]);
+                .use_recovery().revoke_other_sessions_of_types(["web", "mobile"]);
             $($more)*
         }
     };
@@ -391,7 +391,7 @@ macro_rules! update {
             .add_to_login_ids_keeping_existing_user();
             .fail_on_conflict();
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR")
+                .template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR")
                 .add_to_login_ids_keeping_existing_user().fail_on_conflict();
         }
     };
@@ -502,8 +502,9 @@ snapshots! {
         .role("admin");
         .tenant("tenant-1", ["editor"]);
         .custom_attribute("plan", "pro");
-        .email(JOE).email_verified().phone(PHONE).phone_verified().name("Joe Person").additional_login_id("joe")
-            .role("admin").tenant("tenant-1", ["editor"]).custom_attribute("plan", "pro");
+        .email(JOE).email_verified().phone(PHONE).phone_verified().name("Joe Person").additional_login_id("joe").additional_login_id("jo")
+            .role("admin").role("owner").tenant("tenant-1", ["editor"])
+            .tenant("tenant-2", ["editor", "viewer"]).custom_attribute("plan", "pro").custom_attribute("seats", 3);
     };
     management__test_magic_link: options! {
         |c| management(c).test_magic_link(Email, JOE), generate;
@@ -515,12 +516,12 @@ snapshots! {
         .custom_claim("seats", 3);
         .sso_app_id("app-1");
         .revoke_other_sessions();
-        .revoke_other_sessions_of_types(["web"]);
+        .revoke_other_sessions_of_types(["web", "mobile"]);
         .step_up();
         .mfa();
-        .redirect_url(LANDING_PAGE).template_id("template-1").template_option("greeting", "hi").locale("pt-BR")
+        .redirect_url(LANDING_PAGE).template_id("template-1").template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR")
             .tenant_id("tenant-1").custom_claim("seats", 3).sso_app_id("app-1")
-            .revoke_other_sessions_of_types(["web"]).step_up().mfa();
+            .revoke_other_sessions_of_types(["web", "mobile"]).step_up().mfa();
     };
     management__test_magic_link__sms: options! { |c| management(c).test_magic_link(Sms, JOE), generate; };
     management__test_magic_link__whatsapp: options! {
@@ -546,12 +547,12 @@ snapshots! {
         .custom_claim("seats", 3);
         .sso_app_id("app-1");
         .revoke_other_sessions();
-        .revoke_other_sessions_of_types(["web"]);
+        .revoke_other_sessions_of_types(["web", "mobile"]);
         .step_up();
         .mfa();
         .timeout(Duration::from_secs(120)).user(profile()).email_verified().phone_verified()
-            .template_id("template-1").template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
-            .custom_claim("seats", 3).sso_app_id("app-1").revoke_other_sessions_of_types(["web"]).step_up().mfa();
+            .template_id("template-1").template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR").tenant_id("tenant-1")
+            .custom_claim("seats", 3).sso_app_id("app-1").revoke_other_sessions_of_types(["web", "mobile"]).step_up().mfa();
     };
     management__user: vec![
         case!("", c => management(&c).user("joe+tag@example.com")),

@@ -22,6 +22,10 @@ pub(crate) fn snapshots(revision: &str, accept: bool) -> Outcome {
     let root = project::root()?;
     let folder = root.join(FOLDER);
     let before = read(&folder, ".snap")?;
+    // Of another run: what it was about may be accepted, or gone.
+    for name in read(&folder, ".snap.new")?.keys() {
+        fs::remove_file(folder.join(name))?;
+    }
     let referenced = run_tests(&root, accept)?;
     let now = read(&folder, ".snap")?;
     let pending: Files = read(&folder, ".snap.new")?
