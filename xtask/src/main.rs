@@ -48,9 +48,12 @@ enum Command {
     Semver {
         /// The revision, such as the tag of the last release
         revision: String,
-        /// Compare the description alone, which takes no build
+        /// Compare the description alone
         #[arg(long)]
         spec_only: bool,
+        /// Fail unless version, CHANGELOG.md and spec/approvals.yaml fit
+        #[arg(long)]
+        check: bool,
     },
     /// Run the request tests and show which snapshots changed since a git revision
     Snapshots {
@@ -86,7 +89,8 @@ fn main() -> ExitCode {
         Command::Semver {
             revision,
             spec_only,
-        } => semver::semver(&revision, spec_only),
+            check,
+        } => semver::semver(&revision, spec_only, check),
         Command::Snapshots { revision, accept } => snapshots::snapshots(&revision, accept),
         Command::PublicApi { check } => public_api::public_api(check),
         Command::Deps => deps::deps(),

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::advice::{Release, find as moved};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
+use crate::error::Error;
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -137,7 +139,8 @@ fn said(at: &str, now: Option<&str>, was: Option<&str>) -> String {
     format!("`{at}` is {} instead of {}", name(now), name(was))
 }
 
-/// What changed between two listings of the public API, one item per line.
+/// What changed between two listings of what is published, one item per line: items of the public API,
+/// `feature PACKAGE/NAME`, `default feature PACKAGE/NAME`, and `rust-version NUMBER`.
 #[must_use]
 pub fn public_api(old: &str, new: &str) -> Vec<Change> {
     let (before, after): (BTreeSet<&str>, BTreeSet<&str>) =
@@ -151,7 +154,14 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
         if let Some(position) = same {
             let old = removed.remove(position);
             let text = format!("`{line}`, which was `{old}`");
-            changes.push(change(Release::Major, "Changed", text));
+            // A newer compiler is no breaking change by the custom of the ecosystem.
+            let is_compiler = line.starts_with("rust-version ");
+            let release = if is_compiler {
+                Release::Minor
+            } else {
+                Release::Major
+            };
+            changes.push(change(release, "Changed", text));
         } else {
             let release = if breaks_when_added(line, &before) {
                 Release::Major
@@ -174,6 +184,9 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
 
 /// The path of the item on a line: what stays the same when its signature or type changes.
 fn name(line: &str) -> Option<&str> {
+    if line.starts_with("rust-version ") {
+        return Some("rust-version");
+    }
     let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
     let rest = line.strip_prefix("pub ")?;
     // Before the path stand only keywords: `async fn`, `struct`, `mod`.
@@ -240,6 +253,113 @@ pub fn next_version(version: &str, release: Release) -> Option<String> {
         (_, Release::Minor) => (major, minor + 1, 0),
     };
     Some(format!("{}.{}.{}", next.0, next.1, next.2))
+}
+
+/// A breaking change that may go into a release that is not named so.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The change, in the words of the report.
+    pub change: String,
+    /// The one release that it may go into.
+    pub release: String,
+    /// Why it breaks nobody.
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approvals {
+    approvals: Vec<Approval>,
+}
+
+/// Reads `spec/approvals.yaml`.
+///
+/// # Errors
+///
+/// [`Error::Yaml`], with the line, when the text is not such a list or lacks a reason.
+pub fn approvals(text: &str) -> Result<Vec<Approval>, Error> {
+    let list: Approvals =
+        serde_saphyr::from_str(text).map_err(|error| Error::Yaml(error.to_string()))?;
+    match list
+        .approvals
+        .iter()
+        .find(|approval| approval.reason.trim().is_empty())
+    {
+        Some(approval) => Err(Error::Yaml(format!("`{}` has no reason", approval.change))),
+        None => Ok(list.approvals),
+    }
+}
+
+/// What keeps a release from being made: its version, its section in the change log, and approvals that
+/// are for nothing.
+#[must_use]
+pub fn problems(
+    before: &str,
+    now: &str,
+    changelog: &str,
+    changes: &[Change],
+    approvals: &[Approval],
+) -> Vec<String> {
+    let approves = |approval: &Approval, change: &Change| {
+        approval.release == now && approval.change == change.text
+    };
+    let is_approved =
+        |change: &&Change| approvals.iter().any(|approval| approves(approval, change));
+    let numbers = |version: &str| {
+        version
+            .split('.')
+            .map(|n| n.parse::<u64>().unwrap_or(0))
+            .collect::<Vec<_>>()
+    };
+    let mut problems = Vec::new();
+    let unapproved: Vec<Change> = changes
+        .iter()
+        .filter(|change| !is_approved(change))
+        .cloned()
+        .collect();
+    if let Some(release) = verdict(&unapproved) {
+        let least = next_version(before, release).unwrap_or_else(|| before.to_owned());
+        if numbers(now) < numbers(&least) {
+            let why: Vec<&str> = unapproved
+                .iter()
+                .filter(|c| c.release == release)
+                .map(|c| c.text.as_str())
+                .collect();
+            problems.push(format!(
+                "the version is {now} and must be {least} at least, for it is a {release} release: {}; raise it in \
+                 [workspace.package] of Cargo.toml, or approve a break that breaks nobody in spec/approvals.yaml",
+                why.join("; ")
+            ));
+        }
+    }
+    let heading = format!("## [{now}]");
+    let section = changelog
+        .split_once(&heading)
+        .map(|(_, rest)| rest.split("\n## ").next().unwrap_or(rest));
+    match section {
+        None if !changes.is_empty() => {
+            problems.push(format!("CHANGELOG.md has no section `{heading}`"))
+        }
+        Some(section)
+            if verdict(changes) == Some(Release::Major) && !section.contains("Breaking") =>
+        {
+            problems.push(format!(
+                "the section `{heading}` of CHANGELOG.md has no line that begins with **Breaking:**"
+            ));
+        }
+        _ => {}
+    }
+    for approval in approvals
+        .iter()
+        .filter(|approval| !changes.iter().any(|change| approves(approval, change)))
+    {
+        problems.push(format!(
+            "spec/approvals.yaml: `{}` is for {}, and this is {now} without that change: remove it",
+            approval.change, approval.release
+        ));
+    }
+    problems
 }
 
 /// The verdict with its reasons, and a draft for the change log. `api` is `None` when the public API
@@ -387,6 +507,59 @@ mod tests {
         assert_eq!(api(&[clock], &[clock, "pub fn a::Clock::b(&self)"]), major);
         assert_eq!(api(&[], &["impl !core::marker::Send for a::P"]), major);
         assert_eq!(api(&["impl !core::marker::Send for a::P"], &[]), minor);
+    }
+
+    #[test]
+    fn what_a_manifest_says_counts() {
+        let feature = "feature a/b";
+        assert_eq!(api(&[feature], &[]), Some(Release::Major));
+        assert_eq!(api(&[], &[feature]), Some(Release::Minor));
+        assert_eq!(
+            api(&["default feature a/b", feature], &[feature]),
+            Some(Release::Major)
+        );
+        assert_eq!(
+            api(&["rust-version 1.88"], &["rust-version 1.90"]),
+            Some(Release::Minor)
+        );
+    }
+
+    #[test]
+    fn a_release_fits_its_version_its_change_log_and_its_approvals() {
+        let gone = public_api("pub fn a::b()", "");
+        let text = "`pub fn a::b()`";
+        let log = "# Log\n\n## [0.1.1]\n\n- **Breaking:** b is gone.\n\n## [0.1.0]\n";
+        let approve = |release: &str| {
+            let list = format!(
+                "approvals:\n  - {{change: '{text}', release: {release}, reason: nobody has it}}\n"
+            );
+            approvals(&list).unwrap_or_default()
+        };
+        let all = |now: &str, log: &str, approvals: &[Approval]| {
+            problems("0.1.0", now, log, &gone, approvals)
+        };
+        assert_eq!(all("0.1.1", log, &approve("0.1.1")), Vec::<String>::new());
+        let text = all("0.1.1", log, &[]).concat();
+        assert!(
+            text.contains("is 0.1.1 and must be 0.2.0 at least") && text.contains("a::b()"),
+            "{text}"
+        );
+        let text = all("0.1.2", log, &approve("0.1.1")).join("\n");
+        assert!(
+            text.contains("is for 0.1.1, and this is 0.1.2"),
+            "an approval is for one release: {text}"
+        );
+        assert!(text.contains("no section `## [0.1.2]`"), "{text}");
+        let text = all("0.2.0", "## [0.2.0]\n\nb is gone.\n", &[]).concat();
+        assert!(
+            text.contains("no line that begins with **Breaking:**"),
+            "{text}"
+        );
+        assert_eq!(
+            problems("0.1.0", "0.1.0", "", &[], &[]),
+            Vec::<String>::new()
+        );
+        assert!(approvals("approvals: [{change: a, release: b, reason: ''}]").is_err());
     }
 
     #[test]
