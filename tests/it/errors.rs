@@ -965,6 +965,10 @@ fn tokens_are_read_from_links_as_people_pass_them_on() {
 }
 
 #[test]
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "native-tls")),
+    ignore = "makes clients for https"
+)]
 fn a_wrong_configuration_is_named() {
     let build = |builder: descope_magiclink::ClientBuilder| builder.build().unwrap_err();
     assert!(matches!(
