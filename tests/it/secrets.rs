@@ -43,6 +43,10 @@ impl Log {
 }
 
 #[test]
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "native-tls")),
+    ignore = "makes clients for https"
+)]
 fn secrets_and_what_holds_them_print_redacted() {
     let mut log = Log::default();
     let (refresh, session) = (RefreshToken::new(CANARY), SessionToken::new(CANARY));
