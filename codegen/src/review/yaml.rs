@@ -22,7 +22,8 @@ const ORDER: [&str; 12] = [
     "description",
 ];
 
-/// The value in lines: what fits into a line of `width` stands in one, `{a: b}`.
+/// The value in lines: what fits into a line of `width` stands in one, `{a: b}`. With none everything has
+/// its line, sorted by name.
 #[must_use]
 pub fn block(value: &Value, indent: usize, width: usize) -> String {
     let mut out = String::new();
@@ -40,7 +41,12 @@ pub fn block(value: &Value, indent: usize, width: usize) -> String {
     };
     match value {
         Value::Object(members) => {
-            for (name, member) in ordered(members) {
+            let sorted = || members.iter().collect();
+            for (name, member) in if width == 0 {
+                sorted()
+            } else {
+                ordered(members)
+            } {
                 line(&format!("{}:", scalar(name)), member);
             }
         }
