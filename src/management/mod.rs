@@ -90,7 +90,7 @@ impl Management {
         let answer = self
             .client
             .raw()
-            .load_user(Some(&login_id), None, &self.key)
+            .load_user(&self.key, Some(&login_id), None)
             .await?;
         user_of(answer)
     }
@@ -108,7 +108,7 @@ impl Management {
         let answer = self
             .client
             .raw()
-            .load_user(None, Some(user_id), &self.key)
+            .load_user(&self.key, None, Some(user_id))
             .await?;
         user_of(answer)
     }

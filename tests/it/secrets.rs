@@ -190,7 +190,7 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
     log.error(
         &client
             .raw()
-            .load_user(Some(CANARY), None, &CANARY.into())
+            .load_user(&CANARY.into(), Some(CANARY), None)
             .await
             .unwrap_err(),
     );
