@@ -58,7 +58,7 @@ fn the_embedded_description_is_the_curated_one() {
     };
     strip(&mut description);
     is_current(
-        "src/openapi.json",
+        "src/operations/openapi.json",
         &format!("{}\n", serde_json::to_string(&description).unwrap()),
     );
 }
@@ -82,7 +82,7 @@ fn the_table_of_supported_operations_is_current() {
     );
     for operation in supported
         .iter()
-        .filter(|operation| operation.beyond_description.is_none())
+        .filter(|operation| operation.undocumented.is_none())
     {
         let entry = (
             operation.id.to_owned(),
@@ -108,7 +108,7 @@ fn the_table_of_supported_operations_is_current() {
     }
     table.push_str("\nBeyond the description:\n\n| route | bearer | why |\n| --- | --- | --- |\n");
     for operation in &supported {
-        if let Some(why) = operation.beyond_description {
+        if let Some(why) = operation.undocumented {
             writeln!(
                 table,
                 "| `{} {}` | {} | {why} |",

@@ -73,7 +73,7 @@ async fn a_thousand_sign_ins_at_once() {
     assert_eq!(
         (
             client.emulator.users().count(),
-            client.emulator.stored().sessions
+            client.emulator.stats().sessions
         ),
         (1000, 1000)
     );
@@ -116,13 +116,13 @@ async fn a_hundred_thousand_sign_ins_stay_within_bounds() {
     let before = resident().unwrap_or_default();
     round(80_000).await;
     let after = resident().unwrap_or_default();
-    let stored = client.emulator.stored();
+    let stored = client.emulator.stats();
     assert_eq!(
         (
             stored.messages,
             stored.links,
             stored.sessions,
-            stored.journal
+            stored.requests
         ),
         (10_000, 10_000, 1_000, 1_000)
     );

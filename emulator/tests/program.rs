@@ -123,14 +123,22 @@ impl Running {
     }
 
     async fn post_as(&self, bearer: String, path: &str, body: Value) -> (u16, Value) {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = http
+        let request = http()
             .post(format!("{}{path}", self.base))
             .bearer_auth(bearer)
             .json(&body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+async fn get(url: &str) -> Value {
+    let answer = http().get(url).send().await.unwrap();
+    answer.json().await.unwrap()
 }
 
 fn refused(args: &[&str], file: Option<&Path>) -> String {
@@ -160,12 +168,7 @@ async fn it_runs_logs_without_secrets_and_stops() {
         )
         .await;
     assert_eq!(status, 200);
-    let messages: Value = reqwest::get(format!("{}/_emulator/v1/messages", program.base))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let messages: Value = get(&format!("{}/_emulator/v1/messages", program.base)).await;
     let token = messages["messages"][0]["token"]
         .as_str()
         .unwrap()
@@ -255,12 +258,7 @@ async fn a_configuration_file_sets_everything_up() {
     let body = json!({ "loginId": "joe@example.com", "templateId": "welcome", "loginOptions": { "templateOptions": { "name": "Joe" } } });
     let (status, _) = program.post("/v1/auth/magiclink/signin/email", body).await;
     assert_eq!(status, 200);
-    let messages: Value = reqwest::get(format!("{}/_emulator/v1/messages", program.base))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let messages: Value = get(&format!("{}/_emulator/v1/messages", program.base)).await;
     let message = &messages["messages"][0];
     let link = message["link"].as_str().unwrap();
     assert!(link.starts_with("https://app.example.com/in?t="));
@@ -330,7 +328,7 @@ async fn tokens_survive_a_restart_with_a_key_of_ones_own() {
             command.arg("--signing-key").arg(&file);
         });
         let url = format!("{}/v2/keys/{}", program.base, program.project);
-        let keys: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let keys: Value = get(&url).await;
         published.push(keys);
         program.stop();
     }
