@@ -211,7 +211,7 @@ impl Mailbox<'_> {
                 let link = management
                     .test_magic_link(method, *login_id)
                     .redirect_url(LANDING_PAGE)
-                    .generate()
+                    .send()
                     .await?;
                 println!("  Generated the link that {method} would bring.");
                 Ok(link.token()?)

@@ -1,7 +1,7 @@
 //! The client: built once, cloned everywhere.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -10,20 +10,19 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, BaseUrl};
 use crate::defaults::{CONNECT_TIMEOUT, REFRESH_COOKIE, SESSION_COOKIE, TIMEOUT};
 use crate::error::{ConfigError, Result};
-#[cfg(feature = "management")]
-use crate::hooks::checked_key;
-use crate::hooks::{Inner, Settings, anonymous_headers};
-use crate::license::Licenses;
-use crate::magic_link::MagicLink;
 use crate::raw;
-use crate::retry::RetryPolicy;
+#[cfg(feature = "management")]
+use crate::raw::hooks::checked_key;
+use crate::raw::hooks::{Inner, Settings};
 use crate::secret::{ManagementKey, Secret};
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
 use crate::session::validator_builder::OfClient;
 use crate::session::{SessionValidator, SessionValidatorBuilder};
-use crate::sync::deadline::Deadline;
+use crate::transport::call_event::{CallEvent, Observer};
+use crate::transport::deadline::Deadline;
 use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
+use crate::transport::retry::RetryPolicy;
 
 /// A client for one Descope project.
 ///
@@ -38,13 +37,17 @@ use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
 /// # Ok::<(), descope_magiclink::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Shared>);
-
-struct Shared {
+pub struct Client {
     raw: raw::Client,
-    worker_http: WorkerHttp,
-    worker_raw: OnceLock<raw::Client>,
     validator: SessionValidator,
+    shared: Arc<Shared>,
+}
+
+/// What clients have in common that differ in their timeout alone.
+struct Shared {
+    worker_http: WorkerHttp,
+    /// The timeout that the first of them was built with.
+    timeout: Duration,
     refreshes: Arc<Refreshes>,
     handovers: Arc<Handovers>,
 }
@@ -84,6 +87,7 @@ impl Client {
             proxy: Proxy::default(),
             http_client: None,
             clock: Arc::new(SystemClock),
+            observer: None,
             names: CookieNames {
                 session: SESSION_COOKIE.to_owned(),
                 refresh: REFRESH_COOKIE.to_owned(),
@@ -101,16 +105,29 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Sending and verifying magic links.
+    /// A client whose calls may take so long in all. It shares everything else with this one:
+    /// connections, keys, and refreshes in flight.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use descope_magiclink::Client;
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// let hurried = client.with_timeout(Duration::from_secs(2));
+    /// # let _ = hurried;
+    /// # Ok::<(), descope_magiclink::Error>(())
+    /// ```
     #[must_use]
-    pub fn magic_link(&self) -> MagicLink {
-        MagicLink::new(self.clone())
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let mut client = self.clone();
+        client.raw.inner.timeout = timeout;
+        client.validator = client.validator.with_timeout(timeout);
+        client
     }
 
     /// The low-level client, with this client's authentication, headers, deadline and pool.
     #[must_use]
     pub fn raw(&self) -> &raw::Client {
-        &self.0.raw
+        &self.raw
     }
 
     /// The project that this client belongs to.
@@ -122,47 +139,45 @@ impl Client {
     /// The URL that paths are appended to, without a slash at its end.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.0.raw.baseurl
+        &self.raw.baseurl
     }
 
     pub(crate) fn validator(&self) -> &SessionValidator {
-        &self.0.validator
+        &self.validator
     }
 
     pub(crate) fn refreshes(&self) -> &Arc<Refreshes> {
-        &self.0.refreshes
+        &self.shared.refreshes
     }
 
     pub(crate) fn handovers(&self) -> &Arc<Handovers> {
-        &self.0.handovers
+        &self.shared.handovers
     }
 
-    /// Whether a verification or a choice of tenant is in flight: for tests, which cannot see the crate's
+    /// Whether a refresh, a verification or a choice of tenant is in flight: for tests, which cannot see the crate's
     /// own thread.
     #[doc(hidden)]
     #[must_use]
     pub fn has_calls_in_flight(&self) -> bool {
-        self.0.handovers.is_busy()
+        self.shared.handovers.is_busy() || self.shared.refreshes.is_busy()
     }
 
     /// The deadline of a call that starts now.
     pub(crate) fn deadline(&self) -> Deadline {
-        Deadline::after(self.settings().timeout)
+        Deadline::after(self.raw.inner.timeout)
     }
 
-    /// The low-level client of work in flight, whose connections no caller's runtime can hold up.
-    pub(crate) fn worker_raw(&self) -> Result<&raw::Client> {
-        let shared = &*self.0;
-        if let Some(raw) = shared.worker_raw.get() {
-            return Ok(raw);
-        }
-        let http = shared.worker_http.get()?;
-        let make = || raw::Client::from_parts(self.base_url(), http, shared.raw.inner.clone());
-        Ok(shared.worker_raw.get_or_init(make))
+    /// The low-level client of work in flight, whose connections no caller's runtime can hold up. It has
+    /// the time of the most patient client, since others may come to wait for the same work.
+    pub(crate) fn worker_raw(&self) -> Result<raw::Client> {
+        let http = self.shared.worker_http.get()?;
+        let timeout = self.raw.inner.timeout.max(self.shared.timeout);
+        let inner = self.raw.inner.clone().with_timeout(timeout);
+        Ok(raw::Client::from_parts(self.base_url(), http, inner))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
-        &self.0.raw.inner.0
+        &self.raw.inner.settings
     }
 }
 
@@ -203,6 +218,7 @@ pub struct ClientBuilder {
     proxy: Proxy,
     http_client: Option<reqwest::Client>,
     clock: Arc<dyn Clock>,
+    observer: Option<Observer>,
     names: CookieNames,
     validation: SessionValidatorBuilder,
 }
@@ -353,6 +369,33 @@ impl ClientBuilder {
         self
     }
 
+    /// Has a closure see each call of the client, also those that it makes by itself such as fetching
+    /// keys: before it is sent, to add headers such as a trace context, and when it is over, for
+    /// metrics. It is called on whatever thread sends, so that it must not block.
+    ///
+    /// ```
+    /// use descope_magiclink::{CallEvent, Client};
+    ///
+    /// let client = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+    ///     .on_call(|event| match event {
+    ///         CallEvent::Starting { headers, .. } => {
+    ///             let id = http::HeaderValue::from_static("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    ///             headers.insert("traceparent", id);
+    ///         }
+    ///         CallEvent::Completed { operation, result, attempts, duration, .. } => {
+    ///             println!("{operation}: {result:?} in {duration:?}, sent {attempts} times");
+    ///         }
+    ///         _ => {}
+    ///     })
+    ///     .build()?;
+    /// # let _ = client;
+    /// # Ok::<(), descope_magiclink::Error>(())
+    /// ```
+    pub fn on_call(mut self, observe: impl Fn(&mut CallEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer::new(observe));
+        self
+    }
+
     /// The session cookie's name, when the project uses another than `DS`.
     pub fn session_cookie_name(mut self, name: impl Into<String>) -> Self {
         self.names.session = name.into();
@@ -415,16 +458,23 @@ impl ClientBuilder {
             let (name, problem) = ("timeout", "must be more than nothing");
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
-        let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;
+        let mut settings = Settings::anonymous(&project_id, self.auth_management_key)?;
         #[cfg(feature = "management")]
         if let Some(key) = &self.management_key {
             checked_key("management_key", key)?;
+            settings.management_key = Some(key.clone());
         }
         if self.names.refresh != REFRESH_COOKIE
             && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
         {
-            headers.insert("x-descope-refresh-cookie-name", name);
+            settings
+                .headers
+                .insert("x-descope-refresh-cookie-name", name);
         }
+        settings.retry = self.retry;
+        settings.clock = Arc::clone(&self.clock);
+        settings.observer = self.observer;
+        let inner = Inner::new(settings, self.timeout);
         let http = HttpSettings {
             base_url: base_url.clone(),
             connect_timeout: self.connect_timeout,
@@ -434,35 +484,24 @@ impl ClientBuilder {
         let worker_http = WorkerHttp::new(http.clone());
         let of_client = OfClient {
             base_url: base_url.as_str().to_owned(),
-            headers: headers.clone(),
             http: worker_http.clone(),
-            timeout: self.timeout,
-            retry: self.retry,
-            clock: Arc::clone(&self.clock),
+            inner: inner.clone(),
+            clock: self.clock,
             session_cookie: self.names.session,
             refresh_cookie: self.names.refresh,
         };
         let validator = self.validation.of_client(of_client).build()?;
-        let settings = Settings {
-            project_id,
-            auth_management_key: self.auth_management_key,
-            #[cfg(feature = "management")]
-            management_key: self.management_key,
-            headers,
-            timeout: self.timeout,
-            retry: self.retry,
-            clock: self.clock,
-            licenses: Licenses::default(),
-        };
-        let inner = Inner(Arc::new(settings));
-        Ok(Client(Arc::new(Shared {
-            raw: raw::Client::from_parts(base_url.as_str(), http.build()?, inner),
+        let shared = Shared {
             worker_http,
-            worker_raw: OnceLock::new(),
+            timeout: self.timeout,
             refreshes: Arc::new(Refreshes::new(validator.clone())),
             handovers: Arc::new(Handovers::new(validator.clone())),
+        };
+        Ok(Client {
+            raw: raw::Client::from_parts(base_url.as_str(), http.build()?, inner),
             validator,
-        })))
+            shared: Arc::new(shared),
+        })
     }
 }
 

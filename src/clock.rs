@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A source of time.
 ///
-/// Token lifetimes are compared with [`now`](Clock::now); cache ages and cool-downs are measured with
+/// Token lifetimes are compared with [`now`](Clock::now); cache ages and cooldowns are measured with
 /// [`instant`](Clock::instant), which a change of the wall clock does not disturb.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The wall-clock time.
@@ -111,4 +111,15 @@ impl Clock for ManualClock {
             .checked_add(self.advanced())
             .unwrap_or(self.monotonic)
     }
+}
+
+#[cfg(feature = "client")]
+/// A time from seconds since 1970; 0 and less mean "none" on the wire, and after the year 9999 there
+/// are no dates as HTTP writes them.
+pub(crate) fn epoch(seconds: Option<i64>) -> Option<SystemTime> {
+    const LAST: u64 = 253_402_300_799;
+    let seconds = u64::try_from(seconds?)
+        .ok()
+        .filter(|seconds| (1..=LAST).contains(seconds))?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }

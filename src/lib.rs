@@ -8,8 +8,6 @@
 )]
 
 #[cfg(feature = "client")]
-mod body;
-#[cfg(feature = "client")]
 mod client;
 mod clock;
 #[cfg(feature = "client")]
@@ -19,22 +17,14 @@ mod defaults;
 mod delivery;
 mod error;
 #[cfg(feature = "client")]
-mod hooks;
-#[cfg(feature = "client")]
 mod jwks;
 mod jwt;
-#[cfg(feature = "client")]
-mod license;
 #[cfg(feature = "client")]
 pub mod magic_link;
 #[cfg(feature = "management")]
 pub mod management;
 #[cfg(feature = "client")]
 pub mod raw;
-#[cfg(feature = "client")]
-mod retry;
-#[cfg(feature = "client")]
-mod runtime;
 #[cfg(all(feature = "client", feature = "schemars"))]
 mod schema;
 mod secret;
@@ -56,11 +46,13 @@ pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, 
 pub use error::{ConfigError, SessionError, TokenProblem};
 #[cfg(feature = "client")]
 pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
-#[cfg(feature = "client")]
-pub use retry::RetryPolicy;
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
+pub use session::{Access, Session, SessionValidator};
 #[cfg(feature = "client")]
 pub use session::{Authentication, CookieFacts, Refreshed, Sessions, UncheckedAuthentication};
-pub use session::{Session, SessionValidator, TenantAccess};
+#[cfg(feature = "client")]
+pub use transport::call_event::CallEvent;
+#[cfg(feature = "client")]
+pub use transport::retry::RetryPolicy;
 #[cfg(feature = "client")]
 pub use user::{User, UserTenant};

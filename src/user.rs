@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::clock::epoch;
 use crate::raw::types;
-use crate::session::tokens::epoch;
 
 /// A user, as the answer to a sign-in describes them.
 ///

@@ -46,7 +46,7 @@ async fn a_test_user_signs_in_by_every_method_and_a_link_works_once() {
             .test_magic_link(method, login_id)
             .redirect_url("https://example.com/verify")
             .custom_claim("n", 1)
-            .generate()
+            .send()
             .await
             .unwrap();
         let token = link.token().unwrap();

@@ -337,7 +337,7 @@ macro_rules! sign_up {
             .template_id("template-1");
             .template_option("greeting", "hi");
             .locale("pt-BR");
-            .tenant_id("tenant-1");
+            .tenant("tenant-1");
             .custom_claim("seats", 3);
             .user(SignUpUser::new().name("Joe Person"));
             .user(SignUpUser::new().given_name("Joe"));
@@ -348,7 +348,7 @@ macro_rules! sign_up {
             .user(SignUpUser::new().recovery_email("joe@home.example.com"));
             .user(SignUpUser::new().recovery_phone("+17777777777"));
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+                .template_option("greeting", "hi").locale("pt-BR").tenant("tenant-1")
                 .custom_claim("plan", "pro").custom_claim("seats", 3).user(profile());
         }
     };
@@ -362,14 +362,14 @@ macro_rules! sign_in {
             .template_id("template-1");
             .template_option("greeting", "hi");
             .locale("pt-BR");
-            .tenant_id("tenant-1");
+            .tenant("tenant-1");
             .custom_claim("seats", 3);
             .sso_app_id("app-1");
             .use_recovery();
             .revoke_other_sessions();
             .revoke_other_sessions_of_types(["web"]);
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+                .template_option("greeting", "hi").locale("pt-BR").tenant("tenant-1")
                 .custom_claim("plan", "pro").custom_claim("seats", 3).sso_app_id("app-1")
                 .use_recovery().revoke_other_sessions_of_types(["web"]);
             $($more)*
@@ -486,7 +486,7 @@ snapshots! {
         .tenant("tenant-1").custom_claim("plan", "pro").custom_claim("seats", 3);
     };
     keys: vec![
-        fetching_keys(case!("", c => async move { Ok(sessions(&c).validator().prepare().await?) })),
+        fetching_keys(case!("", c => async move { Ok(sessions(&c).validator().prefetch_keys().await?) })),
         case!("raw, certs", c => c.raw().get_keys_v2(PROJECT, Some(true))),
     ];
 
@@ -504,12 +504,12 @@ snapshots! {
             .role("admin").tenant("tenant-1", ["editor"]).custom_attribute("plan", "pro");
     };
     management__test_magic_link: options! {
-        |c| management(c).test_magic_link(Email, JOE), generate;
+        |c| management(c).test_magic_link(Email, JOE), send;
         .redirect_url(LANDING_PAGE);
         .template_id("template-1");
         .template_option("greeting", "hi");
         .locale("pt-BR");
-        .tenant_id("tenant-1");
+        .tenant("tenant-1");
         .custom_claim("seats", 3);
         .sso_app_id("app-1");
         .revoke_other_sessions();
@@ -517,22 +517,22 @@ snapshots! {
         .step_up();
         .mfa();
         .redirect_url(LANDING_PAGE).template_id("template-1").template_option("greeting", "hi").locale("pt-BR")
-            .tenant_id("tenant-1").custom_claim("seats", 3).sso_app_id("app-1")
+            .tenant("tenant-1").custom_claim("seats", 3).sso_app_id("app-1")
             .revoke_other_sessions_of_types(["web"]).step_up().mfa();
     };
-    management__test_magic_link__sms: options! { |c| management(c).test_magic_link(Sms, JOE), generate; };
+    management__test_magic_link__sms: options! { |c| management(c).test_magic_link(Sms, JOE), send; };
     management__test_magic_link__whatsapp: options! {
-        |c| management(c).test_magic_link(WhatsApp, JOE), generate;
+        |c| management(c).test_magic_link(WhatsApp, JOE), send;
     };
     management__delete_all_test_users: vec![case!("", c => management(&c).delete_all_test_users())];
     management__embedded_sign_in: options! {
-        |c| management(c).embedded_sign_in(JOE), generate;
+        |c| management(c).embedded_sign_in(JOE), send;
         .timeout(Duration::from_secs(120));
         .custom_claim("seats", 3);
         .timeout(Duration::from_secs(120)).custom_claim("seats", 3);
     };
     management__embedded_sign_up: options! {
-        |c| management(c).embedded_sign_up(JOE), generate;
+        |c| management(c).embedded_sign_up(JOE), send;
         .timeout(Duration::from_secs(120));
         .user(SignUpUser::new().name("Joe Person"));
         .email_verified();
@@ -540,7 +540,7 @@ snapshots! {
         .template_id("template-1");
         .template_option("greeting", "hi");
         .locale("pt-BR");
-        .tenant_id("tenant-1");
+        .tenant("tenant-1");
         .custom_claim("seats", 3);
         .sso_app_id("app-1");
         .revoke_other_sessions();
@@ -548,7 +548,7 @@ snapshots! {
         .step_up();
         .mfa();
         .timeout(Duration::from_secs(120)).user(profile()).email_verified().phone_verified()
-            .template_id("template-1").template_option("greeting", "hi").locale("pt-BR").tenant_id("tenant-1")
+            .template_id("template-1").template_option("greeting", "hi").locale("pt-BR").tenant("tenant-1")
             .custom_claim("seats", 3).sso_app_id("app-1").revoke_other_sessions_of_types(["web"]).step_up().mfa();
     };
     management__user: vec![
@@ -567,7 +567,7 @@ snapshots! {
             setting: |builder| builder.auth_management_key("canary-auth-1"),
             ..case
         };
-        let keys = case!("keys", c => async move { Ok(sessions(&c).validator().prepare().await?) });
+        let keys = case!("keys", c => async move { Ok(sessions(&c).validator().prefetch_keys().await?) });
         vec![
             client(case!("", c => magic(&c).sign_in(Email, JOE).send())),
             client(case!("step_up", c => magic(&c).sign_in(Email, JOE).step_up(&refresh()).send())),

@@ -57,7 +57,7 @@ fn validator_with(emulator: &Emulator, clock: impl Clock) -> SessionValidator {
     SessionValidator::builder(emulator.project_id())
         .base_url(emulator.base_url())
         .key_fetch_timeout(LONG)
-        .unknown_key_cool_down(COOL_DOWN)
+        .unknown_key_cooldown(COOL_DOWN)
         .clock(clock)
         .build()
         .unwrap()
@@ -319,7 +319,7 @@ async fn keys_and_minted_tokens() {
     check(old.session_jwt()).await.unwrap();
     assert_eq!(
         problem(emulator.tokens(JOE).forged().issue().unwrap().session_jwt()).await,
-        Some(TokenProblem::Signature)
+        Some(TokenProblem::InvalidSignature)
     );
     assert_eq!(
         problem(
@@ -344,7 +344,7 @@ async fn keys_and_minted_tokens() {
     );
     assert_eq!(
         problem(old.refresh_jwt()).await,
-        Some(TokenProblem::WrongKind)
+        Some(TokenProblem::WrongTokenType)
     );
 
     emulator.keys().rotate().unwrap();

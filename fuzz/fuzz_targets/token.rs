@@ -29,7 +29,7 @@ static VALIDATOR: LazyLock<SessionValidator> = LazyLock::new(|| {
     );
     SessionValidator::builder(PROJECT)
         .key_set(jwk)
-        .remember_tokens(64)
+        .token_cache_capacity(64)
         .build()
         .unwrap()
 });
@@ -52,7 +52,7 @@ fn use_up(session: &Session) {
     assert_eq!(session.has_roles(["r"]), session.roles().any(|role| role == "r"));
     for tenant in session.tenants() {
         let tenant = session.tenant(tenant).unwrap();
-        assert_eq!(tenant.matched_permissions(tenant.permissions()).is_empty(), tenant.permissions().next().is_none());
+        assert!(tenant.has_permissions(tenant.permissions()));
     }
 }
 
@@ -62,7 +62,7 @@ fuzz_target!(|data: &[u8]| {
     };
     if kind % 2 == 1 {
         let text = String::from_utf8_lossy(data);
-        assert!(VALIDATOR.validate_now(&SessionToken::new(text)).is_err());
+        assert!(VALIDATOR.validate_cached(&SessionToken::new(text)).is_err());
         return;
     }
     let at = data.iter().position(|byte| *byte == 0).unwrap_or(0);
@@ -74,7 +74,7 @@ fuzz_target!(|data: &[u8]| {
     let claims = claims.strip_prefix(&[0]).unwrap_or(claims);
     let token = SessionToken::new(signed(header, claims));
     for _ in 0..2 {
-        if let Ok(session) = VALIDATOR.validate_now(&token) {
+        if let Ok(session) = VALIDATOR.validate_cached(&token) {
             // Whatever else it is, what was accepted is JSON for everyone else too.
             assert!(serde_json::from_slice::<serde_json::Value>(claims).is_ok());
             use_up(&session);

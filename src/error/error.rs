@@ -9,12 +9,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
+use super::call::{Call, CredentialKind};
 use super::config::ConfigError;
 use super::session::SessionError;
 use crate::clock::Clock;
 use crate::code::ErrorCode;
-use crate::hooks::CredentialKind;
-use crate::runtime::Call;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

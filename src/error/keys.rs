@@ -70,13 +70,13 @@ pub enum KeyProblem {
     /// The answer is larger than any key set.
     TooLarge,
     /// The answer is not a key set.
-    Unreadable,
+    InvalidJson,
     /// The answer holds no key that can be used.
     NoUsableKey,
     /// The keys are not at hand, and the caller asked not to wait for them.
-    NotFetched,
+    NotLoaded,
     /// The token names a key not known, and the key endpoint was asked too recently to ask again.
-    AskedRecently,
+    InCooldown,
     /// The service issued a token of a key that its key endpoint does not publish yet.
     NotPublished,
     /// The crate's own thread, which fetches the keys, could not be started or was lost.
@@ -96,11 +96,11 @@ impl fmt::Display for KeyProblem {
             }
             Self::Redirect => "the key endpoint answered with a redirect; check the base URL",
             Self::TooLarge => "the key endpoint's answer is too large",
-            Self::Unreadable => "the key endpoint's answer is not a key set",
+            Self::InvalidJson => "the key endpoint's answer is not a key set",
             Self::NoUsableKey => "the key endpoint's answer holds no usable key",
-            Self::NotFetched => "the keys are not at hand",
+            Self::NotLoaded => "the keys are not loaded yet",
             Self::NotPublished => "the key endpoint does not publish its key yet",
-            Self::AskedRecently => "its key is not known and was asked for a moment ago",
+            Self::InCooldown => "its key id is unknown, and the key set was fetched too recently to fetch it again",
             Self::NoRuntime => "the thread that fetches the keys could not be started",
         })
     }

@@ -1,5 +1,7 @@
 //! What can go wrong, told so that the caller knows what to do.
 
+#[cfg(feature = "client")]
+mod call;
 mod config;
 #[cfg(feature = "client")]
 #[expect(clippy::module_inception, reason = "the type of this name")]
@@ -7,6 +9,8 @@ mod error;
 mod keys;
 mod session;
 
+#[cfg(feature = "client")]
+pub(crate) use call::{Call, CredentialKind};
 pub use config::ConfigError;
 #[cfg(feature = "client")]
 pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError};

@@ -116,19 +116,19 @@ pub enum TokenProblem {
     /// A token inside a token.
     Nested,
     /// Signed by an algorithm that is not accepted, or not the one its key is for.
-    Algorithm,
+    UnsupportedAlgorithm,
     /// Its header says (`typ`) that it is something else than a JWT of the kind that is accepted.
     UnsupportedType,
     /// Demands an extension (`crit`, or `b64` false) that this crate does not implement.
-    Extension,
+    UnsupportedCritical,
     /// Names no key, or names it with a text that cannot be a key's name.
-    KeyId,
+    MissingKeyId,
     /// Names a key that the project does not have, or no longer has.
     UnknownKey,
     /// The signature does not fit.
-    Signature,
+    InvalidSignature,
     /// A refresh token where a session token belongs, or the reverse.
-    WrongKind,
+    WrongTokenType,
     /// Issued by another project, or by another service.
     Issuer,
     /// Meant for another audience.
@@ -141,7 +141,7 @@ pub enum TokenProblem {
     /// machine's clock is slow.
     NotYetValid,
     /// A claim that every token needs is absent or has the wrong shape.
-    Claim(Claim),
+    InvalidClaim(Claim),
 }
 
 /// A claim that a token cannot do without, or must have in one shape if it has it.
@@ -178,19 +178,19 @@ impl fmt::Display for TokenProblem {
             Self::Malformed => "the token is not a well-formed signed token; sign in again",
             Self::Encrypted => "the token is encrypted; only signed tokens can be checked locally",
             Self::Nested => "the token holds another token; only plain signed tokens are accepted",
-            Self::Algorithm => "the token's algorithm is not accepted for its key",
+            Self::UnsupportedAlgorithm => "the token's algorithm is not accepted for its key",
             Self::UnsupportedType => "the token's header has a `typ` that is not accepted; only `JWT` is unless the validator names more",
-            Self::Extension => "the token demands an extension that is not supported",
-            Self::KeyId => "the token does not name a key properly; sign in again",
+            Self::UnsupportedCritical => "the token demands an extension that is not supported",
+            Self::MissingKeyId => "the token does not name a key properly; sign in again",
             Self::UnknownKey => "the token names a key that the project does not have; sign in again",
-            Self::Signature => "the token's signature does not fit; sign in again",
-            Self::WrongKind => "the token is of another kind; give session tokens as sessions and refresh tokens as refresh tokens, and configure the project's own cookie names",
+            Self::InvalidSignature => "the token's signature does not fit; sign in again",
+            Self::WrongTokenType => "the token is of another kind; give session tokens as sessions and refresh tokens as refresh tokens, and configure the project's own cookie names",
             Self::Issuer => "the token was issued for another project or by another service; check the project id and the accepted issuers",
             Self::Audience => "the token is meant for another audience; check the accepted audiences",
             Self::SenderConstrained => "the token is bound to a key of its holder and cannot be used without a proof",
             Self::Expired => "the token has expired; refresh the session",
             Self::NotYetValid => "the token is not valid yet; check this machine's clock",
-            Self::Claim(claim) => {
+            Self::InvalidClaim(claim) => {
                 return write!(
                     f,
                     "the token's `{}` claim is missing or has the wrong shape",
@@ -227,19 +227,19 @@ mod tests {
             TokenProblem::Malformed,
             TokenProblem::Encrypted,
             TokenProblem::Nested,
-            TokenProblem::Algorithm,
+            TokenProblem::UnsupportedAlgorithm,
             TokenProblem::UnsupportedType,
-            TokenProblem::Extension,
-            TokenProblem::KeyId,
+            TokenProblem::UnsupportedCritical,
+            TokenProblem::MissingKeyId,
             TokenProblem::UnknownKey,
-            TokenProblem::Signature,
-            TokenProblem::WrongKind,
+            TokenProblem::InvalidSignature,
+            TokenProblem::WrongTokenType,
             TokenProblem::Issuer,
             TokenProblem::Audience,
             TokenProblem::SenderConstrained,
             TokenProblem::Expired,
             TokenProblem::NotYetValid,
-            TokenProblem::Claim(Claim::Expiry),
+            TokenProblem::InvalidClaim(Claim::Expiry),
         ];
         let keys = [
             KeyProblem::Transport,
@@ -248,11 +248,11 @@ mod tests {
             KeyProblem::Status(502),
             KeyProblem::Redirect,
             KeyProblem::TooLarge,
-            KeyProblem::Unreadable,
+            KeyProblem::InvalidJson,
             KeyProblem::NoUsableKey,
-            KeyProblem::NotFetched,
+            KeyProblem::NotLoaded,
             KeyProblem::NotPublished,
-            KeyProblem::AskedRecently,
+            KeyProblem::InCooldown,
             KeyProblem::NoRuntime,
         ];
         let texts = problems

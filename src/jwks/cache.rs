@@ -12,7 +12,7 @@
 //! Whatever set the endpoint answers with replaces the one before, even one without a usable key:
 //! nothing can be checked then. Old keys serve only while the endpoint cannot be reached or read.
 //!
-//! An unknown key name starts a fetch too, at most one per cool-down whatever becomes of it. In a token
+//! An unknown key name starts a fetch too, at most one per cooldown whatever becomes of it. In a token
 //! that the service has just issued to us it starts one a second, until the key is published.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,9 +24,9 @@ use super::fetch::Endpoint;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{KeyProblem, KeysUnavailable};
 use crate::jwt::jwk::{KeySet, VerifyingKey};
-use crate::retry::random_fraction;
-use crate::sync::deadline::Deadline;
 use crate::sync::single_flight::{InFlight, WaitError, sleep_until};
+use crate::transport::deadline::Deadline;
+use crate::transport::retry::random_fraction;
 
 /// After a failed fetch, the next one waits this long; doubled with each further failure.
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::{Method, Request};
 use url::Url;
 
-use crate::error::redirect;
-use crate::error::{KeyProblem, KeysUnavailable};
+use crate::error::{Error, KeyProblem, KeysUnavailable, redirect};
 use crate::jwt::jwk::{Algorithm, KeySet};
-use crate::retry::RetryPolicy;
+use crate::raw::Client;
+use crate::raw::hooks::Inner;
+use crate::transport::body::{self, Stop};
 use crate::transport::http::WorkerHttp;
+use crate::transport::request::{ClientHooks as _, OperationInfo};
 
 /// Key sets are a few kilobytes.
 const MAX_BODY: usize = 256 * 1024;
@@ -19,87 +20,67 @@ const MAX_BODY: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) http: WorkerHttp,
+    pub(crate) inner: Inner,
     pub(crate) url: Url,
     pub(crate) base_url: String,
-    /// Those of every call, `Authorization` among them.
-    pub(crate) headers: HeaderMap,
     /// For all attempts together, waits between them included.
     pub(crate) timeout: Duration,
-    pub(crate) retry: RetryPolicy,
     pub(crate) algorithms: Vec<Algorithm>,
 }
 
-/// What became of one request.
-enum Retry {
-    No(KeysUnavailable),
-    /// Another attempt may fare better.
-    Yes(KeysUnavailable),
-}
-
 impl Endpoint {
-    /// Gets the keys, with repeated tries within one deadline.
+    /// Gets the keys, as a call of the generated client: only the body is read otherwise, since a key
+    /// set is taken strictly.
     pub(crate) async fn fetch(&self) -> Result<KeySet, KeysUnavailable> {
-        match tokio::time::timeout(self.timeout, self.attempts()).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(KeysUnavailable::new(KeyProblem::Timeout)),
-        }
-    }
-
-    async fn attempts(&self) -> Result<KeySet, KeysUnavailable> {
-        let mut attempt = 1;
-        loop {
-            let passing = match self.attempt().await {
-                Ok(keys) => return Ok(keys),
-                Err(Retry::No(why)) => return Err(why),
-                Err(Retry::Yes(why)) => why,
-            };
-            let Some(wait) = self.retry.wait(attempt) else {
-                return Err(passing);
-            };
-            tokio::time::sleep(wait).await;
-            attempt += 1;
-        }
-    }
-
-    async fn attempt(&self) -> Result<KeySet, Retry> {
-        let unusable = |error| KeysUnavailable::caused(KeyProblem::Transport, error);
-        let client = self
+        let http = self
             .http
             .get()
-            .map_err(|error| Retry::No(unusable(error)))?;
-        let request = client.get(self.url.clone()).headers(self.headers.clone());
-        let mut response = request.send().await.map_err(broken)?;
-        let status = response.status();
+            .map_err(|error| KeysUnavailable::caused(KeyProblem::Transport, Error::from(error)))?;
+        let inner = self.inner.clone().with_timeout(self.timeout);
+        let client = Client::from_parts(&self.base_url, http, inner);
+        let info = OperationInfo {
+            operation_id: "get_keys_v2",
+        };
+        let mut request = Request::new(Method::GET, self.url.clone());
+        client
+            .pre(&mut request, &info)
+            .await
+            .map_err(|error| self.unavailable(error))?;
+        let mut response = client
+            .exec(request, &info)
+            .await
+            .map_err(|error| self.unavailable(error))?;
         // A client of the application's own may follow redirects; its keys are not those asked for.
-        if status.is_redirection() || response.url() != &self.url {
+        if response.url() != &self.url {
             let why = Redirect(redirect(&self.base_url, response.headers()));
-            let why = KeysUnavailable::caused(KeyProblem::Redirect, why);
-            return Err(Retry::No(why));
+            return Err(KeysUnavailable::caused(KeyProblem::Redirect, why));
         }
-        if status != StatusCode::OK {
-            let why = KeysUnavailable::new(KeyProblem::Status(status.as_u16()));
-            return Err(if self.retry.covers(status) {
-                Retry::Yes(why)
-            } else {
-                Retry::No(why)
-            });
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(KeysUnavailable::new(KeyProblem::Status(status)));
         }
-        let too_large = || Retry::No(KeysUnavailable::new(KeyProblem::TooLarge));
-        if response
-            .content_length()
-            .is_some_and(|len| len > MAX_BODY as u64)
-        {
-            return Err(too_large());
+        match body::read(&mut response, MAX_BODY).await {
+            Ok(body) => KeySet::from_json(&body, &self.algorithms).map_err(KeysUnavailable::new),
+            Err(Stop::TooLarge(_)) => Err(KeysUnavailable::new(KeyProblem::TooLarge)),
+            Err(Stop::Failed(_, error)) => Err(KeysUnavailable::caused(
+                KeyProblem::Transport,
+                error.without_url(),
+            )),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if chunk.len() > MAX_BODY - body.len() {
-                return Err(too_large());
+    }
+
+    fn unavailable(&self, error: Error) -> KeysUnavailable {
+        match &error {
+            Error::Api(refusal) if refusal.status().is_redirection() => {
+                let why = Redirect(redirect(&self.base_url, refusal.headers()));
+                KeysUnavailable::caused(KeyProblem::Redirect, why)
             }
-            body.extend_from_slice(&chunk);
+            Error::Api(refusal) => {
+                KeysUnavailable::new(KeyProblem::Status(refusal.status().as_u16()))
+            }
+            Error::Timeout(_) => KeysUnavailable::caused(KeyProblem::Timeout, error),
+            _ => KeysUnavailable::caused(KeyProblem::Transport, error),
         }
-        KeySet::from_json(&body, &self.algorithms)
-            .map_err(|problem| Retry::No(KeysUnavailable::new(problem)))
     }
 }
 
@@ -107,12 +88,3 @@ impl Endpoint {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Redirect(String);
-
-fn broken(error: reqwest::Error) -> Retry {
-    let problem = if error.is_timeout() {
-        KeyProblem::Timeout
-    } else {
-        KeyProblem::Transport
-    };
-    Retry::Yes(KeysUnavailable::caused(problem, error.without_url()))
-}

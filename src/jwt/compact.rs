@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::json::{Document, Item};
-use super::jwk::Algorithm;
+use super::jwk::{Algorithm, is_key_id};
 use crate::error::TokenProblem;
 
 /// Real headers are below 200 characters; the header is all that is read of a token before its
@@ -12,7 +12,6 @@ use crate::error::TokenProblem;
 const MAX_HEADER: usize = 4096;
 /// RSA with 8192 bits.
 const MAX_SIGNATURE: usize = 1024;
-const MAX_KEY_ID: usize = 256;
 
 /// A token in its three parts, not yet decoded.
 #[derive(Clone, Copy)]
@@ -67,7 +66,7 @@ impl<'t> Compact<'t> {
                 "alg" => algorithm = Some(value),
                 "kid" => key_id = Some(value),
                 // Whatever it says: a recipient that implements no extension has to refuse it.
-                "crit" | "b64" => return Err(TokenProblem::Extension),
+                "crit" | "b64" => return Err(TokenProblem::UnsupportedCritical),
                 "typ" if !is_accepted_type(value, types) => {
                     return Err(TokenProblem::UnsupportedType);
                 }
@@ -78,11 +77,11 @@ impl<'t> Compact<'t> {
         let algorithm = algorithm
             .and_then(Item::as_str)
             .and_then(Algorithm::from_name)
-            .ok_or(TokenProblem::Algorithm)?;
+            .ok_or(TokenProblem::UnsupportedAlgorithm)?;
         let key_id = key_id
             .and_then(Item::as_str)
             .filter(|id| is_key_id(id))
-            .ok_or(TokenProblem::KeyId)?
+            .ok_or(TokenProblem::MissingKeyId)?
             .to_owned();
         Ok(Header { algorithm, key_id })
     }
@@ -100,7 +99,7 @@ impl<'t> Compact<'t> {
         // The longest allowed text decodes to one byte less than fits, so the buffer is enough.
         let mut buffer = [0_u8; MAX_SIGNATURE + 2];
         if self.signature.len() > MAX_SIGNATURE.div_ceil(3) * 4 {
-            return Err(TokenProblem::Signature);
+            return Err(TokenProblem::InvalidSignature);
         }
         let len = URL_SAFE_NO_PAD
             .decode_slice(self.signature, &mut buffer)
@@ -127,11 +126,6 @@ impl<'t> Compact<'t> {
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: String,
-}
-
-/// Whether a text can be the name of a key: not empty, short, no control characters.
-pub(crate) fn is_key_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_KEY_ID && !text.chars().any(char::is_control)
 }
 
 /// RFC 7519 section 5.2: the value is "JWT", in any case; some write it as a full media type.

@@ -12,10 +12,10 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::compact::is_key_id;
 use super::json::{Document, Item, Object};
 use crate::error::KeyProblem;
 
+const MAX_KEY_ID: usize = 256;
 /// A signature algorithm. There is no symmetric one and no "none", so neither can be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Algorithm {
@@ -175,22 +175,22 @@ impl KeySet {
     /// take the others down; a name that occurs twice is not used at all, since the signature of one
     /// key must never be taken for that of another.
     pub(crate) fn from_json(text: &[u8], allowed: &[Algorithm]) -> Result<Self, KeyProblem> {
-        let document = Document::parse(text).map_err(|_| KeyProblem::Unreadable)?;
+        let document = Document::parse(text).map_err(|_| KeyProblem::InvalidJson)?;
         let keys = document
             .root()
             .as_object()
             .and_then(|root| root.get("keys"))
             .and_then(Item::as_array)
-            .ok_or(KeyProblem::Unreadable)?;
+            .ok_or(KeyProblem::InvalidJson)?;
         Self::from_keys(keys, allowed)
     }
 
     /// Reads what a user may have at hand: a key set, or one key alone.
     pub(crate) fn from_user_json(text: &[u8], allowed: &[Algorithm]) -> Result<Self, KeyProblem> {
-        let document = Document::parse(text).map_err(|_| KeyProblem::Unreadable)?;
-        let root = document.root().as_object().ok_or(KeyProblem::Unreadable)?;
+        let document = Document::parse(text).map_err(|_| KeyProblem::InvalidJson)?;
+        let root = document.root().as_object().ok_or(KeyProblem::InvalidJson)?;
         match root.get("keys") {
-            Some(keys) => Self::from_keys(keys.as_array().ok_or(KeyProblem::Unreadable)?, allowed),
+            Some(keys) => Self::from_keys(keys.as_array().ok_or(KeyProblem::InvalidJson)?, allowed),
             None => Self::from_keys(std::iter::once(document.root()), allowed),
         }
     }
@@ -248,6 +248,11 @@ mod roca {
             })
         })
     }
+}
+
+/// Whether a text can be the name of a key: not empty, short, no control characters.
+pub(crate) fn is_key_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_KEY_ID && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -44,6 +44,14 @@ pub struct MagicLink {
     client: Client,
 }
 
+impl Client {
+    /// Sending and verifying magic links.
+    #[must_use]
+    pub fn magic_link(&self) -> MagicLink {
+        MagicLink::new(self.clone())
+    }
+}
+
 impl MagicLink {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::address;
-use crate::body::Members;
 use crate::error::{Error, Result};
 use crate::raw::types;
+use crate::transport::body::Members;
 
 /// How a message is made and where its link leads.
 #[derive(Debug, Clone, Default)]
@@ -145,7 +145,7 @@ macro_rules! setters {
 
     (@tenant_id) => {
         /// The tenant that the login is for; the session's current tenant.
-        pub fn tenant_id(mut self, id: impl Into<String>) -> Self {
+        pub fn tenant(mut self, id: impl Into<String>) -> Self {
             self.login.tenant_id = Some(id.into());
             self
         }

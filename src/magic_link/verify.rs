@@ -7,8 +7,8 @@ use crate::secret::MagicLinkToken;
 use crate::session::handovers::Handover;
 use crate::session::tokens::TokenResponse;
 use crate::session::{Authentication, UncheckedAuthentication};
-use crate::sync::deadline::Deadline;
 use crate::sync::hash::hash;
+use crate::transport::deadline::Deadline;
 
 impl MagicLink {
     /// Signs the user in with the token of a link, and checks the tokens that come back.

@@ -9,12 +9,25 @@ use crate::magic_link::{SignUpUser, address};
 use crate::raw::{ResponseValue, types};
 use crate::secret::MagicLinkToken;
 
+impl Management {
+    /// A token for a user who is registered, to put into a link or a message of your own; it is
+    /// verified like that of a magic link.
+    pub fn embedded_sign_in(&self, login_id: impl Into<String>) -> EmbeddedSignIn {
+        EmbeddedSignIn::new(self.clone(), login_id.into())
+    }
+
+    /// As [`embedded_sign_in`](Self::embedded_sign_in), for a user who may be new.
+    pub fn embedded_sign_up(&self, login_id: impl Into<String>) -> EmbeddedSignUp {
+        EmbeddedSignUp::new(self.clone(), login_id.into())
+    }
+}
+
 /// An embedded link for a registered user, before it is generated: from
 /// [`Management::embedded_sign_in`](super::Management::embedded_sign_in).
 ///
 /// The service takes no other login options here than claims.
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `generate`"]
+#[must_use = "nothing is sent until `send`"]
 pub struct EmbeddedSignIn {
     management: Management,
     login_id: String,
@@ -25,7 +38,7 @@ pub struct EmbeddedSignIn {
 /// An embedded link for a user who may be new, before it is generated: from
 /// [`Management::embedded_sign_up`](super::Management::embedded_sign_up).
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `generate`"]
+#[must_use = "nothing is sent until `send`"]
 pub struct EmbeddedSignUp {
     management: Management,
     login_id: String,
@@ -64,7 +77,7 @@ impl EmbeddedSignIn {
     ///
     /// [`Error::InvalidArgument`] for an empty login id or a timeout that is zero or too long; else
     /// as the service decides.
-    pub async fn generate(self) -> Result<MagicLinkToken> {
+    pub async fn send(self) -> Result<MagicLinkToken> {
         let body = types::EmbeddedLinkSignInRequest {
             login_id: Some(address::login_id(&self.login_id)?),
             timeout: seconds(self.timeout)?,
@@ -120,7 +133,7 @@ impl EmbeddedSignUp {
     ///
     /// [`Error::InvalidArgument`] for an empty login id or a timeout that is zero or too long; else
     /// as the service decides.
-    pub async fn generate(self) -> Result<MagicLinkToken> {
+    pub async fn send(self) -> Result<MagicLinkToken> {
         let body = types::EmbeddedLinkSignUpOrInRequest {
             login_id: Some(address::login_id(&self.login_id)?),
             timeout: seconds(self.timeout)?,

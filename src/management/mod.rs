@@ -7,7 +7,6 @@ pub use embedded_link::{EmbeddedSignIn, EmbeddedSignUp};
 pub use test_user::{GenerateTestLink, TestLink, TestUser};
 
 use crate::client::Client;
-use crate::delivery::DeliveryMethod;
 use crate::error::{ConfigError, Error, Result};
 use crate::magic_link::address;
 use crate::raw::{ResponseValue, types};
@@ -29,7 +28,7 @@ use crate::user::User;
 /// let link = management
 ///     .test_magic_link(DeliveryMethod::Email, "joe")
 ///     .redirect_url("https://app.example.com/verify")
-///     .generate()
+///     .send()
 ///     .await?;
 /// let auth = client.magic_link().verify(&link.token()?).await?;
 /// # Ok(())
@@ -66,27 +65,6 @@ impl Client {
 }
 
 impl Management {
-    /// Creates a test user, whose links can be read without a mailbox.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides.
-    pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
-        let body = user.into_body()?;
-        let answer = self.client.raw().create_test_user(&self.key, &body).await?;
-        user_of(answer)
-    }
-
-    /// A link for a test user. Generate it before starting a flow that needs one; it can also be
-    /// verified with no flow at all.
-    pub fn test_magic_link(
-        &self,
-        method: DeliveryMethod,
-        login_id: impl Into<String>,
-    ) -> GenerateTestLink {
-        GenerateTestLink::new(self.clone(), method, login_id.into())
-    }
-
     /// Deletes every test user of the project.
     ///
     /// # Errors
@@ -98,17 +76,6 @@ impl Management {
             .delete_all_test_users(&self.key)
             .await
             .map(drop)
-    }
-
-    /// A token for a user who is registered, to put into a link or a message of your own; it is
-    /// verified like that of a magic link.
-    pub fn embedded_sign_in(&self, login_id: impl Into<String>) -> EmbeddedSignIn {
-        EmbeddedSignIn::new(self.clone(), login_id.into())
-    }
-
-    /// As [`embedded_sign_in`](Self::embedded_sign_in), for a user who may be new.
-    pub fn embedded_sign_up(&self, login_id: impl Into<String>) -> EmbeddedSignUp {
-        EmbeddedSignUp::new(self.clone(), login_id.into())
     }
 
     /// The user with a login id.
@@ -184,7 +151,7 @@ impl Management {
     }
 }
 
-fn user_of(answer: ResponseValue<types::UserResponse>) -> Result<User> {
+pub(super) fn user_of(answer: ResponseValue<types::UserResponse>) -> Result<User> {
     let (no_user, no_id) = (answer.missing("user"), answer.missing("user.userId"));
     let user = answer.into_inner().user.ok_or(no_user)?;
     if user.user_id.is_none() {

@@ -2,13 +2,37 @@
 
 use serde_json::Value;
 
-use super::Management;
+use super::{Management, user_of};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
 use crate::magic_link::address;
 use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
 use crate::raw::types;
 use crate::secret::{MagicLinkToken, Secret};
+use crate::user::User;
+
+impl Management {
+    /// Creates a test user, whose links can be read without a mailbox.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides.
+    pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
+        let body = user.into_body()?;
+        let answer = self.client.raw().create_test_user(&self.key, &body).await?;
+        user_of(answer)
+    }
+
+    /// A link for a test user. Generate it before starting a flow that needs one; it can also be
+    /// verified with no flow at all.
+    pub fn test_magic_link(
+        &self,
+        method: DeliveryMethod,
+        login_id: impl Into<String>,
+    ) -> GenerateTestLink {
+        GenerateTestLink::new(self.clone(), method, login_id.into())
+    }
+}
 
 /// A test user to create.
 ///
@@ -115,7 +139,7 @@ impl TestUser {
 /// A link for a test user, before it is generated: from
 /// [`Management::test_magic_link`](super::Management::test_magic_link).
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `generate`"]
+#[must_use = "nothing is sent until `send`"]
 pub struct GenerateTestLink {
     management: Management,
     method: DeliveryMethod,
@@ -145,7 +169,7 @@ impl GenerateTestLink {
     ///
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides, which refuses
     /// users who are no test users.
-    pub async fn generate(mut self) -> Result<TestLink> {
+    pub async fn send(mut self) -> Result<TestLink> {
         let body = types::TestUserGenerateMagicLinkRequest {
             login_id: Some(address::login_id(&self.login_id)?),
             delivery_method: Some(self.method.to_string()),

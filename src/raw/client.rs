@@ -2,9 +2,8 @@
 
 use super::types;
 use crate::error::Error;
-use crate::runtime::{
-    ClientHooks, OperationInfo, ResponseValue, build_error, encode_path, unexpected,
-};
+use crate::transport::request::{ClientHooks, OperationInfo, build_error, encode_path};
+use crate::transport::response::{ResponseValue, unexpected};
 #[derive(Clone, Debug)]
 /// Client for Descope magic links
 ///
@@ -14,14 +13,14 @@ use crate::runtime::{
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
-    pub(crate) inner: crate::hooks::Inner,
+    pub(crate) inner: crate::raw::hooks::Inner,
 }
 impl Client {
     /// A client from its parts; `baseurl` has no trailing slash.
     pub(crate) fn from_parts(
         baseurl: &str,
         client: reqwest::Client,
-        inner: crate::hooks::Inner,
+        inner: crate::raw::hooks::Inner,
     ) -> Self {
         Self {
             baseurl: baseurl.to_string(),
@@ -34,7 +33,7 @@ const _: () = {
     #[allow(dead_code)]
     fn assert_client_hooks()
     where
-        Client: ClientHooks<crate::hooks::Inner>,
+        Client: ClientHooks<crate::raw::hooks::Inner>,
     {}
 };
 #[allow(clippy::all)]
@@ -957,8 +956,8 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .query(&crate::runtime::QueryParam::new("loginId", &login_id))
-            .query(&crate::runtime::QueryParam::new("userId", &user_id))
+            .query(&crate::transport::request::QueryParam::new("loginId", &login_id))
+            .query(&crate::transport::request::QueryParam::new("userId", &user_id))
             .headers(header_map)
             .build()
             .map_err(build_error)?;
@@ -1207,7 +1206,7 @@ impl Client {
                 ::reqwest::header::ACCEPT,
                 ::reqwest::header::HeaderValue::from_static("application/json"),
             )
-            .query(&crate::runtime::QueryParam::new("certs", &certs))
+            .query(&crate::transport::request::QueryParam::new("certs", &certs))
             .build()
             .map_err(build_error)?;
         let info = OperationInfo {

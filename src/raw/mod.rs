@@ -68,7 +68,10 @@ mod client;
 )]
 pub mod types;
 
+pub(crate) mod hooks;
+pub(crate) mod license;
+
 pub use client::Client;
 
-pub use crate::body::Members;
-pub use crate::runtime::ResponseValue;
+pub use crate::transport::body::Members;
+pub use crate::transport::response::ResponseValue;

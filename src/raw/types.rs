@@ -9,10 +9,10 @@ pub struct AccessKeyLoginOptions {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub custom_claims: crate::body::Members,
+    pub custom_claims: crate::transport::body::Members,
     /// ID of the tenant that the session is bound to.
     #[serde(
         rename = "selectedTenant",
@@ -30,7 +30,7 @@ pub struct AssociatedTenant {
         rename = "roleNames",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub role_names: ::std::vec::Vec<::std::string::String>,
     /// ID of the tenant. Needed.
@@ -47,17 +47,17 @@ pub struct CreateUserRequest {
         rename = "additionalIdentifiers",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub additional_identifiers: ::std::vec::Vec<::std::string::String>,
     /// Custom attributes of the user, by name; the project must define them.
     #[serde(
         rename = "customAttributes",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub custom_attributes: crate::body::Members,
+    pub custom_attributes: crate::transport::body::Members,
     /// Email address.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub email: ::std::option::Option<::std::string::String>,
@@ -125,7 +125,7 @@ pub struct CreateUserRequest {
         rename = "roleNames",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub role_names: ::std::vec::Vec<::std::string::String>,
     /// Whether to send the invitation by email.
@@ -139,7 +139,7 @@ pub struct CreateUserRequest {
         rename = "ssoAppIds",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub sso_app_ids: ::std::vec::Vec<::std::string::String>,
     /// State of the user. Known values are enabled, disabled and invited.
@@ -155,10 +155,10 @@ pub struct CreateUserRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub template_options: crate::body::Members<
+    pub template_options: crate::transport::body::Members<
         ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
     /// Whether this is a test user. The SDKs send true when they create one.
@@ -169,7 +169,7 @@ pub struct CreateUserRequest {
         rename = "userTenants",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub user_tenants: ::std::vec::Vec<AssociatedTenant>,
     /// Whether the email address counts as verified.
@@ -222,7 +222,7 @@ pub struct EmailMagicLinkResponse {
     pub masked_email: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// An existing user, and the token to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -233,10 +233,10 @@ pub struct EmbeddedLinkSignInRequest {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub custom_claims: crate::body::Members,
+    pub custom_claims: crate::transport::body::Members,
     /// Login ID of an existing user. Needed.
     #[serde(rename = "loginId", skip_serializing_if = "::std::option::Option::is_none")]
     pub login_id: ::std::option::Option<::std::string::String>,
@@ -266,7 +266,7 @@ pub struct EmbeddedLinkSignInResponse {
     pub token: ::std::option::Option<crate::secret::MagicLinkToken>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// A user to register, and the token to make for them.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -330,7 +330,7 @@ pub struct ErrorResponse {
     pub message: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Options of the exchange; the access key travels in the Authorization header.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -362,7 +362,7 @@ pub struct ExchangeAccessKeyResponse {
     pub session_jwt: ::std::option::Option<crate::secret::SessionToken>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// One sign-in of a user.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -395,7 +395,7 @@ pub struct ExportedAuthHistory {
     pub user_id: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// What an identity provider answered; only present after a sign-in by SSO or OAuth.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -413,13 +413,13 @@ pub struct IdpResponse {
         rename = "idpOIDCClaims",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub idp_oidc_claims: ::std::option::Option<crate::body::Members>,
+    pub idp_oidc_claims: ::std::option::Option<crate::transport::body::Members>,
     /// SAML attributes of the user at the provider, by name.
     #[serde(
         rename = "idpSAMLAttributes",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub idp_saml_attributes: ::std::option::Option<crate::body::Members>,
+    pub idp_saml_attributes: ::std::option::Option<crate::transport::body::Members>,
     /// Roles that were made from the OpenID Connect answer.
     #[serde(
         rename = "oidcGeneratedRoles",
@@ -458,7 +458,7 @@ pub struct IdpResponse {
     pub saml_response: ::std::option::Option<crate::secret::Secret>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// One public key, as in RFC 7517 and RFC 7518.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -503,7 +503,7 @@ pub struct Jwk {
     pub y: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// A JSON Web Key Set, as in RFC 7517.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -515,7 +515,7 @@ pub struct JwkSet {
     pub keys: ::std::option::Option<::std::vec::Vec<Jwk>>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Tokens of a session, with what a server needs to set its cookies. Any field may be missing, and the tokens are missing or empty when the project returns them as cookies.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -524,7 +524,7 @@ pub struct JwkSet {
 pub struct JwtResponse {
     /// Further claims, by name.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-    pub claims: ::std::option::Option<crate::body::Members>,
+    pub claims: ::std::option::Option<crate::transport::body::Members>,
     /// Domain for the refresh cookie; empty for none.
     #[serde(
         rename = "cookieDomain",
@@ -630,7 +630,7 @@ pub struct JwtResponse {
     pub user: ::std::option::Option<ResponseUser>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Rate limits of the customer.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -645,7 +645,7 @@ pub struct LicenseResponse {
     pub rate_limit_tier: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// What a sign-in should do beyond signing in.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -656,10 +656,10 @@ pub struct LoginOptions {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub custom_claims: crate::body::Members,
+    pub custom_claims: crate::transport::body::Members,
     /// Language of the message, such as en.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub locale: ::std::option::Option<::std::string::String>,
@@ -683,7 +683,7 @@ pub struct LoginOptions {
         rename = "revokeOtherSessionsTypes",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub revoke_other_sessions_types: ::std::vec::Vec<::std::string::String>,
     /// ID of the SSO application that the sign-in is for.
@@ -702,10 +702,10 @@ pub struct LoginOptions {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub template_options: crate::body::Members<
+    pub template_options: crate::transport::body::Members<
         ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
     /// ID of the tenant that the session is bound to.
@@ -722,7 +722,7 @@ pub struct LogoutRequest {
         rename = "logoutType",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub logout_type: ::std::vec::Vec<::std::string::String>,
 }
@@ -875,7 +875,7 @@ pub struct MyTenant {
         rename = "customAttributes",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub custom_attributes: ::std::option::Option<crate::body::Members>,
+    pub custom_attributes: ::std::option::Option<crate::transport::body::Members>,
     /// ID of the tenant.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub id: ::std::option::Option<::std::string::String>,
@@ -884,7 +884,7 @@ pub struct MyTenant {
     pub name: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Which of the user's tenants to return. Needs dct or ids.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -898,7 +898,7 @@ pub struct MyTenantsRequest {
     #[serde(
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub ids: ::std::vec::Vec<::std::string::String>,
 }
@@ -912,7 +912,7 @@ pub struct MyTenantsResponse {
     pub tenants: ::std::option::Option<::std::vec::Vec<MyTenant>>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Tokens of a session as a try-refresh answers them; an empty object when there was nothing to refresh.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -921,7 +921,7 @@ pub struct MyTenantsResponse {
 pub struct OptionalJwtResponse {
     /// Further claims, by name.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
-    pub claims: ::std::option::Option<crate::body::Members>,
+    pub claims: ::std::option::Option<crate::transport::body::Members>,
     /// Domain for the refresh cookie; empty for none.
     #[serde(
         rename = "cookieDomain",
@@ -1008,7 +1008,7 @@ pub struct OptionalJwtResponse {
     pub trusted_device_jwt: ::std::option::Option<crate::secret::Secret>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// A password hash from another system. Set exactly one member, the one that made the hash.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1175,7 +1175,7 @@ pub struct PhoneMagicLinkResponse {
     pub masked_phone: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Options of a refresh; an empty object is usual.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1211,7 +1211,7 @@ pub struct ResponseUser {
         rename = "customAttributes",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
-    pub custom_attributes: ::std::option::Option<crate::body::Members>,
+    pub custom_attributes: ::std::option::Option<crate::transport::body::Members>,
     /// Whether the caller may change this user.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub editable: ::std::option::Option<bool>,
@@ -1348,7 +1348,7 @@ pub struct ResponseUser {
     pub webauthn: ::std::option::Option<bool>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Tenant to make the current one.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1416,10 +1416,10 @@ pub struct SignupLoginOptions {
     #[serde(
         rename = "customClaims",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub custom_claims: crate::body::Members,
+    pub custom_claims: crate::transport::body::Members,
     /// Language of the message, such as en.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub locale: ::std::option::Option<::std::string::String>,
@@ -1439,10 +1439,10 @@ pub struct SignupLoginOptions {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub template_options: crate::body::Members<
+    pub template_options: crate::transport::body::Members<
         ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
     /// ID of the tenant that the session is bound to.
@@ -1488,7 +1488,7 @@ pub struct TestUserGenerateMagicLinkResponse {
     pub login_id: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// New email address of a signed-in user.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1544,10 +1544,10 @@ pub struct UpdateUserEmailMagicLinkRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub template_options: crate::body::Members<
+    pub template_options: crate::transport::body::Members<
         ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
 }
@@ -1605,10 +1605,10 @@ pub struct UpdateUserPhoneMagicLinkRequest {
     #[serde(
         rename = "templateOptions",
         default,
-        skip_serializing_if = "crate::body::is_empty",
-        deserialize_with = "crate::body::null_default"
+        skip_serializing_if = "crate::transport::body::is_empty",
+        deserialize_with = "crate::transport::body::null_default"
     )]
-    pub template_options: crate::body::Members<
+    pub template_options: crate::transport::body::Members<
         ::std::collections::BTreeMap<::std::string::String, ::std::string::String>,
     >,
 }
@@ -1625,7 +1625,7 @@ pub struct UserLogoutRequest {
         rename = "sessionTypes",
         default,
         skip_serializing_if = "::std::vec::Vec::is_empty",
-        deserialize_with = "crate::body::null_default"
+        deserialize_with = "crate::transport::body::null_default"
     )]
     pub session_types: ::std::vec::Vec<::std::string::String>,
     /// The user's ID.
@@ -1644,7 +1644,7 @@ pub struct UserResponse {
     pub user: ::std::option::Option<ResponseUser>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// One tenant that a user belongs to, with what the user may do there.
 #[derive(::serde::Serialize, Clone, Debug, Default)]
@@ -1671,7 +1671,7 @@ pub struct UserTenant {
     pub tenant_name: ::std::option::Option<::std::string::String>,
     /// Members that the description does not know, or that cannot be read as it says.
     #[serde(flatten)]
-    pub extra: crate::body::Members,
+    pub extra: crate::transport::body::Members,
 }
 /// Always the empty object; the session JWT travels in the Authorization header.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
@@ -1684,20 +1684,20 @@ pub struct ValidateSessionRequest {}
 #[serde(transparent)]
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct ValidateSessionResponse(pub crate::body::Members);
+pub struct ValidateSessionResponse(pub crate::transport::body::Members);
 impl ::std::ops::Deref for ValidateSessionResponse {
-    type Target = crate::body::Members;
-    fn deref(&self) -> &crate::body::Members {
+    type Target = crate::transport::body::Members;
+    fn deref(&self) -> &crate::transport::body::Members {
         &self.0
     }
 }
-impl ::std::convert::From<ValidateSessionResponse> for crate::body::Members {
+impl ::std::convert::From<ValidateSessionResponse> for crate::transport::body::Members {
     fn from(value: ValidateSessionResponse) -> Self {
         value.0
     }
 }
-impl ::std::convert::From<crate::body::Members> for ValidateSessionResponse {
-    fn from(value: crate::body::Members) -> Self {
+impl ::std::convert::From<crate::transport::body::Members> for ValidateSessionResponse {
+    fn from(value: crate::transport::body::Members) -> Self {
         Self(value)
     }
 }
@@ -1710,12 +1710,12 @@ pub struct VerifyMagicLinkRequest {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub token: ::std::option::Option<crate::secret::MagicLinkToken>,
 }
-impl crate::body::FromMembers for EmailMagicLinkResponse {
+impl crate::transport::body::FromMembers for EmailMagicLinkResponse {
     const OPTIONAL_BODY: bool = true;
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "maskedEmail" => self.masked_email = object.take(&name)?,
@@ -1723,15 +1723,15 @@ impl crate::body::FromMembers for EmailMagicLinkResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for EmbeddedLinkSignInResponse {
+impl crate::transport::body::FromMembers for EmbeddedLinkSignInResponse {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "maskedEmail" => self.masked_email = object.take(&name)?,
@@ -1741,15 +1741,15 @@ impl crate::body::FromMembers for EmbeddedLinkSignInResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for ErrorResponse {
+impl crate::transport::body::FromMembers for ErrorResponse {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "error" => self.error = object.take(&name)?,
@@ -1761,16 +1761,16 @@ impl crate::body::FromMembers for ErrorResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for ExchangeAccessKeyResponse {
+impl crate::transport::body::FromMembers for ExchangeAccessKeyResponse {
     const OPTIONAL_BODY: bool = true;
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "expiration" => self.expiration = object.take(&name)?,
@@ -1780,15 +1780,15 @@ impl crate::body::FromMembers for ExchangeAccessKeyResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for ExportedAuthHistory {
+impl crate::transport::body::FromMembers for ExportedAuthHistory {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "city" => self.city = object.take(&name)?,
@@ -1801,15 +1801,15 @@ impl crate::body::FromMembers for ExportedAuthHistory {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for IdpResponse {
+impl crate::transport::body::FromMembers for IdpResponse {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "idpGroups" => self.idp_groups = object.take(&name)?,
@@ -1825,15 +1825,15 @@ impl crate::body::FromMembers for IdpResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for Jwk {
+impl crate::transport::body::FromMembers for Jwk {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "alg" => self.alg = object.take(&name)?,
@@ -1852,15 +1852,15 @@ impl crate::body::FromMembers for Jwk {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for JwkSet {
+impl crate::transport::body::FromMembers for JwkSet {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "keys" => self.keys = object.take(&name)?,
@@ -1868,16 +1868,16 @@ impl crate::body::FromMembers for JwkSet {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for JwtResponse {
+impl crate::transport::body::FromMembers for JwtResponse {
     const OPTIONAL_BODY: bool = true;
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "claims" => self.claims = object.take(&name)?,
@@ -1903,16 +1903,16 @@ impl crate::body::FromMembers for JwtResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for LicenseResponse {
+impl crate::transport::body::FromMembers for LicenseResponse {
     const OPTIONAL_BODY: bool = true;
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "rateLimitTier" => self.rate_limit_tier = object.take(&name)?,
@@ -1920,30 +1920,33 @@ impl crate::body::FromMembers for LicenseResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromJson for MeAuthHistoryResponse {
+impl crate::transport::body::FromJson for MeAuthHistoryResponse {
     const EXPECTED: &'static str = "a list of objects";
     fn from_list<'de, A: ::serde::de::SeqAccess<'de>>(
         items: A,
-        skipped: &mut crate::body::Skipped,
-    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
-        Ok(crate::body::list(items, skipped)?.map(Self))
+        skipped: &mut crate::transport::body::Skipped,
+    ) -> ::std::result::Result<crate::transport::body::Read<Self>, A::Error> {
+        Ok(crate::transport::body::list(items, skipped)?.map(Self))
     }
     fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
         members: A,
-        skipped: &mut crate::body::Skipped,
-    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
-        Ok(crate::body::wrapped_list(members, "authHistory", skipped)?.map(Self))
+        skipped: &mut crate::transport::body::Skipped,
+    ) -> ::std::result::Result<crate::transport::body::Read<Self>, A::Error> {
+        Ok(
+            crate::transport::body::wrapped_list(members, "authHistory", skipped)?
+                .map(Self),
+        )
     }
 }
-impl crate::body::FromMembers for MyTenant {
+impl crate::transport::body::FromMembers for MyTenant {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "customAttributes" => self.custom_attributes = object.take(&name)?,
@@ -1953,15 +1956,15 @@ impl crate::body::FromMembers for MyTenant {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for MyTenantsResponse {
+impl crate::transport::body::FromMembers for MyTenantsResponse {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "tenants" => self.tenants = object.take(&name)?,
@@ -1969,16 +1972,16 @@ impl crate::body::FromMembers for MyTenantsResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for OptionalJwtResponse {
+impl crate::transport::body::FromMembers for OptionalJwtResponse {
     const OPTIONAL_BODY: bool = true;
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "claims" => self.claims = object.take(&name)?,
@@ -2000,16 +2003,16 @@ impl crate::body::FromMembers for OptionalJwtResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for PhoneMagicLinkResponse {
+impl crate::transport::body::FromMembers for PhoneMagicLinkResponse {
     const OPTIONAL_BODY: bool = true;
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "maskedPhone" => self.masked_phone = object.take(&name)?,
@@ -2017,18 +2020,18 @@ impl crate::body::FromMembers for PhoneMagicLinkResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for ResponseUser {
+impl crate::transport::body::FromMembers for ResponseUser {
     const WRAPPER: ::std::option::Option<&'static str> = ::std::option::Option::Some(
         "user",
     );
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "consentExpiration" => self.consent_expiration = object.take(&name)?,
@@ -2069,15 +2072,15 @@ impl crate::body::FromMembers for ResponseUser {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for TestUserGenerateMagicLinkResponse {
+impl crate::transport::body::FromMembers for TestUserGenerateMagicLinkResponse {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "link" => self.link = object.take(&name)?,
@@ -2086,15 +2089,15 @@ impl crate::body::FromMembers for TestUserGenerateMagicLinkResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for UserResponse {
+impl crate::transport::body::FromMembers for UserResponse {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "created" => self.created = object.take(&name)?,
@@ -2103,15 +2106,15 @@ impl crate::body::FromMembers for UserResponse {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromMembers for UserTenant {
+impl crate::transport::body::FromMembers for UserTenant {
     fn read<'de, A: ::serde::de::MapAccess<'de>>(
         &mut self,
         name: ::std::borrow::Cow<'de, str>,
-        object: &mut crate::body::Object<'_, A>,
+        object: &mut crate::transport::body::Object<'_, A>,
     ) -> ::std::result::Result<(), A::Error> {
         match &*name {
             "permissions" => self.permissions = object.take(&name)?,
@@ -2122,19 +2125,19 @@ impl crate::body::FromMembers for UserTenant {
         }
         Ok(())
     }
-    fn extra(&mut self) -> &mut crate::body::Members {
+    fn extra(&mut self) -> &mut crate::transport::body::Members {
         &mut self.extra
     }
 }
-impl crate::body::FromJson for ValidateSessionResponse {
+impl crate::transport::body::FromJson for ValidateSessionResponse {
     fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
         members: A,
-        _: &mut crate::body::Skipped,
-    ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
-        Ok(Ok(Self(crate::body::members(members, "parsedJWT")?)))
+        _: &mut crate::transport::body::Skipped,
+    ) -> ::std::result::Result<crate::transport::body::Read<Self>, A::Error> {
+        Ok(Ok(Self(crate::transport::body::members(members, "parsedJWT")?)))
     }
 }
-crate::body::deserialize_leniently!(
+crate::transport::body::deserialize_leniently!(
     EmailMagicLinkResponse, EmbeddedLinkSignInResponse, ErrorResponse,
     ExchangeAccessKeyResponse, ExportedAuthHistory, IdpResponse, Jwk, JwkSet,
     JwtResponse, LicenseResponse, MeAuthHistoryResponse, MyTenant, MyTenantsResponse,

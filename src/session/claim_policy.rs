@@ -153,7 +153,7 @@ impl Policy {
         let kind = expected.kind;
         let found = RegisteredClaims::of(claims);
         if !self.check_type(&found, expected) {
-            return Err(TokenProblem::WrongKind);
+            return Err(TokenProblem::WrongTokenType);
         }
         let issuer = found.iss.and_then(Item::as_str);
         if !issuer.is_some_and(|issuer| self.issuer_fits(issuer)) {
@@ -167,7 +167,7 @@ impl Policy {
         }
         let times = ValidatedTimes {
             expires_at: time(found.exp, Claim::Expiry)?
-                .ok_or(TokenProblem::Claim(Claim::Expiry))?,
+                .ok_or(TokenProblem::InvalidClaim(Claim::Expiry))?,
             not_before: time(found.nbf, Claim::NotBefore)?,
             issued_at: time(found.iat, Claim::IssuedAt)?,
             subject: subject(&found)?,
@@ -256,7 +256,7 @@ fn time(value: Option<Item<'_>>, claim: Claim) -> Result<Option<i64>, TokenProbl
             value
                 .as_i64()
                 .filter(|seconds| (0..=LAST_SECOND).contains(seconds))
-                .ok_or(TokenProblem::Claim(claim))
+                .ok_or(TokenProblem::InvalidClaim(claim))
         })
         .transpose()
 }
@@ -269,5 +269,5 @@ fn subject(found: &RegisteredClaims<'_>) -> Result<Place, TokenProblem> {
         .or(found.sub)
         .filter(|id| id.as_str().is_some_and(|text| !text.is_empty()))
         .map(Item::place)
-        .ok_or(TokenProblem::Claim(Claim::Subject))
+        .ok_or(TokenProblem::InvalidClaim(Claim::Subject))
 }

@@ -17,9 +17,9 @@ use super::validator::SessionValidator;
 use crate::error::{Result, SessionError};
 use crate::secret::RefreshToken;
 use crate::sync::bounded_map::BoundedMap;
-use crate::sync::deadline::Deadline;
 use crate::sync::hash::TokenHash;
 use crate::sync::single_flight::{InFlight, repeat_until_done};
+use crate::transport::deadline::Deadline;
 
 /// How long an answer is kept whose caller has gone away.
 const ABANDONED: Duration = Duration::from_secs(60);

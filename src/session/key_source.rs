@@ -9,7 +9,7 @@ use crate::error::{SessionError, TokenProblem};
 use crate::jwks::cache::{KeyCache, KeyLookupError, Lookup, TokenSender};
 use crate::jwt::jwk::{KeySet, VerifyingKey};
 #[cfg(feature = "client")]
-use crate::sync::deadline::Deadline;
+use crate::transport::deadline::Deadline;
 
 /// The source of keys of one validator.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl KeySource {
                     // is nothing behind the refresh token, so that is not refused for a key nobody
                     // asked for.
                     Err(KeyLookupError::Unknown { refetched: false }) if !is_session => {
-                        KeyProblem::AskedRecently
+                        KeyProblem::InCooldown
                     }
                     Err(KeyLookupError::Unknown { .. }) => return Err(unknown),
                 };
@@ -79,7 +79,7 @@ impl KeySource {
             Self::Fetched(cache) => match cache.cached(id) {
                 Lookup::Found { key, .. } => Some(key),
                 Lookup::Unknown => None,
-                Lookup::NoSet => return Err(KeysUnavailable::new(KeyProblem::NotFetched).into()),
+                Lookup::NoSet => return Err(KeysUnavailable::new(KeyProblem::NotLoaded).into()),
             },
         };
         key.ok_or_else(|| TokenProblem::UnknownKey.into())

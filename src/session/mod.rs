@@ -35,7 +35,7 @@
 //! let offline = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
 //!     .key_set(key_set)
 //!     .build()?;
-//! offline.validate_now(&session_token)?;
+//! offline.validate_cached(&session_token)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -80,7 +80,7 @@
 //! meanwhile. While the endpoint is down the old keys serve up to
 //! [`max_key_age`](SessionValidatorBuilder::max_key_age). Any number of tasks cause one fetch, and
 //! tokens that name made-up keys one per
-//! [`unknown_key_cool_down`](SessionValidatorBuilder::unknown_key_cool_down).
+//! [`unknown_key_cooldown`](SessionValidatorBuilder::unknown_key_cooldown).
 //!
 //! # Errors
 //!
@@ -111,6 +111,7 @@ mod access;
 #[cfg(feature = "client")]
 mod calls;
 mod claim_policy;
+mod claims;
 #[cfg(feature = "client")]
 pub(crate) mod handovers;
 mod key_source;
@@ -126,7 +127,7 @@ pub(crate) mod tokens;
 pub(crate) mod validator;
 pub(crate) mod validator_builder;
 
-pub use access::TenantAccess;
+pub use access::Access;
 #[cfg(feature = "client")]
 pub use calls::{
     AccessKeySession, Authentication, ExchangeAccessKey, Sessions, SignInRecord, SignedIn,

@@ -135,6 +135,10 @@ impl Refreshes {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.table().in_flight.is_empty()
+    }
+
     fn now(&self) -> Instant {
         self.validator.clock().instant()
     }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use super::access::{TenantAccess, has_all, matched, texts};
-use super::claim_policy::ValidatedTimes;
+use super::access::{Access, texts};
+use super::claims::{Claims, since_epoch};
 use crate::error::SessionError;
-use crate::jwt::json::{Document, Item, Object};
+use crate::jwt::json::{Item, Object};
 
 /// Claims with a meaning of their own, which are therefore not custom claims.
 const RESERVED: [&str; 27] = [
@@ -42,68 +42,6 @@ const RESERVED: [&str; 27] = [
     "tu",
 ];
 
-/// The claims of a token that passed every check.
-pub(super) struct Claims {
-    document: Document,
-    times: ValidatedTimes,
-    project_id: Arc<str>,
-}
-
-impl Claims {
-    pub(super) fn new(document: Document, times: ValidatedTimes, project_id: Arc<str>) -> Self {
-        Self {
-            document,
-            times,
-            project_id,
-        }
-    }
-
-    pub(super) fn times(&self) -> &ValidatedTimes {
-        &self.times
-    }
-
-    pub(super) fn claim(&self, name: &str) -> Option<Item<'_>> {
-        self.document.root().as_object()?.get(name)
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.claim(name)
-            .and_then(Item::as_str)
-            .filter(|text| !text.is_empty())
-    }
-
-    fn user_id(&self) -> &str {
-        self.document
-            .at(self.times.subject)
-            .as_str()
-            .unwrap_or_default()
-    }
-
-    fn all(&self) -> Map<String, Value> {
-        self.document
-            .root()
-            .as_object()
-            .map(Object::to_json)
-            .unwrap_or_default()
-    }
-
-    fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(name)
-            .field("user_id", &self.user_id())
-            .field("project_id", &self.project_id)
-            .field("expires_at", &since_epoch(self.times.expires_at))
-            .finish_non_exhaustive()
-    }
-}
-
-/// A time of a claim; the checks leave none that a platform cannot hold.
-fn since_epoch(seconds: i64) -> SystemTime {
-    let seconds = Duration::from_secs(seconds.try_into().unwrap_or_default());
-    SystemTime::UNIX_EPOCH
-        .checked_add(seconds)
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
 /// A session that was validated: who the user is and what they may do.
 ///
 /// Only a successful validation makes one, so holding it is proof that the token was good at that
@@ -122,7 +60,7 @@ fn since_epoch(seconds: i64) -> SystemTime {
 /// ```
 #[derive(Clone)]
 pub struct Session {
-    pub(super) claims: Arc<Claims>,
+    claims: Arc<Claims>,
 }
 
 impl fmt::Debug for Session {
@@ -153,13 +91,13 @@ impl Session {
     /// When the token was issued, if it says so.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.claims.times.issued_at.map(since_epoch)
+        self.claims.times().issued_at.map(since_epoch)
     }
 
     /// When the session token ends. The leeway of the validator comes on top.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        since_epoch(self.claims.times.expires_at)
+        since_epoch(self.claims.times().expires_at)
     }
 
     /// How the user signed in, for example `email` for a link by email, `sms`, `webauthn`.
@@ -205,22 +143,22 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::NotInTenant`] when the user does not belong to it.
-    pub fn tenant<'s>(&'s self, id: &str) -> Result<TenantAccess<'s>, SessionError> {
+    pub fn tenant<'s>(&'s self, id: &str) -> Result<Access<'s>, SessionError> {
         let id = self
             .tenants()
             .find(|tenant| *tenant == id)
             .ok_or(SessionError::NotInTenant)?;
-        Ok(TenantAccess { session: self, id })
+        Ok(Access::of_tenant(&self.claims, id))
     }
 
     /// The permissions the user has in the project.
     pub fn permissions(&self) -> impl Iterator<Item = &str> {
-        texts(self.claims.claim("permissions"))
+        self.access().permissions()
     }
 
     /// The roles the user has in the project.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
-        texts(self.claims.claim("roles"))
+        self.access().roles()
     }
 
     /// Whether the user has all of these permissions in the project. True when none are asked for.
@@ -236,7 +174,7 @@ impl Session {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        has_all(self.claims.claim("permissions"), required)
+        self.access().has_permissions(required)
     }
 
     /// Whether the user has all of these roles in the project. True when none are asked for.
@@ -246,29 +184,11 @@ impl Session {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        has_all(self.claims.claim("roles"), required)
+        self.access().has_roles(required)
     }
 
-    /// Those of the permissions asked for that the user has in the project, in the order asked,
-    /// each once.
-    #[must_use]
-    pub fn matched_permissions<I>(&self, requested: I) -> Vec<&str>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        matched(self.claims.claim("permissions"), requested)
-    }
-
-    /// Those of the roles asked for that the user has in the project, in the order asked, each
-    /// once.
-    #[must_use]
-    pub fn matched_roles<I>(&self, requested: I) -> Vec<&str>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        matched(self.claims.claim("roles"), requested)
+    fn access(&self) -> Access<'_> {
+        Access::of_project(&self.claims)
     }
 
     /// A custom claim that your side set: in the console, by a JWT template, or by a backend.
@@ -353,13 +273,13 @@ impl RefreshClaims {
     /// When the token was issued, if it says so.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.claims.times.issued_at.map(since_epoch)
+        self.claims.times().issued_at.map(since_epoch)
     }
 
     /// When the refresh token ends: then the user has to sign in again.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        since_epoch(self.claims.times.expires_at)
+        since_epoch(self.claims.times().expires_at)
     }
 
     /// All claims, as they stand in the token.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::session::Claims;
+use super::claims::Claims;
 use crate::jwt::jwk::VerifyingKey;
 use crate::sync::hash::TokenHash;
 

@@ -11,10 +11,11 @@ use http::{HeaderMap, StatusCode};
 
 use super::session::{RefreshClaims, Session};
 use super::validator::{Issued, SessionValidator};
+use crate::clock::epoch;
 use crate::error::{Result, SessionError};
 use crate::raw::{ResponseValue, types};
 use crate::secret::{RefreshToken, SessionToken};
-use crate::sync::deadline::Deadline;
+use crate::transport::deadline::Deadline;
 use crate::user::User;
 
 /// Tokens that the service has issued and nobody has looked at, with what came along.
@@ -298,16 +299,6 @@ impl CookieFacts {
             expires_at: epoch(body.cookie_expiration),
         }
     }
-}
-
-/// A time from seconds since 1970; 0 and less mean "none" on the wire, and after the year 9999 there
-/// are no dates as HTTP writes them.
-pub(crate) fn epoch(seconds: Option<i64>) -> Option<SystemTime> {
-    const LAST: u64 = 253_402_300_799;
-    let seconds = u64::try_from(seconds?)
-        .ok()
-        .filter(|seconds| (1..=LAST).contains(seconds))?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// Refuses tokens of two users: a cache or a fault has mixed answers up. Templates may put something

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::claim_policy::{Expected, Kind, Now, Policy};
+use super::claims::Claims;
 use super::key_source::{KeySource, KeyWait};
-use super::session::{Claims, RefreshClaims, Session};
+use super::session::{RefreshClaims, Session};
 use super::token_cache::{TokenCache, VerifiedToken};
 use super::validator_builder::SessionValidatorBuilder;
 use crate::clock::Clock;
@@ -17,9 +18,9 @@ use crate::jwks::cache::TokenSender;
 use crate::jwt::compact::{Compact, Header};
 use crate::jwt::jwk::{Algorithm, VerifyingKey};
 use crate::secret::{RefreshToken, SessionToken};
-#[cfg(feature = "client")]
-use crate::sync::deadline::Deadline;
 use crate::sync::hash::{TokenHash, hash};
+#[cfg(feature = "client")]
+use crate::transport::deadline::Deadline;
 
 /// By how many seconds this machine's clock may be off and be corrected by the service's responses.
 #[cfg(feature = "client")]
@@ -116,6 +117,12 @@ impl SessionValidator {
         }
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// A validator with the default settings, which fetches the project's keys when first used.
     ///
     /// # Errors
@@ -140,15 +147,32 @@ impl SessionValidator {
     /// [`SessionError::Missing`] for an empty token, [`SessionError::Token`] for a bad one,
     /// [`SessionError::Unavailable`] when there are no keys to check it with.
     pub async fn validate(&self, token: &SessionToken) -> Result<Session, SessionError> {
+        self.check_session(token, self.wait_for_presented()).await
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) async fn validate_until(
+        &self,
+        token: &SessionToken,
+        deadline: Deadline,
+    ) -> Result<Session, SessionError> {
+        let sender = TokenSender::Anyone;
+        self.check_session(token, KeyWait { sender, deadline })
+            .await
+    }
+
+    async fn check_session(
+        &self,
+        token: &SessionToken,
+        wait: KeyWait,
+    ) -> Result<Session, SessionError> {
         let token = token.expose_secret();
         let hash = self.token_hash(token);
         if let Some(claims) = hash.and_then(|hash| self.cached(&hash)) {
             return Ok(Session::new(claims));
         }
         let (compact, header) = self.parse(token)?;
-        let key = self
-            .find(&header, Kind::Session, self.wait_for_presented())
-            .await?;
+        let key = self.find(&header, Kind::Session, wait).await?;
         self.verify_session(compact, header, key, hash)
     }
 
@@ -163,7 +187,7 @@ impl SessionValidator {
     /// let validator = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
     ///     .key_set(keys)
     ///     .build()?;
-    /// let session = validator.validate_now(&SessionToken::new(text))?;
+    /// let session = validator.validate_cached(&SessionToken::new(text))?;
     /// # Ok(())
     /// # }
     /// ```
@@ -171,8 +195,8 @@ impl SessionValidator {
     /// # Errors
     ///
     /// As [`validate`](Self::validate). [`SessionError::Unavailable`] with
-    /// [`KeyProblem::NotFetched`](crate::session::KeyProblem::NotFetched) when it would have to wait.
-    pub fn validate_now(&self, token: &SessionToken) -> Result<Session, SessionError> {
+    /// [`KeyProblem::NotLoaded`](crate::session::KeyProblem::NotLoaded) when it would have to wait.
+    pub fn validate_cached(&self, token: &SessionToken) -> Result<Session, SessionError> {
         let token = token.expose_secret();
         let hash = self.token_hash(token);
         if let Some(claims) = hash.and_then(|hash| self.cached(&hash)) {
@@ -220,7 +244,7 @@ impl SessionValidator {
 
     #[cfg(feature = "client")]
     /// As [`validate_refresh`](Self::validate_refresh), with the keys at hand.
-    pub(crate) fn validate_refresh_now(
+    pub(crate) fn validate_refresh_cached(
         &self,
         token: &RefreshToken,
     ) -> Result<RefreshClaims, SessionError> {
@@ -299,7 +323,7 @@ impl SessionValidator {
     /// # Errors
     ///
     /// [`SessionError::Unavailable`] when there are no keys to be had.
-    pub async fn prepare(&self) -> Result<(), SessionError> {
+    pub async fn prefetch_keys(&self) -> Result<(), SessionError> {
         self.prefetch_keys_until(Deadline::after(self.timeout))
             .await
     }
@@ -361,7 +385,7 @@ impl SessionValidator {
         let compact = Compact::split(token, self.inner.settings.max_token_bytes)?;
         let header = compact.header(&self.inner.settings.types)?;
         if !self.inner.settings.algorithms.contains(&header.algorithm) {
-            return Err(TokenProblem::Algorithm.into());
+            return Err(TokenProblem::UnsupportedAlgorithm.into());
         }
         Ok((compact, header))
     }
@@ -376,12 +400,12 @@ impl SessionValidator {
         expected: Expected<'_>,
     ) -> Result<Claims, TokenProblem> {
         if key.algorithm() != header.algorithm {
-            return Err(TokenProblem::Algorithm);
+            return Err(TokenProblem::UnsupportedAlgorithm);
         }
         let signed =
             compact.with_signature(|signature| key.verifies(compact.signing_input(), signature))?;
         if !signed {
-            return Err(TokenProblem::Signature);
+            return Err(TokenProblem::InvalidSignature);
         }
         let claims = compact.claims()?;
         let times = self.inner.settings.policy.check(&claims, expected)?;

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "client")]
-use reqwest::header::HeaderMap;
-#[cfg(feature = "client")]
 use url::Url;
 
 use super::claim_policy::Policy;
@@ -20,14 +18,12 @@ use crate::defaults::CONNECT_TIMEOUT;
 use crate::defaults::{REFRESH_COOKIE, SESSION_COOKIE};
 use crate::error::{ConfigError, KeyProblem};
 #[cfg(feature = "client")]
-use crate::hooks::anonymous_headers;
-#[cfg(feature = "client")]
 use crate::jwks::cache::{CachePolicy, KeyCache};
 #[cfg(feature = "client")]
 use crate::jwks::fetch::Endpoint;
 use crate::jwt::jwk::{Algorithm, KeySet};
 #[cfg(feature = "client")]
-use crate::retry::RetryPolicy;
+use crate::raw::hooks::{Inner, Settings as CallSettings};
 #[cfg(feature = "client")]
 use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
 
@@ -40,7 +36,7 @@ const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(5 * 60);
 #[cfg(feature = "client")]
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 #[cfg(feature = "client")]
-const DEFAULT_COOL_DOWN: Duration = Duration::from_secs(30);
+const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
 #[cfg(feature = "client")]
 const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,11 +45,7 @@ const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct FetchSettings {
     /// Those of a client; else the validator makes one.
-    http: Option<WorkerHttp>,
-    headers: Option<HeaderMap>,
-    /// How long a call of the client may take in all.
-    call_timeout: Option<Duration>,
-    retry: RetryPolicy,
+    client: Option<(WorkerHttp, Inner)>,
     policy: CachePolicy,
     timeout: Duration,
 }
@@ -62,14 +54,11 @@ struct FetchSettings {
 impl Default for FetchSettings {
     fn default() -> Self {
         Self {
-            http: None,
-            headers: None,
-            call_timeout: None,
-            retry: RetryPolicy::new(),
+            client: None,
             policy: CachePolicy {
                 time_to_live: DEFAULT_TIME_TO_LIVE,
                 max_age: DEFAULT_MAX_AGE,
-                unknown_key_cooldown: DEFAULT_COOL_DOWN,
+                unknown_key_cooldown: DEFAULT_COOLDOWN,
             },
             timeout: DEFAULT_FETCH_TIMEOUT,
         }
@@ -85,7 +74,7 @@ impl FetchSettings {
         } else if self.policy.max_age < self.policy.time_to_live {
             ("max_key_age", "must not be less than key_ttl")
         } else if self.policy.unknown_key_cooldown < second {
-            ("unknown_key_cool_down", "must be 1 s or more")
+            ("unknown_key_cooldown", "must be 1 s or more")
         } else if self.timeout.is_zero() {
             ("key_fetch_timeout", "must be greater than zero")
         } else {
@@ -100,11 +89,8 @@ impl FetchSettings {
 pub(crate) struct OfClient {
     /// One that the client has looked at.
     pub(crate) base_url: String,
-    /// Those of calls on nobody's behalf.
-    pub(crate) headers: HeaderMap,
     pub(crate) http: WorkerHttp,
-    pub(crate) timeout: Duration,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) inner: Inner,
     pub(crate) clock: Arc<dyn Clock>,
     /// The names of the cookies mark the tokens too.
     pub(crate) session_cookie: String,
@@ -143,7 +129,7 @@ pub struct SessionValidatorBuilder {
     #[cfg(feature = "client")]
     fetch: FetchSettings,
     clock: Arc<dyn Clock>,
-    remembered_tokens: usize,
+    token_cache_capacity: usize,
 }
 
 impl fmt::Debug for SessionValidatorBuilder {
@@ -172,7 +158,7 @@ impl SessionValidatorBuilder {
             #[cfg(feature = "client")]
             fetch: FetchSettings::default(),
             clock: Arc::new(SystemClock),
-            remembered_tokens: 0,
+            token_cache_capacity: 0,
         }
     }
 
@@ -224,14 +210,14 @@ impl SessionValidatorBuilder {
 
     /// Accepts session tokens marked with this name besides `DS`: the session cookie's name, where
     /// the project has changed it.
-    pub fn session_name(mut self, name: impl Into<String>) -> Self {
+    pub fn session_cookie_name(mut self, name: impl Into<String>) -> Self {
         self.session_names.push(name.into());
         self
     }
 
     /// Accepts refresh tokens marked with this name besides `DSR`: the refresh cookie's name, where
     /// the project has changed it.
-    pub fn refresh_name(mut self, name: impl Into<String>) -> Self {
+    pub fn refresh_cookie_name(mut self, name: impl Into<String>) -> Self {
         self.refresh_names.push(name.into());
         self
     }
@@ -284,7 +270,7 @@ impl SessionValidatorBuilder {
     #[cfg(feature = "client")]
     /// The least time between two fetches made because a token named a key not known: 30 s unless
     /// set. Bounds what a flood of made-up tokens can cause.
-    pub fn unknown_key_cool_down(mut self, time: Duration) -> Self {
+    pub fn unknown_key_cooldown(mut self, time: Duration) -> Self {
         self.fetch.policy.unknown_key_cooldown = time;
         self
     }
@@ -309,8 +295,8 @@ impl SessionValidatorBuilder {
     /// longer serves, which is checked at each use. The price is memory, a few kilobytes per token,
     /// in which the claims of users stay until they are displaced. It pays where one client sends
     /// many requests with one token.
-    pub fn remember_tokens(mut self, tokens: usize) -> Self {
-        self.remembered_tokens = tokens;
+    pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
+        self.token_cache_capacity = tokens;
         self
     }
 
@@ -319,10 +305,7 @@ impl SessionValidatorBuilder {
     pub(crate) fn of_client(mut self, client: OfClient) -> Self {
         self.base_url = Some(client.base_url);
         self.allow_plain_http = true;
-        self.fetch.headers = Some(client.headers);
-        self.fetch.http = Some(client.http);
-        self.fetch.call_timeout = Some(client.timeout);
-        self.fetch.retry = client.retry;
+        self.fetch.client = Some((client.http, client.inner));
         self.clock = client.clock;
         for (known, name) in [
             (&mut self.session_names, client.session_cookie),
@@ -377,7 +360,10 @@ impl SessionValidatorBuilder {
             }
         };
         #[cfg(feature = "client")]
-        let timeout = self.fetch.call_timeout.unwrap_or(self.fetch.timeout);
+        let timeout = match &self.fetch.client {
+            Some((_, inner)) => inner.timeout,
+            None => self.fetch.timeout,
+        };
         let settings = Settings {
             project_id: project_id.as_str().into(),
             policy: Policy {
@@ -396,8 +382,8 @@ impl SessionValidatorBuilder {
             clock: self.clock,
             #[cfg(feature = "client")]
             date_is_trusted: base_url.is_tls_or_local(),
-            token_cache: (self.remembered_tokens > 0)
-                .then(|| TokenCache::new(self.remembered_tokens)),
+            token_cache: (self.token_cache_capacity > 0)
+                .then(|| TokenCache::new(self.token_cache_capacity)),
         };
         Ok(SessionValidator::from_settings(
             settings,
@@ -411,8 +397,8 @@ impl SessionValidatorBuilder {
             ("allow_type", &self.types),
             ("issuer", &self.issuers),
             ("audience", &self.audiences),
-            ("session_name", &self.session_names),
-            ("refresh_name", &self.refresh_names),
+            ("session_cookie_name", &self.session_names),
+            ("refresh_cookie_name", &self.refresh_names),
         ];
         if let Some((name, _)) = named
             .iter()
@@ -426,9 +412,9 @@ impl SessionValidatorBuilder {
         }
         let both = |name: &String| self.refresh_names.contains(name);
         if self.session_names.iter().any(both) {
-            let problem = "must differ from every refresh_name, \
+            let problem = "must differ from every refresh_cookie_name, \
                            or the two kinds of tokens cannot be told apart";
-            return Err(setting("session_name", problem));
+            return Err(setting("session_cookie_name", problem));
         }
         #[cfg(feature = "client")]
         self.fetch.check()?;
@@ -442,32 +428,29 @@ impl SessionValidatorBuilder {
         base_url: &BaseUrl,
         algorithms: &[Algorithm],
     ) -> Result<Endpoint, ConfigError> {
-        let http = match &self.fetch.http {
-            Some(http) => http.clone(),
+        let (http, inner) = match &self.fetch.client {
+            Some(client) => client.clone(),
             None => {
-                let settings = HttpSettings {
+                let http = HttpSettings {
                     base_url: base_url.clone(),
                     connect_timeout: CONNECT_TIMEOUT,
                     proxy: Proxy::default(),
                     own: None,
                 };
-                settings.check()?;
-                WorkerHttp::new(settings)
+                http.check()?;
+                let settings = CallSettings::anonymous(project_id, None)?;
+                let inner = Inner::new(settings, self.fetch.timeout);
+                (WorkerHttp::new(http), inner)
             }
         };
         let url = Url::parse(&format!("{}/v2/keys/{project_id}", base_url.as_str()))
             .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
-        let headers = match &self.fetch.headers {
-            Some(headers) => headers.clone(),
-            None => anonymous_headers(project_id, None)?,
-        };
         Ok(Endpoint {
             http,
+            inner,
             url,
             base_url: base_url.as_str().to_owned(),
-            headers,
             timeout: self.fetch.timeout,
-            retry: self.fetch.retry,
             algorithms: algorithms.to_vec(),
         })
     }

@@ -2,8 +2,6 @@
 
 #[cfg(feature = "client")]
 pub(crate) mod bounded_map;
-#[cfg(feature = "client")]
-pub(crate) mod deadline;
 pub(crate) mod hash;
 #[cfg(feature = "client")]
 pub(crate) mod single_flight;

@@ -66,7 +66,7 @@ fn bare(bencher: Bencher<'_, '_>, key: &Key, public: &ParsedPublicKey) {
 fn ours(bencher: Bencher<'_, '_>, key: &Key) {
     let validator = validator(key);
     let token = SessionToken::new(token(key));
-    bencher.bench(|| validator.validate_now(black_box(&token)).unwrap());
+    bencher.bench(|| validator.validate_cached(black_box(&token)).unwrap());
 }
 
 #[divan::bench]
@@ -94,7 +94,7 @@ fn rs256_c_validate_with_cold_key(bencher: Bencher<'_, '_>) {
             .key_set(black_box(keys.as_str()))
             .build()
             .unwrap()
-            .validate_now(black_box(&token))
+            .validate_cached(black_box(&token))
             .unwrap()
     });
 }
@@ -104,11 +104,11 @@ fn rs256_d_validate_remembered(bencher: Bencher<'_, '_>) {
     let key = Key::rsa("k");
     let validator = SessionValidator::builder(PROJECT)
         .key_set(key_set(&[&key]))
-        .remember_tokens(1000)
+        .token_cache_capacity(1000)
         .build()
         .unwrap();
     let token = SessionToken::new(token(&key));
-    bencher.bench(|| validator.validate_now(black_box(&token)).unwrap());
+    bencher.bench(|| validator.validate_cached(black_box(&token)).unwrap());
 }
 
 #[divan::bench]
@@ -130,7 +130,7 @@ fn es256_b_validate(bencher: Bencher<'_, '_>) {
 fn access_checks(bencher: Bencher<'_, '_>) {
     let key = Key::rsa("k");
     let session = validator(&key)
-        .validate_now(&SessionToken::new(token(&key)))
+        .validate_cached(&SessionToken::new(token(&key)))
         .unwrap();
     bencher.bench(|| {
         let session = black_box(&session);

@@ -1,11 +1,19 @@
 //! How a client is set up: by the builder, by the environment, with an HTTP client of one's own.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::session::kit::LONG;
+use crate::session::world::{JOE, World};
 use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::session::SessionValidator;
-use descope_magiclink::{Client, ConfigError, DeliveryMethod, Error, RetryPolicy, SignUpUser};
+use descope_magiclink::{
+    CallEvent, Client, ConfigError, DeliveryMethod, Error, MagicLinkToken, RetryPolicy, SignUpUser,
+    raw,
+};
+use descope_magiclink_emulator::Fault;
+use reqwest::header::HeaderValue;
 
 /// What a process of its own prints that runs one of the tests below in an environment.
 fn child(test: &str, variables: &[(&str, &str)]) -> String {
@@ -257,7 +265,7 @@ async fn a_call_whose_connection_could_not_be_made_is_made_again() {
     let address = port.local_addr().unwrap();
     let patient = RetryPolicy::new()
         .max_attempts(1000)
-        .first_wait(Duration::from_millis(20));
+        .initial_backoff(Duration::from_millis(20));
     let client = Client::builder(PROJECT)
         .base_url(format!("http://{address}"))
         .retry(patient)
@@ -372,5 +380,98 @@ fn no_error_tells_the_same_twice() {
     assert!(texts.len() > 1, "{texts:?}");
     for pair in texts.windows(2) {
         assert_ne!(pair[0], pair[1], "{texts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_another_timeout_shares_all_but_that() {
+    let world = World::new().await;
+    let client = World::builder(&world.emulator).timeout(LONG);
+    let client = client.build().unwrap();
+    let (session, _) = world.tokens();
+    client.sessions().validate(&session).await.unwrap();
+    let fault = Fault::on("SignInMagicLinkEmail").black_hole();
+    let fault = world.emulator.faults().add(fault).unwrap();
+    let hurried = client.with_timeout(Duration::from_millis(50));
+    let sign_in = async |client: &Client| {
+        let sign_in = client.magic_link().sign_in(DeliveryMethod::Email, JOE);
+        sign_in.send().await
+    };
+    let error = sign_in(&hurried).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    // The bindings below have it too, and the keys are those of the first.
+    let body = raw::types::MagicLinkSignInRequest::default();
+    let found = hurried.raw().sign_in_magic_link_email(None, &body).await;
+    assert!(found.unwrap_err().is_timeout());
+    hurried
+        .sessions()
+        .validator()
+        .validate_cached(&session)
+        .unwrap();
+    world.emulator.faults().remove(fault);
+    sign_in(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
+    let world = World::new().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let client = World::builder(&world.emulator).on_call({
+        let seen = Arc::clone(&seen);
+        move |event| match event {
+            CallEvent::Starting {
+                operation, headers, ..
+            } => {
+                assert!(headers.is_empty(), "nothing of the call itself is shown");
+                headers.insert("traceparent", HeaderValue::from_static("00-1-2-01"));
+                headers.insert("authorization", HeaderValue::from_static("Bearer mine"));
+                headers.insert("x-descope-sdk-name", HeaderValue::from_static("mine"));
+                seen.lock().unwrap().push(format!("{operation} starts"));
+            }
+            CallEvent::Completed {
+                operation,
+                result,
+                attempts,
+                ..
+            } => {
+                let found = result.map_or_else(
+                    |error| format!("{:?} {:?}", error.status(), error.code()),
+                    |status| status.to_string(),
+                );
+                let line = format!("{operation}: {found}, {attempts} sent");
+                seen.lock().unwrap().push(line);
+            }
+            _ => {}
+        }
+    });
+    let client = client.build().unwrap();
+    let (session, refresh) = world.tokens();
+    client.sessions().validate(&session).await.unwrap();
+    client.sessions().refresh(&refresh).await.unwrap();
+    let token = MagicLinkToken::new("no-such-token");
+    client.magic_link().verify(&token).await.unwrap_err();
+    let fault = Fault::on("Me").answer(503).times(1);
+    world.emulator.faults().add(fault).unwrap();
+    client.sessions().me(&refresh).await.unwrap();
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            "get_keys_v2 starts",
+            "get_keys_v2: 200 OK, 1 sent",
+            "refresh_session starts",
+            "refresh_session: 200 OK, 1 sent",
+            "verify_magic_link starts",
+            "verify_magic_link: Some(401) Some(TokenExpired), 1 sent",
+            "me starts",
+            "me: 200 OK, 2 sent",
+        ]
+    );
+    let requests = world.emulator.requests().all();
+    assert!(requests.len() >= 5);
+    for request in requests {
+        assert_eq!(request.header("traceparent"), Some("00-1-2-01"));
+        assert_eq!(request.header("x-descope-sdk-name"), Some("rust"));
+        let authorization = request.header("authorization");
+        assert!(authorization.is_some_and(|value| !value.contains("mine")));
     }
 }

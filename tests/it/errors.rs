@@ -510,7 +510,12 @@ async fn a_wrong_project_or_base_url_is_named_where_keys_are_fetched() {
     ] {
         let socket = Socket::start(vec![reply]).await;
         let client = socket.client();
-        let error = client.sessions().validator().prepare().await.unwrap_err();
+        let error = client
+            .sessions()
+            .validator()
+            .prefetch_keys()
+            .await
+            .unwrap_err();
         let text = error.to_string();
         assert_eq!(
             text,
@@ -632,7 +637,7 @@ async fn no_call_outlives_its_time() {
 async fn only_reads_are_repeated() {
     let busy = Reply::json(503, "");
     let socket = Socket::start(vec![busy.clone(), busy.clone(), Reply::json(200, "{}")]).await;
-    let quick = RetryPolicy::new().first_wait(Duration::from_millis(1));
+    let quick = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
     let client = socket.builder().retry(quick).build().unwrap();
     client.raw().me(&RefreshToken::new("r")).await.unwrap();
     assert_eq!(socket.requests().len(), 3, "a read is tried three times");
@@ -743,7 +748,7 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
         management
             .test_magic_link(Email, "joe")
             .revoke_other_sessions_of_types([""])
-            .generate(),
+            .send(),
         "the argument revoke_other_sessions_of_types must name one type at least; \
          revoke_other_sessions is for all of them"
     );
@@ -751,7 +756,7 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
         management
             .test_magic_link(Email, "joe")
             .redirect_url("https://app.example.com/#/x")
-            .generate(),
+            .send(),
         "the argument redirect_url must not have a fragment (`#`): the token would be behind it, \
          where no server sees it"
     );
@@ -760,8 +765,8 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
             management.user(text).await.map(drop),
             management.delete_user(text).await,
             management.logout_user(text).await,
-            management.embedded_sign_in(text).generate().await.map(drop),
-            management.embedded_sign_up(text).generate().await.map(drop),
+            management.embedded_sign_in(text).send().await.map(drop),
+            management.embedded_sign_up(text).send().await.map(drop),
             management
                 .create_test_user(TestUser::new("joe").additional_login_id(text))
                 .await
@@ -845,16 +850,12 @@ async fn addresses_are_trimmed_by_every_operation() {
         .await
         .unwrap();
     management.create_test_user(test_user).await.unwrap();
-    management
-        .test_magic_link(Email, joe)
-        .generate()
-        .await
-        .unwrap();
-    management.embedded_sign_in(joe).generate().await.unwrap();
+    management.test_magic_link(Email, joe).send().await.unwrap();
+    management.embedded_sign_in(joe).send().await.unwrap();
     management
         .embedded_sign_up(joe)
         .user(user())
-        .generate()
+        .send()
         .await
         .unwrap();
     management.user(joe).await.unwrap();

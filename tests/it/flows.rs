@@ -323,7 +323,7 @@ async fn test_users_and_embedded_links() {
         .test_magic_link(DeliveryMethod::Sms, "joe")
         .redirect_url(PAGE)
         .custom_claim("n", 1)
-        .generate()
+        .send()
         .await
         .unwrap();
     assert!(link.link().expose_secret().starts_with(PAGE));
@@ -341,13 +341,13 @@ async fn test_users_and_embedded_links() {
     let token = management
         .embedded_sign_in("joe")
         .timeout(minute)
-        .generate()
+        .send()
         .await
         .unwrap();
     let late = management
         .embedded_sign_in("joe")
         .timeout(minute)
-        .generate()
+        .send()
         .await
         .unwrap();
     client.magic_link().verify(&token).await.unwrap();
@@ -357,7 +357,7 @@ async fn test_users_and_embedded_links() {
     let error = management
         .embedded_sign_in("joe")
         .timeout(Duration::ZERO)
-        .generate()
+        .send()
         .await
         .unwrap_err();
     assert_eq!(
@@ -369,7 +369,7 @@ async fn test_users_and_embedded_links() {
         .embedded_sign_up("ann@example.com")
         .user(SignUpUser::new().name("Ann"))
         .email_verified()
-        .generate()
+        .send()
         .await
         .unwrap();
     let auth = client.magic_link().verify(&token).await.unwrap();

@@ -128,7 +128,7 @@ fn settings() -> GenerationSettings {
     settings
         .with_interface(InterfaceStyle::Positional)
         .with_hooks(HooksMode::Expected)
-        .with_inner_type(quote!(crate::hooks::Inner))
+        .with_inner_type(quote!(crate::raw::hooks::Inner))
         .with_map_type("::std::collections::BTreeMap");
     for (format, path) in FORMATS {
         let schema = SchemaObject {

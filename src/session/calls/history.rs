@@ -3,10 +3,10 @@
 use std::time::SystemTime;
 
 use super::Sessions;
+use crate::clock::epoch;
 use crate::error::Result;
 use crate::raw::types;
 use crate::secret::RefreshToken;
-use crate::session::tokens::epoch;
 use crate::user::User;
 
 /// One sign-in of a user.

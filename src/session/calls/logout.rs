@@ -42,7 +42,7 @@ impl Sessions {
             }
         }
         let hash = hash(token.expose_secret());
-        let claims = self.client.validator().validate_refresh_now(token).ok();
+        let claims = self.client.validator().validate_refresh_cached(token).ok();
         let forget = move || {
             let refreshes = self.client.refreshes();
             refreshes.forget(hash, claims.as_ref(), what);

@@ -10,8 +10,8 @@ use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::{CachedOutcome, Outcome, Turn};
 use crate::session::session::{RefreshClaims, Session};
 use crate::session::tokens::{Refreshed, TokenResponse};
-use crate::sync::deadline::Deadline;
 use crate::sync::hash::hash;
+use crate::transport::deadline::Deadline;
 
 /// A user who is signed in, from [`Sessions::validate_and_refresh`].
 #[derive(Clone, Debug)]
@@ -43,7 +43,10 @@ impl Sessions {
     /// [`Error::Session`](crate::Error::Session) when the token is bad or could not be checked, [`Error::Api`](crate::Error::Api) when the
     /// service refused it. When [`is_retryable`](crate::Error::is_retryable), the user is not logged out.
     pub async fn refresh(&self, token: &RefreshToken) -> Result<Refreshed> {
-        let deadline = self.client.deadline();
+        self.refresh_until(token, self.client.deadline()).await
+    }
+
+    async fn refresh_until(&self, token: &RefreshToken, deadline: Deadline) -> Result<Refreshed> {
         let validator = self.client.validator();
         let claims = validator.validate_refresh_until(token, deadline).await?;
         loop {
@@ -95,8 +98,14 @@ impl Sessions {
         session_token: Option<&SessionToken>,
         refresh_token: Option<&RefreshToken>,
     ) -> Result<SignedIn> {
+        let deadline = self.client.deadline();
         let validated = match session_token {
-            Some(token) => self.client.validator().validate(token).await,
+            Some(token) => {
+                self.client
+                    .validator()
+                    .validate_until(token, deadline)
+                    .await
+            }
             None => Err(SessionError::Missing),
         };
         match (validated, refresh_token) {
@@ -113,7 +122,7 @@ impl Sessions {
             (Err(SessionError::Missing | SessionError::Token(_)), Some(token))
                 if !token.is_empty() =>
             {
-                let refreshed = self.refresh(token).await?;
+                let refreshed = self.refresh_until(token, deadline).await?;
                 Ok(SignedIn {
                     session: refreshed.session.clone(),
                     refreshed: Some(refreshed),

@@ -5,13 +5,13 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::Sessions;
-use crate::body::Members;
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::secret::RefreshToken;
 use crate::session::refreshes::Forget;
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::hash;
+use crate::transport::body::Members;
 
 /// A tenant as its members may see it.
 #[derive(Clone, Default, PartialEq)]

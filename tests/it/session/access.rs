@@ -19,10 +19,8 @@ fn session(change: Value) -> Session {
         .build()
         .unwrap();
     let token = SessionToken::new(KEY.sign(&merged(claims, change)));
-    validator.validate_now(&token).unwrap()
+    validator.validate_cached(&token).unwrap()
 }
-
-const NONE: [&str; 0] = [];
 
 /// A claim under the names of both lists, so that each rule is seen to hold for both.
 fn grants(list: Value) -> Value {
@@ -41,8 +39,6 @@ fn tenant_has(session: &Session, tenant: &str, names: &[&str]) -> Option<bool> {
         Ok(tenant) => {
             let by_permissions = tenant.has_permissions(names);
             assert_eq!(by_permissions, tenant.has_roles(names));
-            let matched = tenant.matched_permissions(names);
-            assert_eq!(matched, tenant.matched_roles(names));
             Some(by_permissions)
         }
         Err(SessionError::NotInTenant) => None,
@@ -67,12 +63,6 @@ fn project_level() {
     ] {
         assert_eq!(project_has(&user, &names), expected, "{names:?}");
     }
-    assert_eq!(
-        user.matched_permissions(["write", "delete", "read", "write"]),
-        ["write", "read"]
-    );
-    assert_eq!(user.matched_roles(["x", "admin"]), ["admin"]);
-    assert_eq!(user.matched_roles(NONE), NONE);
     assert_eq!(
         user.permissions().collect::<Vec<_>>(),
         ["read", "write", "admin"]
@@ -156,8 +146,6 @@ fn tenant_level() {
         );
     }
     let first = user.tenant("t1").unwrap();
-    assert_eq!(first.id(), "t1");
-    assert_eq!(first.matched_roles(["q", "p", "p"]), ["p"]);
     assert_eq!(
         first.permissions().chain(first.roles()).collect::<Vec<_>>(),
         ["p", "p"]
@@ -199,7 +187,7 @@ fn the_current_tenant() {
             .build()
             .unwrap();
         validator
-            .validate_now(&SessionToken::new(KEY.sign(&claims)))
+            .validate_cached(&SessionToken::new(KEY.sign(&claims)))
             .unwrap()
     };
     for (name, user, tenant, expected) in [

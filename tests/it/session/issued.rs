@@ -212,11 +212,14 @@ async fn cookie_names_in_a_response_count_for_its_tokens() {
     assert_eq!(auth.session.user_id(), USER);
     // What anybody may present is another matter.
     let error = client.sessions().validate(&auth.session_token).await;
-    assert_eq!(problem(&error.unwrap_err()), Some(TokenProblem::WrongKind));
+    assert_eq!(
+        problem(&error.unwrap_err()),
+        Some(TokenProblem::WrongTokenType)
+    );
     for (session_name, refresh_name) in [("RID", "SID"), ("", ""), ("SID", ""), ("", "RID")] {
         service.answer(path, "", body(session_name, refresh_name));
         let error = verify(&service.client()).await.unwrap_err();
-        assert_eq!(problem(&error), Some(TokenProblem::WrongKind));
+        assert_eq!(problem(&error), Some(TokenProblem::WrongTokenType));
     }
 }
 
@@ -385,7 +388,7 @@ async fn access_keys_and_refreshes_measure_by_the_date_too() {
 async fn a_key_that_is_published_late_is_waited_for() {
     let service = Service::new().await;
     let client = service.client();
-    client.sessions().validator().prepare().await.unwrap();
+    client.sessions().validator().prefetch_keys().await.unwrap();
     let next = Key::p256("next");
     let path = "/v1/auth/magiclink/verify";
     let issued = json!({"sessionJwt": next.sign(&session_claims(service.now))});
@@ -413,63 +416,56 @@ async fn tokens_of_a_key_not_published_in_time_are_kept_for_a_second_try() {
 async fn key_not_published_in_time(limit: Duration) -> Option<()> {
     let service = Service::new().await;
     let clock = Arc::new(ManualClock::at(service.now));
-    let client = service.builder().timeout(limit).clock(Arc::clone(&clock));
+    let client = service.builder().timeout(LONG).clock(Arc::clone(&clock));
     let client = client.build().unwrap();
     let sessions = client.sessions();
     let old = service.refresh_token();
-    sessions.validator().prepare().await.unwrap();
+    sessions.validator().prefetch_keys().await.unwrap();
     let next = Key::p256("next");
     let issued = json!({"sessionJwt": next.sign(&session_claims(service.now))});
     for path in ["magiclink/verify", "auth/refresh", "tenant/select"] {
         service.answer(path, "", issued.clone());
     }
-    let not_yet = |error: &Error| {
-        if error.is_timeout() {
-            return None;
+    let not_yet = |error: &Error| match error {
+        Error::Session(SessionError::Unavailable(why)) => {
+            assert!(error.is_retryable() && !error.is_unauthorized());
+            // On a slow machine the limit ends while the keys are fetched once more.
+            (why.problem() == KeyProblem::NotPublished).then_some(())
         }
-        let Error::Session(SessionError::Unavailable(why)) = error else {
-            panic!("{error:?}");
-        };
-        assert_eq!(why.problem(), KeyProblem::NotPublished);
-        assert!(error.is_retryable() && !error.is_unauthorized());
-        Some(())
+        error if error.is_timeout() => None,
+        error => panic!("{error:?}"),
     };
-    not_yet(&verify(&client).await.unwrap_err())?;
-    not_yet(&sessions.refresh(&old).await.unwrap_err())?;
-    not_yet(&sessions.select_tenant(&old, "t1").await.unwrap_err())?;
-    // Still not.
-    not_yet(&verify(&client).await.unwrap_err())?;
-    not_yet(&sessions.refresh(&old).await.unwrap_err())?;
+    let hurried = client.with_timeout(limit);
+    // The second time it is still not published.
+    for _ in 0..2 {
+        not_yet(&verify(&hurried).await.unwrap_err())?;
+        not_yet(&hurried.sessions().refresh(&old).await.unwrap_err())?;
+        let selected = hurried.sessions().select_tenant(&old, "t1").await;
+        not_yet(&selected.unwrap_err())?;
+    }
     let both = key_set(&[&service.key, &next]);
     service.server.answer_to("/v2/keys/", Answer::Body(both));
     clock.advance(5 * MINUTE);
-    sessions.validator().prepare().await.unwrap();
+    sessions.validator().prefetch_keys().await.unwrap();
     verify(&client).await.unwrap();
     sessions.select_tenant(&old, "t1").await.unwrap();
     for path in ["magiclink/verify", "tenant/select"] {
         assert_eq!(service.server.requests_of(path), 1, "{path}");
     }
     // Given once, then forgotten.
-    in_time(verify(&client).await)?;
-    in_time(sessions.select_tenant(&old, "t1").await)?;
+    verify(&client).await.unwrap();
+    sessions.select_tenant(&old, "t1").await.unwrap();
     for path in ["magiclink/verify", "tenant/select"] {
         assert_eq!(service.server.requests_of(path), 2, "{path}");
     }
     Some(())
 }
 
-fn in_time<T: std::fmt::Debug>(found: Result<T, Error>) -> Option<T> {
-    match found {
-        Err(error) if error.is_timeout() => None,
-        found => Some(found.unwrap()),
-    }
-}
-
 #[tokio::test]
 async fn issued_tokens_do_not_open_the_way_for_made_up_keys() {
     let service = Service::new().await;
     let client = service.client();
-    client.sessions().validator().prepare().await.unwrap();
+    client.sessions().validator().prefetch_keys().await.unwrap();
     let made_up = SessionToken::new(Key::p256("made-up").sign(&json!({})));
     for _ in 0..50 {
         client.sessions().validate(&made_up).await.unwrap_err();
@@ -543,7 +539,13 @@ async fn tokens_that_reached_nobody_are_kept_for_a_minute() {
         let world = World::new().await;
         let magic_link = world.client.magic_link();
         let token = link(&world).await;
-        world.client.sessions().validator().prepare().await.unwrap();
+        world
+            .client
+            .sessions()
+            .validator()
+            .prefetch_keys()
+            .await
+            .unwrap();
         assert!(dropped_after(1, magic_link.verify(&token)).await.is_none());
         while world.calls("VerifyMagicLink") == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -745,7 +747,7 @@ async fn tokens_of_every_shape_that_the_service_is_known_to_give_are_taken() {
     let service = Service::new().await;
     let api = "https://api.descope.com";
     let client = service.client();
-    client.sessions().validator().prepare().await.unwrap();
+    client.sessions().validator().prefetch_keys().await.unwrap();
     for change in [
         json!({"iss": PROJECT}),
         json!({"iss": format!("{api}/{PROJECT}"), "aud": [PROJECT]}),

@@ -117,11 +117,11 @@ async fn making_a_validator_asks_nothing() {
     let validator = world.validator();
     settle(&validator).await;
     assert_eq!(world.server.requests(), 0);
-    let found = validator.validate_now(&world.token());
-    assert_eq!(key_problem(found), KeyProblem::NotFetched);
+    let found = validator.validate_cached(&world.token());
+    assert_eq!(key_problem(found), KeyProblem::NotLoaded);
     assert_eq!(world.server.requests(), 0);
     validator.validate(&world.token()).await.unwrap();
-    validator.validate_now(&world.token()).unwrap();
+    validator.validate_cached(&world.token()).unwrap();
     assert_eq!(world.server.requests(), 1);
 }
 
@@ -169,11 +169,11 @@ async fn a_flood_of_made_up_keys_causes_one_more_fetch() {
         for task in tasks {
             assert_eq!(token_problem(task.await.unwrap()), TokenProblem::UnknownKey);
         }
-        validator.validate_now(&good).unwrap();
+        validator.validate_cached(&good).unwrap();
         world.clock.advance(Duration::from_millis(300));
     }
     assert_eq!(world.server.requests(), 2);
-    // After the cool-down it takes one more.
+    // After the cooldown it takes one more.
     world.clock.advance(SECOND);
     for n in 0..10 {
         let found = validator.validate(&world.made_up(n)).await;
@@ -220,7 +220,7 @@ async fn failures_do_not_end_the_cool_down() {
         for n in 0..200 {
             let found = validator.validate(&world.made_up(n)).await;
             assert!(found.unwrap_err().is_unavailable());
-            validator.validate_now(&world.token()).unwrap();
+            validator.validate_cached(&world.token()).unwrap();
             world.clock.advance(Duration::from_millis(150));
         }
         assert_eq!(world.server.requests() - before, 1);
@@ -314,7 +314,7 @@ async fn a_rotation_is_noticed_at_the_first_token_of_the_new_key() {
 #[tokio::test]
 async fn a_removed_key_is_refused_within_the_time_to_live() {
     let world = World::new().await;
-    let validator = world.builder().remember_tokens(10).build().unwrap();
+    let validator = world.builder().token_cache_capacity(10).build().unwrap();
     let token = world.token();
     validator.validate(&token).await.unwrap();
     let next = Key::p256("second");
@@ -337,7 +337,7 @@ async fn a_removed_key_is_refused_within_the_time_to_live() {
 #[tokio::test]
 async fn a_key_replaced_under_its_old_name_is_replaced_for_remembered_tokens_too() {
     let world = World::new().await;
-    let validator = world.builder().remember_tokens(10).build().unwrap();
+    let validator = world.builder().token_cache_capacity(10).build().unwrap();
     let token = world.token();
     validator.validate(&token).await.unwrap();
     validator.validate(&token).await.unwrap();
@@ -346,7 +346,7 @@ async fn a_key_replaced_under_its_old_name_is_replaced_for_remembered_tokens_too
     world.clock.advance(TTL);
     assert_eq!(
         token_problem(validator.validate(&token).await),
-        TokenProblem::Signature
+        TokenProblem::InvalidSignature
     );
     validator
         .validate(&world.token_by(&impostor))
@@ -368,14 +368,14 @@ async fn a_busy_process_fetches_ahead_and_never_waits() {
         while !validator.is_fetching_keys() {
             world.clock.advance(TTL / 20);
             steps += 1;
-            validator.validate_now(&token).unwrap();
+            validator.validate_cached(&token).unwrap();
         }
         world.server.reached(before + 1).await;
         assert!(
             (11..=19).contains(&steps),
             "round {round}: after {steps}/20 of the time"
         );
-        validator.validate_now(&token).unwrap();
+        validator.validate_cached(&token).unwrap();
         assert_eq!(
             world.server.requests(),
             before + 1,
@@ -400,7 +400,7 @@ async fn processes_do_not_fetch_in_step() {
     for step in 0..=90 {
         let before = world.server.requests();
         for validator in &validators {
-            validator.validate_now(&token).unwrap();
+            validator.validate_cached(&token).unwrap();
         }
         for validator in &validators {
             settle(validator).await;
@@ -434,12 +434,12 @@ async fn old_keys_serve_while_the_endpoint_is_down() {
     // From then on nobody waits, up to the last second.
     let steps = (MAX_AGE - TTL).as_secs() / 20;
     for _ in 0..steps {
-        validator.validate_now(&token).unwrap();
+        validator.validate_cached(&token).unwrap();
         settle(&validator).await;
         world.clock.advance(Duration::from_secs(20));
     }
-    let found = validator.validate_now(&token);
-    assert_eq!(key_problem(found), KeyProblem::NotFetched);
+    let found = validator.validate_cached(&token);
+    assert_eq!(key_problem(found), KeyProblem::NotLoaded);
 }
 
 #[tokio::test]
@@ -577,28 +577,33 @@ fn faults() -> Vec<(&'static str, Answer, KeyProblem, usize)> {
         (
             "HTML",
             raw(200, "", "<html><body>Sign in</body></html>"),
-            KeyProblem::Unreadable,
+            KeyProblem::InvalidJson,
             1,
         ),
-        ("nothing", raw(200, "", ""), KeyProblem::Unreadable, 1),
-        ("null", raw(200, "", "null"), KeyProblem::Unreadable, 1),
-        ("a bare list", raw(200, "", "[]"), KeyProblem::Unreadable, 1),
+        ("nothing", raw(200, "", ""), KeyProblem::InvalidJson, 1),
+        ("null", raw(200, "", "null"), KeyProblem::InvalidJson, 1),
+        (
+            "a bare list",
+            raw(200, "", "[]"),
+            KeyProblem::InvalidJson,
+            1,
+        ),
         (
             "no list",
             raw(200, "", r#"{"keys":{}}"#),
-            KeyProblem::Unreadable,
+            KeyProblem::InvalidJson,
             1,
         ),
         (
             "cut off",
             raw(200, "", r#"{"keys":[{"kid":"a""#),
-            KeyProblem::Unreadable,
+            KeyProblem::InvalidJson,
             1,
         ),
         (
             "nested deeply",
             raw(200, "", &"[".repeat(200_000)),
-            KeyProblem::Unreadable,
+            KeyProblem::InvalidJson,
             1,
         ),
         (
@@ -688,7 +693,8 @@ async fn faults_later() {
         let next = Key::p256("second");
         let found = validator.validate(&world.token_by(&next)).await;
         assert_eq!(key_problem(found), problem, "{name}");
-        validator.validate_now(&token).unwrap();
+        settle(&validator).await;
+        validator.validate_cached(&token).unwrap();
         Some(())
     })
     .await;
@@ -778,7 +784,7 @@ async fn a_cancelled_caller_does_not_cancel_the_fetch() {
     world.server.reached(1).await;
     world.server.release();
     settle(&validator).await;
-    validator.validate_now(&token).unwrap();
+    validator.validate_cached(&token).unwrap();
     assert_eq!(world.server.requests(), 1);
 }
 
@@ -880,11 +886,11 @@ fn validation_needs_no_runtime_of_the_caller() {
     let serving = runtime();
     let world = serving.block_on(World::new());
     let validator = world.validator();
-    block_on(validator.prepare()).unwrap();
+    block_on(validator.prefetch_keys()).unwrap();
     block_on(validator.validate(&world.token())).unwrap();
     // Nor does a fetch in the background, or one that hangs.
     world.clock.advance(TTL - SECOND);
-    validator.validate_now(&world.token()).unwrap();
+    validator.validate_cached(&world.token()).unwrap();
     world.server.answer(Answer::Silent);
     let hasty = world
         .builder()
@@ -918,11 +924,11 @@ async fn two_projects_share_nothing() {
         theirs.validate(&other_token).await.unwrap();
         assert_eq!(
             token_problem(ours.validate(&other_token).await),
-            TokenProblem::Signature
+            TokenProblem::InvalidSignature
         );
         assert_eq!(
             token_problem(theirs.validate(&token).await),
-            TokenProblem::Signature
+            TokenProblem::InvalidSignature
         );
     }
     assert_eq!((world.server.requests(), other_server.requests()), (1, 1));
@@ -947,7 +953,7 @@ async fn provided_keys_need_no_network() {
         .build()
         .unwrap();
     validator.validate(&world.token()).await.unwrap();
-    validator.validate_now(&world.token()).unwrap();
+    validator.validate_cached(&world.token()).unwrap();
     let other = Key::p256("second");
     let found = validator.validate(&world.token_by(&other)).await;
     assert_eq!(token_problem(found), TokenProblem::UnknownKey);
@@ -975,7 +981,7 @@ fn neither_a_flood_nor_an_outage_keeps_known_keys_waiting() {
     let _in_runtime = serving.enter();
     for _ in 0..2000 {
         // Both would wait for ever if they waited at all.
-        validator.validate_now(&token).unwrap();
+        validator.validate_cached(&token).unwrap();
         poll_once(validator.validate(&token)).unwrap().unwrap();
     }
     assert_eq!(world.server.requests(), requests + 1);

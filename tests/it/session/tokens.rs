@@ -66,7 +66,7 @@ impl World {
 }
 
 fn validate(validator: &SessionValidator, token: &str) -> Result<Session, SessionError> {
-    validator.validate_now(&SessionToken::new(token))
+    validator.validate_cached(&SessionToken::new(token))
 }
 
 fn problem(validator: &SessionValidator, token: &str) -> Option<TokenProblem> {
@@ -120,7 +120,7 @@ fn headers() {
             case(
                 &format!("alg {none:?}"),
                 json!({"alg": none}),
-                Some(TokenProblem::Algorithm),
+                Some(TokenProblem::UnsupportedAlgorithm),
             );
         }
         for other in [
@@ -130,24 +130,24 @@ fn headers() {
             case(
                 &format!("alg {other}"),
                 json!({"alg": other}),
-                Some(TokenProblem::Algorithm),
+                Some(TokenProblem::UnsupportedAlgorithm),
             );
         }
         let other_kind = if alg == "RS256" { "ES256" } else { "RS256" };
         case(
             "alg of another kind of key",
             json!({"alg": other_kind}),
-            Some(TokenProblem::Algorithm),
+            Some(TokenProblem::UnsupportedAlgorithm),
         );
         case(
             "no alg",
             json!({"alg": null}),
-            Some(TokenProblem::Algorithm),
+            Some(TokenProblem::UnsupportedAlgorithm),
         );
         case(
             "alg a list",
             json!({"alg": [alg]}),
-            Some(TokenProblem::Algorithm),
+            Some(TokenProblem::UnsupportedAlgorithm),
         );
         for (name, value) in [
             ("crit empty", json!([])),
@@ -160,18 +160,18 @@ fn headers() {
             case(
                 name,
                 json!({ "crit": value }),
-                Some(TokenProblem::Extension),
+                Some(TokenProblem::UnsupportedCritical),
             );
         }
         case(
             "b64 false",
             json!({"b64": false}),
-            Some(TokenProblem::Extension),
+            Some(TokenProblem::UnsupportedCritical),
         );
         case(
             "b64 true",
             json!({"b64": true}),
-            Some(TokenProblem::Extension),
+            Some(TokenProblem::UnsupportedCritical),
         );
         for nested in ["JWT", "jwt", "application/jwt"] {
             case(
@@ -181,23 +181,35 @@ fn headers() {
             );
         }
         case("cty of something else", json!({"cty": "json"}), None);
-        case("no kid", json!({"kid": null}), Some(TokenProblem::KeyId));
-        case("kid empty", json!({"kid": ""}), Some(TokenProblem::KeyId));
-        case("kid a number", json!({"kid": 1}), Some(TokenProblem::KeyId));
+        case(
+            "no kid",
+            json!({"kid": null}),
+            Some(TokenProblem::MissingKeyId),
+        );
+        case(
+            "kid empty",
+            json!({"kid": ""}),
+            Some(TokenProblem::MissingKeyId),
+        );
+        case(
+            "kid a number",
+            json!({"kid": 1}),
+            Some(TokenProblem::MissingKeyId),
+        );
         case(
             "kid huge",
             json!({"kid": "k".repeat(257)}),
-            Some(TokenProblem::KeyId),
+            Some(TokenProblem::MissingKeyId),
         );
         case(
             "kid with a control character",
             json!({"kid": "a\nb"}),
-            Some(TokenProblem::KeyId),
+            Some(TokenProblem::MissingKeyId),
         );
         case(
             "kid with a C1 control character",
             json!({"kid": "a\u{85}b"}),
-            Some(TokenProblem::KeyId),
+            Some(TokenProblem::MissingKeyId),
         );
         case(
             "kid unknown",
@@ -266,7 +278,10 @@ fn keys_from_the_token_are_never_used() {
             "x5u": "https://evil.example/cert", "x5c": ["AAAA"],
         });
         let token = attacker.sign_with_header(&header(owner, extra.clone()), &world.claims());
-        assert_eq!(problem(&validator, &token), Some(TokenProblem::Signature));
+        assert_eq!(
+            problem(&validator, &token),
+            Some(TokenProblem::InvalidSignature)
+        );
         let unnamed = header(owner, merged(extra, json!({"kid": "of-the-attacker"})));
         let token = attacker.sign_with_header(&unnamed, &world.claims());
         assert_eq!(problem(&validator, &token), Some(TokenProblem::UnknownKey));
@@ -296,7 +311,10 @@ fn a_public_key_is_no_shared_secret() {
                 input.as_bytes(),
             );
             let token = format!("{input}.{}", b64(tag.as_ref()));
-            assert_eq!(problem(&validator, &token), Some(TokenProblem::Algorithm));
+            assert_eq!(
+                problem(&validator, &token),
+                Some(TokenProblem::UnsupportedAlgorithm)
+            );
         }
     }
 }
@@ -308,27 +326,27 @@ fn examples_of_the_rfcs_that_must_fail() {
         (
             "RFC 7515 A.5, unsecured",
             "eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.",
-            TokenProblem::Algorithm,
+            TokenProblem::UnsupportedAlgorithm,
         ),
         (
             "RFC 7515 E, an unknown critical member",
             "eyJhbGciOiJub25lIiwNCiAiY3JpdCI6WyJodHRwOi8vZXhhbXBsZS5jb20vVU5ERUZJTkVEIl0sDQogImh0dHA6Ly9leGFtcGxlLmNvbS9VTkRFRklORUQiOnRydWUNCn0.RkFJTA.",
-            TokenProblem::Extension,
+            TokenProblem::UnsupportedCritical,
         ),
         (
             "RFC 7515 A.1, HMAC",
             "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
-            TokenProblem::Algorithm,
+            TokenProblem::UnsupportedAlgorithm,
         ),
         (
             "RFC 7515 A.2, without a key's name",
             "eyJhbGciOiJSUzI1NiJ9.e30.AAAA",
-            TokenProblem::KeyId,
+            TokenProblem::MissingKeyId,
         ),
         (
             "RFC 7797 4.1, payload not encoded",
             "eyJhbGciOiJSUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19..AAAA",
-            TokenProblem::Extension,
+            TokenProblem::UnsupportedCritical,
         ),
     ] {
         assert_eq!(problem(&validator, token), Some(expected), "{name}");
@@ -369,12 +387,12 @@ fn shapes() {
         case(
             "no claims",
             format!("{head}..{signature}"),
-            TokenProblem::Signature,
+            TokenProblem::InvalidSignature,
         );
         case(
             "no signature",
             format!("{head}.{claims}."),
-            TokenProblem::Signature,
+            TokenProblem::InvalidSignature,
         );
         let general =
             json!({"payload": claims, "signatures": [{"protected": head, "signature": signature}]});
@@ -420,7 +438,7 @@ fn shapes() {
                 changed[part] = &change;
                 // A change of what is signed is found by the signature, unless it is found before.
                 let expected = if n == "claims" {
-                    TokenProblem::Signature
+                    TokenProblem::InvalidSignature
                 } else {
                     malformed
                 };
@@ -660,7 +678,7 @@ fn times() {
     let world = World::new();
     let validator = world.validator();
     let now = world.now();
-    let bad = |claim| Some(TokenProblem::Claim(claim));
+    let bad = |claim| Some(TokenProblem::InvalidClaim(claim));
     let mut cases: Vec<Case> = Vec::new();
     for key in world.keys() {
         let mut case = |name: String, change: Value, expected: Option<TokenProblem>| {
@@ -955,8 +973,8 @@ async fn session_tokens_and_refresh_tokens_are_told_apart() {
     let plain = world.validator();
     let custom = world
         .builder()
-        .session_name("MYDS")
-        .refresh_name("MYDSR")
+        .session_cookie_name("MYDS")
+        .refresh_cookie_name("MYDSR")
         .build()
         .unwrap();
     // The claims, and of which kind the default and the customised validator take the token to be.
@@ -999,7 +1017,7 @@ async fn session_tokens_and_refresh_tokens_are_told_apart() {
         for (change, by_plain, by_custom) in &table {
             let token = key.sign(&world.with(change.clone()));
             for (validator, expected) in [(&plain, by_plain), (&custom, by_custom)] {
-                let as_session = validator.validate_now(&SessionToken::new(token.as_str()));
+                let as_session = validator.validate_cached(&SessionToken::new(token.as_str()));
                 let as_refresh = validator
                     .validate_refresh(&RefreshToken::new(token.as_str()))
                     .await;
@@ -1012,7 +1030,7 @@ async fn session_tokens_and_refresh_tokens_are_told_apart() {
                 for error in errors.into_iter().flatten() {
                     assert_eq!(
                         error.token_problem(),
-                        Some(TokenProblem::WrongKind),
+                        Some(TokenProblem::WrongTokenType),
                         "{change}"
                     );
                 }
@@ -1030,7 +1048,7 @@ async fn refresh_tokens_go_through_the_same_checks() {
     let table = [
         (world.rsa.sign(&good), None),
         (world.ec.sign(&good), None),
-        (attacker.sign(&good), Some(TokenProblem::Signature)),
+        (attacker.sign(&good), Some(TokenProblem::InvalidSignature)),
         (
             world.rsa.sign(&merged(good.clone(), json!({"exp": 1}))),
             Some(TokenProblem::Expired),
@@ -1111,7 +1129,7 @@ fn a_session_has_a_user() {
             (Ok(session), Some(user)) => assert_eq!(session.user_id(), user, "{change}"),
             (Err(error), None) => assert_eq!(
                 error.token_problem(),
-                Some(TokenProblem::Claim(Claim::Subject)),
+                Some(TokenProblem::InvalidClaim(Claim::Subject)),
                 "{change}"
             ),
             (found, _) => panic!("{change}: {found:?}"),
@@ -1123,7 +1141,7 @@ fn a_session_has_a_user() {
 fn signatures() {
     let world = World::new();
     let validator = world.validator();
-    let wrong = Some(TokenProblem::Signature);
+    let wrong = Some(TokenProblem::InvalidSignature);
     let mut cases: Vec<Case> = Vec::new();
     for key in world.keys() {
         let token = key.sign(&world.claims());
@@ -1228,7 +1246,10 @@ fn rsa_padding_must_be_exact() {
         )
         .unwrap();
         let token = format!("{input}.{}", b64(signature));
-        assert_eq!(problem(&validator, &token), Some(TokenProblem::Signature));
+        assert_eq!(
+            problem(&validator, &token),
+            Some(TokenProblem::InvalidSignature)
+        );
     }
 }
 
@@ -1250,7 +1271,7 @@ fn es384_is_off_unless_asked_for() {
     let token = old.sign(&world.claims());
     assert_eq!(
         problem(&build(false), &token),
-        Some(TokenProblem::Algorithm)
+        Some(TokenProblem::UnsupportedAlgorithm)
     );
     assert_eq!(problem(&build(true), &token), None);
     assert_eq!(
@@ -1260,7 +1281,7 @@ fn es384_is_off_unless_asked_for() {
     let as_es256 = old.sign_with_header(&header(&old, json!({"alg": "ES256"})), &world.claims());
     assert_eq!(
         problem(&build(true), &as_es256),
-        Some(TokenProblem::Algorithm)
+        Some(TokenProblem::UnsupportedAlgorithm)
     );
 }
 
@@ -1494,15 +1515,15 @@ fn settings_that_cannot_work_are_refused() {
         ("key_set", builder().key_set("<html>")),
         ("issuer", builder().issuer("")),
         ("audience", builder().audience("")),
-        ("session_name", builder().session_name("")),
-        ("session_name", builder().session_name("DSR")),
-        ("refresh_name", builder().refresh_name("")),
-        ("session_name", builder().refresh_name("DS")),
+        ("session_cookie_name", builder().session_cookie_name("")),
+        ("session_cookie_name", builder().session_cookie_name("DSR")),
+        ("refresh_cookie_name", builder().refresh_cookie_name("")),
+        ("session_cookie_name", builder().refresh_cookie_name("DS")),
         ("key_ttl", builder().key_ttl(Duration::ZERO)),
         ("max_key_age", builder().max_key_age(second)),
         (
-            "unknown_key_cool_down",
-            builder().unknown_key_cool_down(Duration::ZERO),
+            "unknown_key_cooldown",
+            builder().unknown_key_cooldown(Duration::ZERO),
         ),
         (
             "key_fetch_timeout",
@@ -1520,7 +1541,7 @@ fn nothing_printed_holds_a_token() {
     let world = World::new();
     let canary = "CANARY";
     let attacker = Key::rsa("rsa-key");
-    let validator = world.builder().remember_tokens(100).build().unwrap();
+    let validator = world.builder().token_cache_capacity(100).build().unwrap();
     let good = world.rsa.sign(&world.with(json!({"secret": canary})));
     let session = validate(&validator, &good).unwrap();
     let mut printed = vec![format!("{session:?} {validator:?} {:?}", world.builder())];
@@ -1558,7 +1579,7 @@ fn nothing_printed_holds_a_token() {
 fn remembered_tokens_get_the_same_answers() {
     let world = World::new();
     let plain = world.validator();
-    let remembering = world.builder().remember_tokens(64).build().unwrap();
+    let remembering = world.builder().token_cache_capacity(64).build().unwrap();
     let now = world.now();
     let mut tokens = Vec::new();
     for key in world.keys() {
@@ -1585,7 +1606,7 @@ fn remembered_tokens_get_the_same_answers() {
 #[test]
 fn memory_of_tokens_is_bounded() {
     let world = World::new();
-    let validator = world.builder().remember_tokens(32).build().unwrap();
+    let validator = world.builder().token_cache_capacity(32).build().unwrap();
     for n in 0..500 {
         let token = world.ec.sign(&world.with(json!({"sub": format!("U{n}")})));
         for _ in 0..2 {

@@ -175,11 +175,11 @@ impl Case {
     }
 
     fn request(self, emulator: &Emulator) -> Request<String> {
-        let mint = || emulator.mint(EMAIL);
-        let good = mint().tokens().unwrap();
-        let expired = mint().expired().tokens().unwrap();
-        let forged = mint().forged().tokens().unwrap();
-        let other = mint().issuer("P2OtherProject").tokens().unwrap();
+        let mint = || emulator.tokens(EMAIL);
+        let good = mint().issue().unwrap();
+        let expired = mint().expired().issue().unwrap();
+        let forged = mint().forged().issue().unwrap();
+        let other = mint().issuer("P2OtherProject").issue().unwrap();
         let session = |minted: &IssuedTokens| Some(minted.session_jwt().to_owned());
         let refresh = Some(good.refresh_jwt().to_owned());
         let (session, refresh) = match self {

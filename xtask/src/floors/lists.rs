@@ -31,22 +31,33 @@ pub(crate) struct Exception {
 pub(crate) const CRATES: [Floors; 5] = [
     Floors {
         folder: "src",
-        holds: false,
+        holds: true,
         floors: &[
             &["secret", "clock", "delivery", "code", "defaults", "sync"],
-            &["store", "error"],
+            &["error"],
             &["jwt", "config", "transport"],
             &["raw"],
             &["jwks"],
-            &["session"],
             &["user"],
+            &["session"],
             &["client"],
             &["session/calls"],
             &["magic_link"],
             &["management"],
             &["schema"],
         ],
-        exceptions: &[],
+        exceptions: &[
+            Exception {
+                from: "raw/client",
+                to: "raw/hooks",
+                reason: "the generated client holds what the hooks need, and they are its methods",
+            },
+            Exception {
+                from: "session/validator",
+                to: "session/validator_builder",
+                reason: "`SessionValidator::builder()` is how one begins, and the builder makes a validator",
+            },
+        ],
     },
     Floors {
         folder: "web/src",

@@ -34,7 +34,7 @@ pub(super) fn remove_unused_items(file: &mut File) {
             }
         }
     }
-    let imports: [ItemUse; 3] = [
+    let imports: [ItemUse; 4] = [
         parse_quote!(
             use super::types;
         ),
@@ -42,9 +42,10 @@ pub(super) fn remove_unused_items(file: &mut File) {
             use crate::error::Error;
         ),
         parse_quote!(
-            use crate::runtime::{
-                ClientHooks, OperationInfo, ResponseValue, build_error, encode_path, unexpected,
-            };
+            use crate::transport::request::{ClientHooks, OperationInfo, build_error, encode_path};
+        ),
+        parse_quote!(
+            use crate::transport::response::{ResponseValue, unexpected};
         ),
     ];
     file.items.splice(0..0, imports.map(Item::Use));
@@ -136,7 +137,8 @@ impl VisitMut for Calls {
         if let Some(first) = path.segments.first_mut()
             && first.ident == "progenitor_client"
         {
-            first.ident = parse_quote!(runtime);
+            first.ident = parse_quote!(request);
+            path.segments.insert(0, parse_quote!(transport));
             path.segments.insert(0, parse_quote!(crate));
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn read_leniently(source: &Source, types: &mut File) -> Result<(), Er
         });
         names.push(item.ident.clone());
     }
-    readers.push(parse_quote!(crate::body::deserialize_leniently!(#(#names),*);));
+    readers.push(parse_quote!(crate::transport::body::deserialize_leniently!(#(#names),*);));
     types.items.append(&mut readers);
     Ok(())
 }
@@ -97,13 +97,13 @@ fn read_members(
     let optional = optional_body(is_optional);
     let ident = &item.ident;
     Ok(parse_quote! {
-        impl crate::body::FromMembers for #ident {
+        impl crate::transport::body::FromMembers for #ident {
             #optional
             #wrapper
             fn read<'de, A: ::serde::de::MapAccess<'de>>(
                 &mut self,
                 name: ::std::borrow::Cow<'de, str>,
-                object: &mut crate::body::Object<'_, A>,
+                object: &mut crate::transport::body::Object<'_, A>,
             ) -> ::std::result::Result<(), A::Error> {
                 match &*name {
                     #(#readers,)*
@@ -111,7 +111,7 @@ fn read_members(
                 }
                 Ok(())
             }
-            fn extra(&mut self) -> &mut crate::body::Members {
+            fn extra(&mut self) -> &mut crate::transport::body::Members {
                 &mut self.extra
             }
         }
@@ -126,20 +126,20 @@ fn read_whole(item: &syn::ItemStruct, wrapper: &str, is_optional: bool) -> Resul
         if fields.unnamed.iter().all(|field| spelt(&field.ty).starts_with("::std::vec::Vec<")));
     if is_list {
         return Ok(parse_quote! {
-            impl crate::body::FromJson for #ident {
+            impl crate::transport::body::FromJson for #ident {
                 const EXPECTED: &'static str = "a list of objects";
                 #optional
                 fn from_list<'de, A: ::serde::de::SeqAccess<'de>>(
                     items: A,
-                    skipped: &mut crate::body::Skipped,
-                ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
-                    Ok(crate::body::list(items, skipped)?.map(Self))
+                    skipped: &mut crate::transport::body::Skipped,
+                ) -> ::std::result::Result<crate::transport::body::Read<Self>, A::Error> {
+                    Ok(crate::transport::body::list(items, skipped)?.map(Self))
                 }
                 fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
                     members: A,
-                    skipped: &mut crate::body::Skipped,
-                ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
-                    Ok(crate::body::wrapped_list(members, #wrapper, skipped)?.map(Self))
+                    skipped: &mut crate::transport::body::Skipped,
+                ) -> ::std::result::Result<crate::transport::body::Read<Self>, A::Error> {
+                    Ok(crate::transport::body::wrapped_list(members, #wrapper, skipped)?.map(Self))
                 }
             }
         });
@@ -148,13 +148,13 @@ fn read_whole(item: &syn::ItemStruct, wrapper: &str, is_optional: bool) -> Resul
         return Err(Error::Pass(format!("`{ident}` is no list and no object")));
     }
     Ok(parse_quote! {
-        impl crate::body::FromJson for #ident {
+        impl crate::transport::body::FromJson for #ident {
             #optional
             fn from_object<'de, A: ::serde::de::MapAccess<'de>>(
                 members: A,
-                _: &mut crate::body::Skipped,
-            ) -> ::std::result::Result<crate::body::Read<Self>, A::Error> {
-                Ok(Ok(Self(crate::body::members(members, #wrapper)?)))
+                _: &mut crate::transport::body::Skipped,
+            ) -> ::std::result::Result<crate::transport::body::Read<Self>, A::Error> {
+                Ok(Ok(Self(crate::transport::body::members(members, #wrapper)?)))
             }
         }
     })

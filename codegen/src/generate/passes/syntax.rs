@@ -115,5 +115,5 @@ pub(super) fn is_json_object(node: &Type) -> bool {
 /// Whether a type is nothing but a free-form object.
 pub(super) fn is_open(item: &syn::ItemStruct) -> bool {
     matches!(&item.fields, FieldList::Unnamed(fields)
-        if fields.unnamed.iter().all(|field| spelt(&field.ty) == "crate::body::Members"))
+        if fields.unnamed.iter().all(|field| spelt(&field.ty) == "crate::transport::body::Members"))
 }

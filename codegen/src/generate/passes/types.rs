@@ -24,7 +24,7 @@ impl VisitMut for Fields {
             let has_default = text.split(',').any(|part| part.trim() == "default");
             if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {
                 let tokens = &list.tokens;
-                let path = "crate::body::null_default";
+                let path = "crate::transport::body::null_default";
                 list.tokens = quote::quote!(#tokens, deserialize_with = #path);
             }
         }
@@ -62,7 +62,7 @@ impl VisitMut for Redaction {
                     |text| {
                         text.ends_with("::Map::is_empty") || text.ends_with("::BTreeMap::is_empty")
                     },
-                    "crate::body::is_empty",
+                    "crate::transport::body::is_empty",
                 );
             }
         }
@@ -77,12 +77,12 @@ impl VisitMut for Redaction {
         visit_mut::visit_type_mut(self, node);
         let text = spelt(node);
         if is_json_object(node) {
-            *node = parse_quote!(crate::body::Members);
+            *node = parse_quote!(crate::transport::body::Members);
         } else if text
             == "::std::collections::BTreeMap<::std::string::String,::std::string::String,>"
             || text == "::std::collections::BTreeMap<::std::string::String,::std::string::String>"
         {
-            *node = parse_quote!(crate::body::Members<#node>);
+            *node = parse_quote!(crate::transport::body::Members<#node>);
         }
     }
 }
@@ -95,7 +95,7 @@ pub(super) fn derive_default(types: &mut File) {
         "::std::vec::Vec<",
         "::std::collections::BTreeMap<",
         "::serde_json::Map<",
-        "crate::body::Members",
+        "crate::transport::body::Members",
     ];
     for item in &mut types.items {
         let Item::Struct(item) = item else { continue };

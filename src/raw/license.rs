@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue};
 
-use crate::hooks::Settings;
-use crate::raw;
+use super::client::Client;
 use crate::secret::ManagementKey;
 use crate::sync::hash::{TokenHash, hash};
+use crate::transport::deadline::Deadline;
 
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-descope-license");
 pub(crate) const OPERATION: &str = "license_handshake";
@@ -46,16 +46,17 @@ impl Licenses {
     }
 }
 
-impl raw::Client {
+impl Client {
     /// The tier, asked for at the first call of a key. A call works without it, so that no failure
     /// of this is told.
     ///
     /// Boxed, since the handshake is a call itself.
     pub(crate) fn license<'c>(
         &'c self,
-        settings: &'c Settings,
         key: ManagementKey,
+        deadline: Deadline,
     ) -> Pin<Box<dyn Future<Output = Option<HeaderValue>> + Send + 'c>> {
+        let settings = &*self.inner.settings;
         let known = settings.licenses.of(&key);
         let handshake = async move {
             let mut license = known.lock().await;
@@ -77,7 +78,7 @@ impl raw::Client {
             *license = License::Tier(tier.clone());
             Some(tier)
         };
-        let limit = LONGEST_WAIT.min(settings.timeout / 2);
+        let limit = LONGEST_WAIT.min(deadline.left() / 2);
         Box::pin(async move { tokio::time::timeout(limit, handshake).await.ok().flatten() })
     }
 }

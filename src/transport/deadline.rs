@@ -2,24 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use super::single_flight::WaitError;
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{ConfigError, Error, Timeout};
+use crate::sync::single_flight::WaitError;
 
 /// When a call must be over, by the machine's own monotonic clock: sockets do not wait for another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
+    start: Instant,
     at: Instant,
     limit: Duration,
 }
 
 impl Deadline {
     pub(crate) fn after(limit: Duration) -> Self {
-        let now = SystemClock.instant();
+        let start = SystemClock.instant();
         Self {
-            at: now.checked_add(limit).unwrap_or(now),
+            start,
+            at: start.checked_add(limit).unwrap_or(start),
             limit,
         }
+    }
+
+    /// How much time is left.
+    pub(crate) fn left(self) -> Duration {
+        self.at.saturating_duration_since(SystemClock.instant())
+    }
+
+    /// How long ago the call began.
+    pub(crate) fn elapsed(self) -> Duration {
+        SystemClock.instant().saturating_duration_since(self.start)
     }
 
     pub(crate) fn at(self) -> Instant {

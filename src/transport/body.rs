@@ -28,10 +28,12 @@ pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> Resu
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > limit => {
-                return Err(Stop::TooLarge(body));
+            Ok(Some(chunk)) => {
+                body.extend_from_slice(&chunk);
+                if body.len() > limit {
+                    return Err(Stop::TooLarge(body));
+                }
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),
             Err(error) => return Err(Stop::Failed(body, error)),
         }
@@ -397,7 +399,7 @@ macro_rules! deserialize_leniently {
             fn deserialize<D: ::serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> ::std::result::Result<Self, D::Error> {
-                crate::body::deserialize(deserializer)
+                crate::transport::body::deserialize(deserializer)
             }
         }
     )*};

@@ -1,7 +1,4 @@
-//! What the generated bindings run on.
-//!
-//! progenitor's own runtime crate prints whole answers in its errors and reads bodies without a
-//! limit. This module has the few names that generated code needs, without either.
+//! Responses, decoded.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,25 +7,17 @@ use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::body::{self, FromJson, Skipped, Stop};
-use crate::clock::Clock;
-use crate::error::{ApiError, DecodeError, Error, TransportError, from_reqwest};
-use crate::hooks::CredentialKind;
+use super::body::{self, FromJson, Skipped, Stop};
+use crate::error::{
+    ApiError, Call, CredentialKind, DecodeError, Error, TransportError, from_reqwest,
+};
 
 /// Longest answer that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 /// Longest error answer that is looked at, in bytes.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
-/// All that RFC 3986 2.3 calls unreserved may stand in a path segment as it is.
-const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// A decoded response with its status and headers.
 #[derive(Clone)]
@@ -190,17 +179,6 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
     }
 }
 
-/// What a call leaves with its response for those who read it.
-#[derive(Clone)]
-pub(crate) struct Call {
-    pub(crate) operation_id: &'static str,
-    pub(crate) limit: Duration,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// Whose token or key went along.
-    pub(crate) credential: CredentialKind,
-    pub(crate) base_url: Arc<str>,
-}
-
 impl Call {
     fn of(response: &reqwest::Response) -> Self {
         response
@@ -226,64 +204,4 @@ pub(crate) async fn unexpected(mut response: reqwest::Response) -> Error {
     };
     let headers = std::mem::take(response.headers_mut());
     Error::Api(Box::new(ApiError::new(status, headers, &body, &call)))
-}
-
-/// Names the operation that a hook is called for.
-pub(crate) struct OperationInfo {
-    pub(crate) operation_id: &'static str,
-}
-
-/// What happens around each generated call; `hooks.rs` implements it for the generated client.
-pub(crate) trait ClientHooks<Inner> {
-    /// Completes the request.
-    async fn pre(&self, request: &mut reqwest::Request, info: &OperationInfo) -> Result<(), Error>;
-
-    /// Sends the request.
-    async fn exec(
-        &self,
-        request: reqwest::Request,
-        info: &OperationInfo,
-    ) -> Result<reqwest::Response, Error>;
-
-    /// Sees the outcome.
-    async fn post(
-        &self,
-        result: &Result<reqwest::Response, Error>,
-        info: &OperationInfo,
-    ) -> Result<(), Error>;
-}
-
-/// A request that could not be built; the base URL was checked, so that only an argument can be wrong.
-pub(crate) fn build_error(_: reqwest::Error) -> Error {
-    Error::argument("request", "cannot be written as an HTTP request")
-}
-
-/// Encodes one path segment.
-///
-/// # Errors
-///
-/// A segment that a URL parser would drop or walk up from: empty, `.` and `..`.
-pub(crate) fn encode_path(segment: &str) -> Result<String, Error> {
-    if matches!(segment, "" | "." | "..") {
-        return Err(Error::argument(
-            "in the path",
-            "must be an id: not empty, and no `.` or `..`",
-        ));
-    }
-    Ok(utf8_percent_encode(segment, NOT_UNRESERVED).to_string())
-}
-
-/// One `name=value` of a query; nothing when the value is `None`.
-pub(crate) struct QueryParam<'a, T>(&'a str, &'a T);
-
-impl<'a, T> QueryParam<'a, T> {
-    pub(crate) fn new(name: &'a str, value: &'a T) -> Self {
-        Self(name, value)
-    }
-}
-
-impl<T: Serialize> Serialize for QueryParam<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        [(self.0, self.1)].serialize(serializer)
-    }
 }

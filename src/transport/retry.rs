@@ -1,5 +1,6 @@
 //! When a call is sent again.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -13,21 +14,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// have reached the service is not: a message could be sent twice, and a link's token is good for
 /// one use. All attempts and waits share the call's one timeout.
 ///
-/// Waits have full jitter: each is a random time up to the first wait, doubled per attempt and at most
-/// a minute.
+/// Waits have full jitter: each is a random time up to the initial backoff, doubled per attempt and at
+/// most a minute.
 ///
 /// ```
 /// use std::time::Duration;
 /// use descope_magiclink::RetryPolicy;
 ///
-/// let patient = RetryPolicy::new().max_attempts(5).first_wait(Duration::from_millis(200));
+/// let patient = RetryPolicy::new().max_attempts(5).initial_backoff(Duration::from_millis(200));
 /// let never = RetryPolicy::never();
 /// # let _ = (patient, never);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     max_attempts: u32,
-    first_wait: Duration,
+    initial_backoff: Duration,
 }
 
 impl RetryPolicy {
@@ -36,7 +37,7 @@ impl RetryPolicy {
     pub fn new() -> Self {
         Self {
             max_attempts: 3,
-            first_wait: Duration::from_millis(100),
+            initial_backoff: Duration::from_millis(100),
         }
     }
 
@@ -53,10 +54,10 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest first wait; it doubles with each attempt.
+    /// The longest wait before the second attempt; it doubles with each attempt.
     #[must_use]
-    pub fn first_wait(mut self, wait: Duration) -> Self {
-        self.first_wait = wait;
+    pub fn initial_backoff(mut self, wait: Duration) -> Self {
+        self.initial_backoff = wait;
         self
     }
 
@@ -71,15 +72,16 @@ impl RetryPolicy {
             return None;
         }
         let longest = self
-            .first_wait
+            .initial_backoff
             .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
             .min(LONGEST_WAIT);
         Some(longest.mul_f64(random_fraction()))
     }
 
-    /// Statuses that say "not now": those that Descope's SDKs repeat.
-    pub(crate) fn covers(self, status: StatusCode) -> bool {
-        matches!(status.as_u16(), 503 | 520..=522 | 524 | 530)
+    /// Statuses that say "not now", by the service or by what stands before it: those that Descope's
+    /// SDKs repeat, and those of a gateway that got no response (RFC 9110 15.6.3, 15.6.5).
+    pub(crate) fn is_retryable_status(status: StatusCode) -> bool {
+        matches!(status.as_u16(), 502..=504 | 520..=522 | 524 | 530)
     }
 }
 
@@ -89,11 +91,8 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A random number from 0 to 1; 0.5 should the system have no randomness to give.
+/// A random number from 0 to 1, for spreading calls: nobody gains by guessing it.
 pub(crate) fn random_fraction() -> f64 {
-    let mut bytes = [0; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
+    let bits = RandomState::new().hash_one(()) >> 32;
+    f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
 }

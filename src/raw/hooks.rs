@@ -5,20 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 
-use crate::clock::Clock;
-use crate::error::{ConfigError, Error, from_reqwest};
-use crate::license::{self, Licenses};
-use crate::raw;
-use crate::retry::RetryPolicy;
-use crate::runtime::{Call, ClientHooks, OperationInfo};
+use super::client::Client;
+use super::license::{self, Licenses};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{
+    Call, ConfigError, CredentialKind, Error, SessionError, TokenProblem, from_reqwest,
+};
 use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
-use crate::session::{SessionError, TokenProblem};
+use crate::transport::call_event::{CallEvent, Observer};
+use crate::transport::deadline::Deadline;
+use crate::transport::request::{ClientHooks, OperationInfo};
+use crate::transport::response::{LARGEST_BODY, unexpected};
+use crate::transport::retry::RetryPolicy;
+use crate::transport::send::send;
 
 /// What the generated client carries beside the URL and the connection pool.
 #[derive(Clone)]
-pub(crate) struct Inner(pub(crate) Arc<Settings>);
+pub(crate) struct Inner {
+    pub(crate) settings: Arc<Settings>,
+    /// How long a call may take in all.
+    pub(crate) timeout: Duration,
+}
 
 pub(crate) struct Settings {
     pub(crate) project_id: String,
@@ -27,35 +36,54 @@ pub(crate) struct Settings {
     pub(crate) management_key: Option<ManagementKey>,
     /// Those of a call on nobody's behalf.
     pub(crate) headers: HeaderMap,
-    pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) licenses: Licenses,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Settings {
+    /// Those of calls that carry the project id, and a key where the project demands one.
+    pub(crate) fn anonymous(
+        project_id: &str,
+        auth_management_key: Option<ManagementKey>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            headers: anonymous_headers(project_id, auth_management_key.as_ref())?,
+            project_id: project_id.to_owned(),
+            auth_management_key,
+            #[cfg(feature = "management")]
+            management_key: None,
+            retry: RetryPolicy::new(),
+            clock: Arc::new(SystemClock),
+            licenses: Licenses::default(),
+            observer: None,
+        })
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(settings: Settings, timeout: Duration) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            timeout,
+        }
+    }
+
+    pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner")
-            .field("project_id", &self.0.project_id)
-            .field("timeout", &self.0.timeout)
-            .field("retry", &self.0.retry)
+            .field("project_id", &self.settings.project_id)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.settings.retry)
             .finish_non_exhaustive()
     }
-}
-
-/// Whose token or key a call carries: when the service refuses it, that is whom it concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CredentialKind {
-    /// Nobody's: the project id alone.
-    Project,
-    /// The token of a link, in the body.
-    MagicLink,
-    /// A user's session or refresh token.
-    UserToken,
-    /// An access key: this server's own.
-    AccessKey,
-    /// A management key: this server's own too.
-    ManagementKey,
 }
 
 impl CredentialKind {
@@ -144,14 +172,14 @@ pub(crate) fn bearer(parts: &[&str]) -> Option<HeaderValue> {
     Some(value)
 }
 
-impl raw::Client {
+impl Client {
     /// Called by the generated code where the description asks for more than the project id.
     pub(crate) fn authorize<C: Credential>(
         &self,
         headers: &mut HeaderMap,
         credential: &C,
     ) -> Result<(), Error> {
-        let settings = &self.inner.0;
+        let settings = &*self.inner.settings;
         let text = credential.text();
         let is_users = C::KIND == CredentialKind::UserToken;
         if text.is_empty() {
@@ -189,9 +217,9 @@ impl raw::Client {
     }
 }
 
-impl ClientHooks<Inner> for raw::Client {
+impl ClientHooks<Inner> for Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
-        let settings = &self.inner.0;
+        let settings = &*self.inner.settings;
         let headers = request.headers_mut();
         // Operations without a result lack it; their errors are JSON all the same.
         headers
@@ -203,63 +231,26 @@ impl ClientHooks<Inner> for raw::Client {
         Ok(())
     }
 
+    /// Gives responses of success alone: of any other the body is read here, so that whoever observes
+    /// the call is told all of it.
     async fn exec(
         &self,
-        mut request: reqwest::Request,
+        request: reqwest::Request,
         info: &OperationInfo,
     ) -> Result<reqwest::Response, Error> {
-        // reqwest panics without one.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(ConfigError::NoRuntime.into());
-        }
-        let settings = &self.inner.0;
-        let credential = CredentialKind::take(request.headers_mut(), info);
-        let started = settings.clock.instant();
-        if let Some(key) = management_key(request.headers(), credential, info)
-            && let Some(tier) = self.license(settings, key).await
-        {
-            request.headers_mut().insert(license::HEADER, tier);
-        }
-        let mut attempt = 0;
-        loop {
-            let left = settings
-                .timeout
-                .saturating_sub(settings.clock.instant().saturating_duration_since(started));
-            *request.timeout_mut() = Some(left);
-            attempt += 1;
-            let more = settings.retry.allows_after(attempt);
-            let spare = more.then(|| request.try_clone()).flatten();
-            let repeatable = request.method() == Method::GET;
-            let result = self.client.execute(request).await;
-            let try_again = match &result {
-                Ok(response) => repeatable && settings.retry.covers(response.status()),
-                // Without a connection nothing was sent, so that any call may be tried again.
-                Err(error) => error.is_connect() || (repeatable && !error.is_timeout()),
-            };
-            let wait = spare
-                .filter(|_| try_again)
-                .and_then(|spare| Some((settings.retry.wait(attempt)?, spare)));
-            let elapsed = settings.clock.instant().saturating_duration_since(started);
-            match wait {
-                Some((wait, spare)) if elapsed.saturating_add(wait) < settings.timeout => {
-                    tokio::time::sleep(wait).await;
-                    request = spare;
-                }
-                _ => {
-                    record(info, attempt, elapsed, &result);
-                    let mut response =
-                        result.map_err(|error| from_reqwest(error, settings.timeout))?;
-                    response.extensions_mut().insert(Call {
-                        operation_id: info.operation_id,
-                        limit: settings.timeout,
-                        clock: Arc::clone(&settings.clock),
-                        credential,
-                        base_url: self.baseurl.as_str().into(),
-                    });
-                    return Ok(response);
-                }
-            }
-        }
+        let call = self.call(request, info);
+        #[cfg(feature = "tracing")]
+        let call = tracing::Instrument::instrument(
+            call,
+            tracing::debug_span!(
+                "call",
+                operation = info.operation_id,
+                status = tracing::field::Empty,
+                code = tracing::field::Empty,
+                attempts = tracing::field::Empty,
+            ),
+        );
+        call.await
     }
 
     async fn post(
@@ -268,6 +259,66 @@ impl ClientHooks<Inner> for raw::Client {
         _: &OperationInfo,
     ) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+impl Client {
+    async fn call(
+        &self,
+        mut request: reqwest::Request,
+        info: &OperationInfo,
+    ) -> Result<reqwest::Response, Error> {
+        let deadline = Deadline::after(self.inner.timeout);
+        // reqwest panics without one.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(ConfigError::NoRuntime.into());
+        }
+        let settings = &*self.inner.settings;
+        let credential = CredentialKind::take(request.headers_mut(), info);
+        if let Some(key) = management_key(request.headers(), credential, info)
+            && let Some(tier) = self.license(key, deadline).await
+        {
+            request.headers_mut().insert(license::HEADER, tier);
+        }
+        let observer = settings.observer.as_ref();
+        if let Some(observer) = observer {
+            observer.add_headers(info.operation_id, request.headers_mut());
+        }
+        let sent = send(
+            &self.client,
+            request,
+            settings.retry,
+            deadline,
+            LARGEST_BODY,
+        )
+        .await;
+        let result = match sent.result {
+            Ok(mut response) => {
+                response.extensions_mut().insert(Call {
+                    operation_id: info.operation_id,
+                    limit: self.inner.timeout,
+                    clock: Arc::clone(&settings.clock),
+                    credential,
+                    base_url: self.baseurl.as_str().into(),
+                });
+                if response.status().is_success() {
+                    Ok(response)
+                } else {
+                    Err(unexpected(response).await)
+                }
+            }
+            Err(error) => Err(from_reqwest(error, self.inner.timeout)),
+        };
+        record(sent.attempts, &result);
+        if let Some(observer) = observer {
+            observer.tell(&mut CallEvent::Completed {
+                operation: info.operation_id,
+                result: result.as_ref().map(reqwest::Response::status),
+                attempts: sent.attempts,
+                duration: deadline.elapsed(),
+            });
+        }
+        result
     }
 }
 
@@ -284,48 +335,27 @@ fn management_key(
     bearer.split_once(':').map(|(_, key)| key.into())
 }
 
-/// Tells what came of a call: its operation, never its URL, headers or body.
+/// Completes the span of a call: never with its URL, headers or body.
 #[cfg(feature = "tracing")]
-fn record(
-    info: &OperationInfo,
-    attempts: u32,
-    elapsed: Duration,
-    result: &reqwest::Result<reqwest::Response>,
-) {
-    let operation = info.operation_id;
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    match result {
-        Ok(response) => tracing::debug!(
-            operation,
-            status = response.status().as_u16(),
-            attempts,
-            elapsed_ms,
-            "answered"
-        ),
-        Err(error) => tracing::debug!(
-            operation,
-            connect = error.is_connect(),
-            timeout = error.is_timeout(),
-            attempts,
-            elapsed_ms,
-            "not answered"
-        ),
-    }
+fn record(attempts: u32, result: &Result<reqwest::Response, Error>) {
+    let span = tracing::Span::current();
+    span.record("attempts", attempts);
+    let status = match result {
+        Ok(response) => Some(response.status()),
+        Err(error) => {
+            span.record("code", error.code().map(tracing::field::debug));
+            error.status()
+        }
+    };
+    span.record("status", status.map(|status| status.as_u16()));
 }
 
 #[cfg(not(feature = "tracing"))]
-fn record(
-    info: &OperationInfo,
-    _attempts: u32,
-    _elapsed: Duration,
-    _result: &reqwest::Result<reqwest::Response>,
-) {
-    let _ = info.operation_id;
-}
+fn record(_: u32, _: &Result<reqwest::Response, Error>) {}
 
 /// The headers of a call on nobody's behalf: `Bearer PROJECT` or `Bearer PROJECT:KEY`, and those that
 /// every call carries.
-pub(crate) fn anonymous_headers(
+fn anonymous_headers(
     project_id: &str,
     auth_management_key: Option<&ManagementKey>,
 ) -> Result<HeaderMap, ConfigError> {

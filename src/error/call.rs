@@ -1,0 +1,32 @@
+//! What an error needs to know of the call that it comes from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// What a call leaves with its response for those who read it.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) operation_id: &'static str,
+    pub(crate) limit: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Whose token or key went along.
+    pub(crate) credential: CredentialKind,
+    pub(crate) base_url: Arc<str>,
+}
+
+/// Whose token or key a call carries: when the service refuses it, that is whom it concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    /// Nobody's: the project id alone.
+    Project,
+    /// The token of a link, in the body.
+    MagicLink,
+    /// A user's session or refresh token.
+    UserToken,
+    /// An access key: this server's own.
+    AccessKey,
+    /// A management key: this server's own too.
+    ManagementKey,
+}

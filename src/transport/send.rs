@@ -1,0 +1,69 @@
+//! Sending a request, and once more where that is allowed.
+
+use http::Method;
+use reqwest::{Request, Response, ResponseBuilderExt as _};
+
+use super::body::{self, Stop};
+use super::deadline::Deadline;
+use super::retry::RetryPolicy;
+
+/// What came of a request.
+pub(crate) struct Sent {
+    pub(crate) result: reqwest::Result<Response>,
+    /// How many times it was sent.
+    pub(crate) attempts: u32,
+}
+
+/// Sends a request, until the deadline at most. Of a read the whole body is got, up to a little more
+/// than `max_body` bytes: one that breaks is a reason to read again.
+pub(crate) async fn send(
+    http: &reqwest::Client,
+    mut request: Request,
+    retry: RetryPolicy,
+    deadline: Deadline,
+    max_body: usize,
+) -> Sent {
+    let mut attempts = 0;
+    loop {
+        *request.timeout_mut() = Some(deadline.left());
+        attempts += 1;
+        let is_read = request.method() == Method::GET;
+        let more = retry.allows_after(attempts);
+        let again = more.then(|| request.try_clone()).flatten();
+        let mut result = http.execute(request).await;
+        if is_read && let Ok(response) = result {
+            result = buffer(response, max_body).await;
+        }
+        let is_passing = match &result {
+            Ok(response) => is_read && RetryPolicy::is_retryable_status(response.status()),
+            // Without a connection nothing was sent, so that any call may be tried again.
+            Err(error) => error.is_connect() || (is_read && !error.is_timeout()),
+        };
+        let wait = retry.wait(attempts).filter(|_| is_passing);
+        match (again, wait) {
+            (Some(again), Some(wait)) if wait < deadline.left() => {
+                tokio::time::sleep(wait).await;
+                request = again;
+            }
+            _ => return Sent { result, attempts },
+        }
+    }
+}
+
+/// The response with its body in memory. What arrived of an error's body will do.
+async fn buffer(mut response: Response, max: usize) -> reqwest::Result<Response> {
+    let body = match body::read(&mut response, max).await {
+        Ok(body) | Err(Stop::TooLarge(body)) => body,
+        Err(Stop::Failed(body, _)) if !response.status().is_success() => body,
+        Err(Stop::Failed(_, error)) => return Err(error),
+    };
+    let buffered = http::Response::builder()
+        .url(response.url().clone())
+        .body(body);
+    // Only a builder that was given something invalid fails.
+    let mut buffered = buffered.unwrap_or_default();
+    *buffered.status_mut() = response.status();
+    *buffered.version_mut() = response.version();
+    *buffered.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(Response::from(buffered))
+}
