@@ -393,3 +393,27 @@ async fn broken_keys() {
     emulator.faults().clear();
     validator(&emulator).validate(&token).await.unwrap();
 }
+
+#[tokio::test]
+async fn es256_tokens_are_taken_and_survive_the_same_checks() {
+    use descope_magiclink_emulator::SigningAlgorithm;
+    let emulator = Emulator::builder()
+        .user(User::new(JOE))
+        .signing_algorithm(SigningAlgorithm::Es256)
+        .start()
+        .await
+        .unwrap();
+    let client = builder(&emulator).build().unwrap();
+    client
+        .magic_link()
+        .sign_in(DeliveryMethod::Email, JOE)
+        .send()
+        .await
+        .unwrap();
+    let message = emulator.outbox().next_for(JOE).await.unwrap();
+    let token = MagicLinkToken::from_url(message.link()).unwrap();
+    let login = client.magic_link().verify(&token).await.unwrap();
+    assert!(login.refresh_token().is_ok());
+    let key = &emulator.keys().published().unwrap()["keys"][0];
+    assert_eq!((&key["kty"], &key["alg"]), (&"EC".into(), &"ES256".into()));
+}
