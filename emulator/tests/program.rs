@@ -487,6 +487,28 @@ async fn the_state_file_keeps_users_keys_links_sessions_and_the_clock() {
     assert!(newer.contains("this program reads version 1"), "{newer}");
 }
 
+#[test]
+fn the_snippets_name_variables_that_there_are() {
+    let Output { stdout, .. } = Command::new(BINARY).arg("--help").output().unwrap();
+    let help = String::from_utf8(stdout).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snippets");
+    let Ok(compose) = std::fs::read_to_string(folder.join("compose.yaml")) else {
+        return; // The crate was taken out of its workspace.
+    };
+    let compose: Value = serde_saphyr::from_str(&compose).unwrap();
+    let variables = compose["services"]["emulator"]["environment"]
+        .as_object()
+        .unwrap();
+    for name in variables.keys() {
+        assert!(help.contains(&format!("[env: {name}=")), "{name}");
+    }
+    let app = &compose["services"]["app"]["environment"];
+    assert_eq!(app["DESCOPE_ALLOW_PLAIN_HTTP"], "1");
+    let job = std::fs::read_to_string(folder.join("ci.yaml")).unwrap();
+    let job: Value = serde_saphyr::from_str(&job).unwrap();
+    assert!(job["jobs"]["sign-in"]["steps"].is_array());
+}
+
 fn exec(script: &str, more: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(BINARY);
     command

@@ -103,7 +103,8 @@ async fn run(args: Args, lines: &Lines) -> Result<u8, String> {
             code
         }
         None => {
-            announce(&emulator, &variables).map_err(|reason| format!("cannot print: {reason}"))?;
+            // A closed standard output is no reason to stop.
+            let _ = announce(&emulator, &variables);
             signals.next().await;
             0
         }
