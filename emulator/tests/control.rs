@@ -291,7 +291,7 @@ async fn the_same_powers_as_in_process() {
         .refused(400, "EMU400");
     control.post("reset", json!({})).await.ok();
     assert_eq!(emulator.users().count(), 1);
-    assert!(emulator.journal().requests().is_empty());
+    assert!(emulator.requests().all().is_empty());
 }
 
 #[tokio::test]

@@ -470,7 +470,7 @@ async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
             "me: 200 OK, 2 sent",
         ]
     );
-    let requests = world.emulator.journal().requests();
+    let requests = world.emulator.requests().all();
     assert!(requests.len() >= 5);
     for request in requests {
         assert_eq!(request.header("traceparent"), Some("00-1-2-01"));

@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::unfold;
 use serde_json::json;
 
-use crate::server::{Shared, closed};
+use crate::state::shared::{Shared, closed};
 
 /// Announces the version of the outbox, at once and whenever it changes, until the emulator stops.
 pub(super) fn stream(shared: &Arc<Shared>) -> Response<Body> {
@@ -23,7 +23,7 @@ pub(super) fn stream(shared: &Arc<Shared>) -> Response<Body> {
         |(shared, mut changes, mut closing, mut told)| async move {
             loop {
                 changes.borrow_and_update();
-                let version = shared.upgrade()?.world().outbox_version;
+                let version = shared.upgrade()?.state().messages.version;
                 if told != Some(version) {
                     told = Some(version);
                     let event = Event::default()

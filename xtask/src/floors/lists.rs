@@ -88,16 +88,18 @@ pub(crate) const CRATES: [Floors; 5] = [
     },
     Floors {
         folder: "emulator/src",
-        holds: false,
+        holds: true,
         floors: &[
+            &["random", "address", "nearest"],
+            &["error"],
             &["settings"],
             &["state"],
             &["operations"],
             &["handles"],
             &["http"],
             &["control"],
-            &["cli"],
             &["emulator", "builder"],
+            &["cli"],
         ],
         exceptions: &[Exception {
             from: "emulator",
