@@ -941,9 +941,9 @@ impl Client {
     /// - `authorization`
     pub async fn load_user<'a>(
         &'a self,
+        authorization: &'a crate::secret::ManagementKey,
         login_id: Option<&'a str>,
         user_id: Option<&'a str>,
-        authorization: &'a crate::secret::ManagementKey,
     ) -> Result<ResponseValue<types::UserResponse>, Error> {
         let url = format!("{}/v1/mgmt/user", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);

@@ -238,19 +238,22 @@ impl ClientHooks<Inner> for Client {
         request: reqwest::Request,
         info: &OperationInfo,
     ) -> Result<reqwest::Response, Error> {
-        let call = self.call(request, info);
         #[cfg(feature = "tracing")]
-        let call = tracing::Instrument::instrument(
-            call,
-            tracing::debug_span!(
+        {
+            let span = tracing::debug_span!(
                 "call",
                 operation = info.operation_id,
                 status = tracing::field::Empty,
                 code = tracing::field::Empty,
                 attempts = tracing::field::Empty,
-            ),
-        );
-        call.await
+            );
+            let call = tracing::Instrument::instrument(self.call(request, info), span.clone());
+            let (result, attempts) = call.await;
+            record(&span, attempts, &result);
+            result
+        }
+        #[cfg(not(feature = "tracing"))]
+        self.call(request, info).await.0
     }
 
     async fn post(
@@ -263,15 +266,16 @@ impl ClientHooks<Inner> for Client {
 }
 
 impl Client {
+    /// Gives how many times the request was sent too.
     async fn call(
         &self,
         mut request: reqwest::Request,
         info: &OperationInfo,
-    ) -> Result<reqwest::Response, Error> {
+    ) -> (Result<reqwest::Response, Error>, u32) {
         let deadline = Deadline::after(self.inner.timeout);
         // reqwest panics without one.
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(ConfigError::NoRuntime.into());
+            return (Err(ConfigError::NoRuntime.into()), 0);
         }
         let settings = &*self.inner.settings;
         let credential = CredentialKind::take(request.headers_mut(), info);
@@ -309,7 +313,6 @@ impl Client {
             }
             Err(error) => Err(from_reqwest(error, self.inner.timeout)),
         };
-        record(sent.attempts, &result);
         if let Some(observer) = observer {
             observer.tell(&mut CallEvent::Completed {
                 operation: info.operation_id,
@@ -318,7 +321,7 @@ impl Client {
                 duration: deadline.elapsed(),
             });
         }
-        result
+        (result, sent.attempts)
     }
 }
 
@@ -337,21 +340,17 @@ fn management_key(
 
 /// Completes the span of a call: never with its URL, headers or body.
 #[cfg(feature = "tracing")]
-fn record(attempts: u32, result: &Result<reqwest::Response, Error>) {
-    let span = tracing::Span::current();
+fn record(span: &tracing::Span, attempts: u32, result: &Result<reqwest::Response, Error>) {
     span.record("attempts", attempts);
     let status = match result {
         Ok(response) => Some(response.status()),
         Err(error) => {
-            span.record("code", error.code().map(tracing::field::debug));
+            span.record("code", error.code().map(tracing::field::display));
             error.status()
         }
     };
     span.record("status", status.map(|status| status.as_u16()));
 }
-
-#[cfg(not(feature = "tracing"))]
-fn record(_: u32, _: &Result<reqwest::Response, Error>) {}
 
 /// The headers of a call on nobody's behalf: `Bearer PROJECT` or `Bearer PROJECT:KEY`, and those that
 /// every call carries.

@@ -37,6 +37,7 @@
 
 #[rustfmt::skip]
 #[allow(
+    deprecated,
     missing_docs,
     unreachable_pub,
     unused_qualifications,
@@ -55,6 +56,7 @@ mod client;
 /// Bodies of requests and answers, one type per schema of the description.
 #[rustfmt::skip]
 #[allow(
+    deprecated,
     missing_docs,
     unreachable_pub,
     unused_qualifications,

@@ -8,11 +8,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer};
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{
+    BorrowedStrDeserializer, MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer,
+};
+use serde::de::{
+    DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use crate::jwt::json::NUMBER_MEMBER;
 use crate::secret::{MagicLinkToken, RefreshToken, Secret, SessionToken};
 
 /// Most members that an event names.
@@ -227,8 +232,60 @@ impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
         T::from_list(items, self.skipped)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Read<T>, A::Error> {
-        T::from_object(members, self.skipped)
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read<T>, A::Error> {
+        let Some(Name(first)) = members.next_key()? else {
+            return T::from_object(members, self.skipped);
+        };
+        if first == NUMBER_MEMBER {
+            let text: String = members.next_value()?;
+            return match text.parse::<Number>() {
+                Ok(number) => self.visit_number(number),
+                Err(_) => Ok(Err(
+                    Map::from_iter([(first.into_owned(), text.into())]).into()
+                )),
+            };
+        }
+        let first = Some(first);
+        T::from_object(Peeked { first, members }, self.skipped)
+    }
+}
+
+impl<T: FromJson> Reader<'_, T> {
+    fn visit_number<E: serde::de::Error>(self, number: Number) -> Result<Read<T>, E> {
+        match (number.as_i64(), number.as_f64()) {
+            (Some(value), _) => self.visit_i64(value),
+            (None, Some(value)) => self
+                .visit_f64(value)
+                .map(|read| read.map_err(|_| number.into())),
+            (None, None) => Ok(Err(number.into())),
+        }
+    }
+}
+
+/// An object whose first name was read already.
+struct Peeked<'de, A> {
+    first: Option<Cow<'de, str>>,
+    members: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Peeked<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(Cow::Borrowed(name)) => seed
+                .deserialize(BorrowedStrDeserializer::new(name))
+                .map(Some),
+            Some(Cow::Owned(name)) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => self.members.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.members.next_value_seed(seed)
     }
 }
 
@@ -321,6 +378,7 @@ impl<T: FromMembers> FromJson for T {
 
 /// The name of a member, borrowed where it has no escapes.
 #[derive(Deserialize)]
+#[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The members of an object, or of the one that it wraps.

@@ -193,6 +193,10 @@ fn plain_http_to_another_machine_must_be_allowed() {
 }
 
 #[test]
+#[cfg_attr(
+    not(any(feature = "rustls", feature = "native-tls")),
+    ignore = "makes clients for https"
+)]
 fn the_environment_is_read_by_from_env_alone_and_in_order() {
     let id = ("DESCOPE_PROJECT_ID", " P2abc\n");
     let uri = ("DESCOPE_BASE_URI", "https://uri.example.com/");

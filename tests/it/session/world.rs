@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::{Client, ClientBuilder, Clock, RefreshToken, SessionToken};
 use descope_magiclink_emulator::{
-    AccessKey, Emulator, EmulatorBuilder, Fault, FaultId, TokenBuilder, Tenant, User,
+    AccessKey, Emulator, EmulatorBuilder, Fault, FaultId, Tenant, TokenBuilder, User,
 };
 
 use super::kit::LONG;

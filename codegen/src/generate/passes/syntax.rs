@@ -84,6 +84,12 @@ pub(super) fn wire_name(field: &Field) -> Option<String> {
     found
 }
 
+pub(super) fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident(name))
+}
+
 pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {
     let Meta::NameValue(pair) = &attribute.meta else {
         return None;
