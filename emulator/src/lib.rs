@@ -1,21 +1,4 @@
-//! The part of Descope's API that signs users in with magic links, offline.
-//!
-//! [`Emulator::start`] gives a server on a free port of 127.0.0.1 with its own project, keys and users. It enforces the
-//! rules of the service: links work once and expire, changes of address apply when they are verified, tokens are
-//! signed, sessions end. What the service would have sent is in the [`Outbox`].
-//!
-//! ```
-//! # use descope_magiclink_emulator::Emulator;
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let emulator = Emulator::start().await?;
-//! println!("DESCOPE_BASE_URI={}", emulator.base_url());
-//! println!("DESCOPE_PROJECT_ID={}", emulator.project_id());
-//! # Ok(())
-//! # }
-//! ```
-
-#![cfg_attr(doctest, doc = "", doc = include_str!("../README.md"))]
+#![doc = include_str!("../README.md")]
 
 mod address;
 mod builder;
@@ -54,3 +37,11 @@ pub use settings::{
 pub use state::faults::{Fault, FaultId, FaultTarget};
 pub use state::messages::{Channel, Filter, Message, Purpose};
 pub use state::requests::RecordedRequest;
+
+#[cfg(doc)]
+#[doc = include_str!("../SUPPORTED.md")]
+pub mod supported {}
+
+#[cfg(doc)]
+#[doc = include_str!("../BEHAVIOUR.md")]
+pub mod behaviour {}

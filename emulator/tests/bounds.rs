@@ -75,15 +75,16 @@ async fn users_are_bounded_in_bytes_and_never_dropped() {
 
 #[tokio::test]
 async fn a_callback_that_never_returns_stalls_nobody() {
-    let gate = Arc::new(Mutex::new(()));
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
     let seen = Arc::new(Mutex::new(0));
-    let closed = gate.lock().unwrap();
-    let (waiting, counted) = (Arc::clone(&gate), Arc::clone(&seen));
+    let counted = Arc::clone(&seen);
     let emulator = Emulator::builder()
         .user(User::new(JOE))
         .limits(|limits| limits.bytes = 64 * 1024)
         .on_message(move |_| {
-            drop(waiting.lock().unwrap());
+            // Waits until the other end is gone.
+            let _ = gate.lock().unwrap().recv();
             *counted.lock().unwrap() += 1;
         })
         .start()
@@ -95,7 +96,7 @@ async fn a_callback_that_never_returns_stalls_nobody() {
     }
     let dropped = emulator.stats().dropped_events;
     assert!(dropped > 0, "the queue is bounded");
-    drop(closed);
+    drop(open);
     emulator.shutdown(Duration::from_secs(60)).await;
     let seen = *seen.lock().unwrap();
     assert!(seen > 0 && seen < 400, "{seen}");

@@ -2,6 +2,7 @@
 //! `descope-magiclink-emulator exec -- cargo test -- --ignored`.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a failing test should stop where it fails, and its settings come from the environment"
 )]

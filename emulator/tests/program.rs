@@ -509,6 +509,36 @@ fn the_snippets_name_variables_that_there_are() {
     assert!(job["jobs"]["sign-in"]["steps"].is_array());
 }
 
+#[test]
+fn the_readme_has_every_flag_and_variable() {
+    let Output { stdout, .. } = Command::new(BINARY).arg("--help").output().unwrap();
+    let help = String::from_utf8(stdout).unwrap();
+    let readme = include_str!("../README.md");
+    let named = help
+        .split(|c: char| c.is_whitespace() || "[]=<,".contains(c))
+        .filter(|word| word.starts_with("--") || word.starts_with("DESCOPE_EMULATOR_"))
+        .filter(|word| !["--help", "--version", "--"].contains(word));
+    for word in named {
+        assert!(
+            readme.contains(&format!("`{word}`")),
+            "README.md lacks {word}"
+        );
+    }
+    let example = readme
+        .split("```toml")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let scratch = Scratch::new("readme");
+    let file = scratch.file("example.toml", example);
+    Running::start(&scratch, |command| {
+        command.arg("--config").arg(&file);
+    })
+    .stop();
+}
+
 fn exec(script: &str, more: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(BINARY);
     command

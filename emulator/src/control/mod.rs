@@ -27,6 +27,7 @@ use crate::handles::tokens::TokenBuilder;
 use crate::handles::users::Users;
 use crate::http::wire::{failure, json as answer_json, object, query, read_body};
 use crate::nearest::suggestion;
+use crate::operations::table::OPERATIONS;
 use crate::settings::{AccessKey, Tenant, User};
 use crate::state::State;
 use crate::state::bounded::{Bound, Bounded, Entry};
@@ -141,7 +142,8 @@ static ENDPOINTS: &[(&str, &str, &[&str], Endpoint)] = &[
     }),
     ("POST", "/_emulator/v1/clock", &[], move_clock),
     ("GET", "/_emulator/v1/faults", &[], |call| {
-        Ok(json!({ "faults": call.shared.state().faults.described() }))
+        let operations: Vec<&str> = OPERATIONS.iter().map(|operation| operation.id).collect();
+        Ok(json!({ "faults": call.shared.state().faults.described(), "operations": operations }))
     }),
     ("POST", "/_emulator/v1/faults", &[], |call| {
         let id = Faults::new(Arc::clone(call.shared)).add(call.input::<FaultInput>()?.fault()?)?;
@@ -316,6 +318,11 @@ static ASSETS: &[(&str, &str, &str)] = &[
         "/_emulator/inbox.js",
         "text/javascript; charset=utf-8",
         include_str!("inbox/inbox.js"),
+    ),
+    (
+        "/_emulator/views.js",
+        "text/javascript; charset=utf-8",
+        include_str!("inbox/views.js"),
     ),
     (
         "/_emulator/icon.svg",

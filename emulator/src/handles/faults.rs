@@ -30,7 +30,9 @@ impl Faults {
         if let Some(problem) = fault.problem() {
             return Err(ControlError(problem));
         }
-        Ok(self.shared.state().faults.add(fault))
+        let id = self.shared.state().faults.add(fault);
+        self.shared.changed();
+        Ok(id)
     }
 
     /// How many requests a fault has hit. 0 when it was removed.

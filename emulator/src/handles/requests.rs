@@ -78,5 +78,6 @@ impl RequestLog {
     /// Forgets all requests.
     pub fn clear(&self) {
         self.shared.state().requests.kept.clear();
+        self.shared.changed();
     }
 }

@@ -41,7 +41,9 @@ impl Users {
         reason = "a user is made for the call; a reference reads worse"
     )]
     pub fn add(&self, user: User) -> Result<String, ControlError> {
-        Ok(self.shared.state().add_user(&user)?)
+        let id = self.shared.state().add_user(&user)?;
+        self.shared.changed();
+        Ok(id)
     }
 
     /// The user with a login id, as the service shows them.
@@ -84,6 +86,8 @@ impl Users {
             .ok_or_else(|| no_user(login_id))?
             .to_owned();
         state.remove_user(&id);
+        drop(state);
+        self.shared.changed();
         Ok(())
     }
 }
