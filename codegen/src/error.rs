@@ -44,7 +44,7 @@ impl fmt::Display for Error {
                 list(f, findings)
             }
             Self::Document(message) => write!(f, "spec/openapi.yaml is not OpenAPI 3.0: {message}"),
-            Self::Published(message) => write!(f, "the published file {message}"),
+            Self::Published(message) => write!(f, "cannot be compared: {message}"),
             Self::Output(findings) => {
                 f.write_str("what was generated is not what spec/openapi.yaml says:")?;
                 list(f, findings)

@@ -28,11 +28,14 @@ pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
         load::load(&project::spec(&root)?)?,
     );
     let description = semver::description(&old, &new);
+    let mut is_complete = true;
     let api = if spec_only {
         None
     } else {
         let mut changes = semver::public_api(&published(then)?, &published(now)?);
-        changes.extend(checks(&root, commit)?);
+        let found = checks(&root, commit)?;
+        is_complete = found.is_some();
+        changes.extend(found.into_iter().flatten());
         Some(changes)
     };
     let (before, version) = (version(&then("Cargo.toml"))?, version(&now("Cargo.toml"))?);
@@ -42,6 +45,11 @@ pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
         &description,
         api.as_deref(),
     ));
+    if !is_complete {
+        print_error(
+            "cargo-semver-checks is not installed: names, signatures and features alone were compared",
+        );
+    }
     if !check {
         return Ok(true);
     }
@@ -111,13 +119,11 @@ fn version(manifest: &str) -> Result<String, Box<dyn Error>> {
         .to_owned())
 }
 
-/// What cargo-semver-checks finds, where it is installed: bounds, generics and more that no listing shows.
-fn checks(root: &Path, commit: &str) -> Result<Vec<Change>, Box<dyn Error>> {
+/// What cargo-semver-checks finds, bounds, generics and more that no listing shows; nothing where it is not
+/// installed.
+fn checks(root: &Path, commit: &str) -> Result<Option<Vec<Change>>, Box<dyn Error>> {
     if output(&mut program("cargo", &["semver-checks", "--version"])?).is_err() {
-        print_error(
-            "cargo-semver-checks is not installed, so that names and signatures alone are compared",
-        );
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let mut changes = Vec::new();
     for (package, _) in PACKAGES {
@@ -159,7 +165,7 @@ fn checks(root: &Path, commit: &str) -> Result<Vec<Change>, Box<dyn Error>> {
         }
         changes.extend(found);
     }
-    Ok(changes)
+    Ok(Some(changes))
 }
 
 #[cfg(test)]
