@@ -455,7 +455,7 @@ impl ClientBuilder {
             }
         }
         if self.timeout.is_zero() {
-            let (name, problem) = ("timeout", "must be more than nothing");
+            let (name, problem) = ("timeout", "must be greater than zero");
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
         let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;

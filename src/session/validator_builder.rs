@@ -267,9 +267,9 @@ impl SessionValidatorBuilder {
     ///
     /// <div class="warning">
     ///
-    /// This is a choice between two evils. For so long a key that was withdrawn during an outage
-    /// goes on to be accepted; after it, nobody's session can be checked until the endpoint is
-    /// back. Set it to the value of [`key_ttl`](Self::key_ttl) to have no such grace.
+    /// A longer time keeps users signed in through a longer outage, and also accepts for as long a key
+    /// that was withdrawn during it. After this time no session can be checked until the endpoint
+    /// answers again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {

@@ -325,7 +325,7 @@ fn settings_that_cannot_work_are_refused() {
         .unwrap_err();
     assert!(
         zero.to_string()
-            .contains("timeout must be more than nothing"),
+            .contains("timeout must be greater than zero"),
         "{zero}"
     );
     let key = Client::new("K2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap_err();
