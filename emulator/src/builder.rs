@@ -224,7 +224,7 @@ impl EmulatorBuilder {
 
     /// Calls this with each request when it is answered, for a log of one's own.
     ///
-    /// Calls come one after the other, from a thread of their own, shortly after the answer. A slow function stalls no
+    /// Calls come one after the other, from a thread of their own, shortly after the response. A slow function stalls no
     /// request: what it cannot keep up with is dropped and counted in [`Stats::dropped_events`](crate::Stats).
     ///
     /// ```

@@ -24,7 +24,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
 #[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum TokenDelivery {
-    /// In the body of the answer.
+    /// In the body of the response.
     #[default]
     Body,
     /// In `Set-Cookie` headers only; the body has neither token.

@@ -196,15 +196,15 @@ async fn the_same_powers_as_in_process() {
         2
     );
 
-    let minted = control.post("sessions", json!({ "loginId": "ann@example.com", "amr": ["sms"], "tenant": "acme", "claims": { "b": 2 } })).await.ok();
-    let session = claims(&minted["sessionJwt"]);
+    let issued = control.post("sessions", json!({ "loginId": "ann@example.com", "amr": ["sms"], "tenant": "acme", "claims": { "b": 2 } })).await.ok();
+    let session = claims(&issued["sessionJwt"]);
     assert_eq!(
         (&session["dct"], &session["a"], &session["b"]),
         (&json!("acme"), &json!(1), &json!(2))
     );
     control
         .0
-        .get_as(minted["refreshJwt"].as_str().unwrap(), "/v1/auth/me")
+        .get_as(issued["refreshJwt"].as_str().unwrap(), "/v1/auth/me")
         .await
         .ok();
     for flaw in [
@@ -216,10 +216,10 @@ async fn the_same_powers_as_in_process() {
         body.as_object_mut()
             .unwrap()
             .extend(flaw.as_object().unwrap().clone());
-        let minted = control.post("sessions", body).await.ok();
+        let issued = control.post("sessions", body).await.ok();
         control
             .0
-            .get_as(minted["refreshJwt"].as_str().unwrap(), "/v1/auth/me")
+            .get_as(issued["refreshJwt"].as_str().unwrap(), "/v1/auth/me")
             .await
             .refused(401, "E061005");
     }
@@ -246,7 +246,7 @@ async fn the_same_powers_as_in_process() {
     control.delete(&format!("keys/{old}")).await;
     control
         .0
-        .get_as(minted["refreshJwt"].as_str().unwrap(), "/v1/auth/me")
+        .get_as(issued["refreshJwt"].as_str().unwrap(), "/v1/auth/me")
         .await
         .refused(401, "E061005");
     control

@@ -385,13 +385,13 @@ async fn answers_are_altered_as_a_gateway_would() {
         .build()
         .unwrap();
     let refresh = async || {
-        let minted = emulator.tokens(JOE).issue().unwrap();
+        let issued = emulator.tokens(JOE).issue().unwrap();
         let answer = client
             .post(format!("{}/v1/auth/refresh", emulator.base_url()))
             .bearer_auth(format!(
                 "{}:{}",
                 emulator.project_id(),
-                minted.refresh_jwt()
+                issued.refresh_jwt()
             ))
             .send()
             .await

@@ -243,6 +243,16 @@ def powers(shots):
         first.send_keys(Keys.ENTER)
         until(driver, "its body", lambda d: '"token": "any"' in texts(d, "requests"))
 
+        # A link to an app is shown, and is none on this page.
+        descope.magiclink.sign_up(DeliveryMethod.EMAIL, "app@example.com", "myapp://verify", {"name": "App"})
+        driver.get(f"{BASE}/_emulator/#messages")
+        until(driver, "its row", lambda d: "app@example.com" in rows(d)[0].text)
+        rows(driver)[0].click()
+        until(driver, "the app's message", lambda d: "To app@example.com" in texts(d, "detail"))
+        assert "myapp://verify?t=" in texts(driver, "detail")
+        links = driver.find_elements(By.CSS_SELECTOR, "#detail a")
+        assert not links, [link.get_attribute("href") for link in links]
+
         driver.get(f"{BASE}/_emulator/#clock")
         until(driver, "the clock", lambda d: "real time" in texts(d, "clock"))
         driver.find_element(By.CSS_SELECTOR, '[data-advance="86400"]').click()

@@ -61,7 +61,7 @@ async fn guard(settings: &Settings, request: Request, next: Next) -> Response<Bo
     response
 }
 
-/// The answer to the question that a browser puts before a request.
+/// The response to the question that a browser puts before a request.
 fn preflight(asked: &HeaderMap) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

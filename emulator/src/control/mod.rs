@@ -130,7 +130,7 @@ impl ControlCall<'_> {
 
 type Endpoint = fn(&ControlCall<'_>) -> Result<Value, ApiError>;
 
-/// Every endpoint that answers at once, with its method, its path and the parameters of its query.
+/// Every endpoint that responds at once, with its method, its path and the parameters of its query.
 static ENDPOINTS: &[(&str, &str, &[&str], Endpoint)] = &[
     ("GET", "/_emulator/v1/status", &[], status),
     ("DELETE", "/_emulator/v1/messages", &[], |call| {

@@ -77,7 +77,7 @@ impl Keys {
 
     /// Answers this JSON in place of the key set, until [`Keys::restore`].
     ///
-    /// For a broken answer below JSON, put a [`Fault`](crate::Fault) on the operation `GetKeysV2`.
+    /// For a broken response below JSON, put a [`Fault`](crate::Fault) on the operation `GetKeysV2`.
     pub fn publish_instead(&self, body: Value) {
         self.shared.state().keys.serve(Some(body));
     }

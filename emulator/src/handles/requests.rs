@@ -1,4 +1,4 @@
-//! What was asked, for assertions.
+//! The requests that came.
 
 use std::sync::Arc;
 

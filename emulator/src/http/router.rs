@@ -59,7 +59,7 @@ pub(crate) fn operations(shared: &Arc<Shared>, others: Router) -> Router {
         .fallback(move |request: Request<Body>| answer(elsewhere, Target::Elsewhere, request))
 }
 
-/// Gives every answer the date of the emulator's clock.
+/// Gives every response the date of the emulator's clock.
 pub(crate) fn dated(shared: &Arc<Shared>, router: Router) -> Router {
     let shared = Arc::clone(shared);
     router.layer(map_response(move |response: Response<Body>| {

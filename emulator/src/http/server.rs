@@ -82,7 +82,7 @@ async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a fault asked for a reset")]
+#[error("a fault resets the connection")]
 struct Aborted;
 
 /// A connection that can end with a reset in place of an orderly close.

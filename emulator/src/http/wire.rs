@@ -1,4 +1,4 @@
-//! Answers and bodies: JSON, refusals, and what faults make of them.
+//! Responses and bodies: JSON, refusals, and what faults make of them.
 
 use std::future::Future as _;
 use std::net::SocketAddr;
@@ -28,11 +28,11 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
 }
 
-/// Marks an answer that must not be sent: the connection is reset instead.
+/// Marks a response that must not be sent: the connection is reset instead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Abort;
 
-/// Marks an answer that a fault sends without a date.
+/// Marks a response that a fault sends without a date.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Undated;
 
@@ -67,14 +67,14 @@ pub(crate) fn query(text: Option<&str>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// An answer that never reaches the client: the connection is reset.
+/// A response that never reaches the client: the connection is reset.
 pub(super) fn abort() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     response.extensions_mut().insert(Abort);
     response
 }
 
-/// The answer with what a fault puts in its place.
+/// The response with what a fault puts in its place.
 pub(super) async fn changed(response: Response<Body>, change: Change) -> Response<Body> {
     let undated = change.removes("date");
     let (mut parts, body) = response.into_parts();
@@ -94,7 +94,7 @@ pub(super) async fn changed(response: Response<Body>, change: Change) -> Respons
     }
     let mut body = match change.body {
         Some(body) => Bytes::from(body),
-        // The answers here are built in memory, so this neither waits nor fails.
+        // The responses here are built in memory, so this neither waits nor fails.
         None => to_bytes(body, usize::MAX).await.unwrap_or_default(),
     };
     if change.gzip {
@@ -138,7 +138,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 /// Announces the whole body but sends only its beginning.
 pub(super) async fn cut(response: Response<Body>, after: usize) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    // The answers here are built in memory, so this neither waits nor fails.
+    // The responses here are built in memory, so this neither waits nor fails.
     let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let kept = after.min(whole.len().saturating_sub(1));
     parts

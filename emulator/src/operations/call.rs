@@ -73,7 +73,7 @@ impl Caller {
     }
 }
 
-/// Which parts of an answer with tokens are there.
+/// Which parts of a response with tokens are there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenParts {
     pub(crate) refresh: bool,
@@ -86,7 +86,7 @@ pub(crate) struct TokenParts {
 pub(crate) struct Reply {
     pub(crate) body: Value,
     pub(crate) cookies: Vec<String>,
-    /// What was asked for where the answer holds the tokens of a session.
+    /// Which parts it has, where the response holds the tokens of a session.
     pub(crate) issued: Option<TokenParts>,
 }
 

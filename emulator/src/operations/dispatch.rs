@@ -6,7 +6,7 @@ use crate::error::ApiError;
 use crate::state::State;
 
 impl State {
-    /// Runs a call of an operation. With a login id the answer holds the tokens of that user, where it holds tokens.
+    /// Runs a call of an operation. With a login id the response holds the tokens of that user, where it holds tokens.
     pub(crate) fn handle(
         &mut self,
         operation: &Operation,

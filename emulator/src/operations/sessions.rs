@@ -115,7 +115,7 @@ impl State {
         })
     }
 
-    /// The same answer with a new session of another user in it, as a cache that mixes answers up would give it.
+    /// The same response with a new session of another user in it, as a cache that mixes responses up would give it.
     pub(super) fn mix_up(&mut self, reply: Reply, login_id: &str) -> Outcome {
         let Some(parts) = reply.issued else {
             return Ok(reply);

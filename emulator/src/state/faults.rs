@@ -22,11 +22,11 @@ enum Selector {
 /// What happens to a request that is hit.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Effect {
-    /// Another answer in place of the real one.
+    /// Another response in place of the real one.
     Answer(Change),
-    /// The real answer, with something changed.
+    /// The real response, with something changed.
     Alter(Change),
-    /// The real answer with the tokens of the user who has this login id.
+    /// The real response with the tokens of the user who has this login id.
     TokensOf(String),
     Delay(Duration),
     Hold,
@@ -56,7 +56,7 @@ impl fmt::Display for Effect {
     }
 }
 
-/// What to put in place of parts of an answer.
+/// What to put in place of parts of a response.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Change {
     pub(crate) status: Option<u16>,
@@ -116,15 +116,15 @@ impl FaultTarget {
         }))
     }
 
-    /// Sends the real answer with something changed: [`Fault::status`], [`Fault::header`], [`Fault::without_header`],
+    /// Sends the real response with something changed: [`Fault::status`], [`Fault::header`], [`Fault::without_header`],
     /// [`Fault::json`], [`Fault::text`], [`Fault::gzip`].
     pub fn alter(self) -> Fault {
         self.fault(Effect::Alter(Change::default()))
     }
 
-    /// Puts a new session of another user into the answer, as a cache between that mixes answers up would.
+    /// Puts a new session of another user into the response, as a cache between that mixes responses up would.
     ///
-    /// Answers without tokens stay as they are. While nobody has the login id the answer is `EMU500`.
+    /// Responses without tokens stay as they are. While nobody has the login id the response is `EMU500`.
     pub fn tokens_of(self, login_id: impl Into<String>) -> Fault {
         self.fault(Effect::TokensOf(login_id.into()))
     }
@@ -147,7 +147,7 @@ impl FaultTarget {
 
     /// Holds the request until the fault is removed, then goes on as usual.
     ///
-    /// With [`Fault::after_handling`] the operation takes effect at once and only the answer is held. A test that has
+    /// With [`Fault::after_handling`] the operation takes effect at once and only the response is held. A test that has
     /// to do something while a call is under way waits for [`Faults::reached`](crate::Faults::reached), does it, and removes the fault: no time
     /// is guessed.
     ///
@@ -177,7 +177,7 @@ impl FaultTarget {
         self.fault(Effect::BlackHole)
     }
 
-    /// Sends the real answer but closes the connection after this many bytes of its body.
+    /// Sends the real response but closes the connection after this many bytes of its body.
     pub fn cut_body(self, after_bytes: usize) -> Fault {
         self.fault(Effect::CutBody(after_bytes))
     }
@@ -248,7 +248,7 @@ impl Fault {
         self
     }
 
-    /// The operation takes effect first; only its answer is lost or replaced.
+    /// The operation takes effect first; only its response is lost or replaced.
     pub fn after_handling(mut self) -> Self {
         self.after_handling = true;
         self

@@ -1,4 +1,4 @@
-//! What was asked, for assertions.
+//! The requests that came.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -106,7 +106,7 @@ impl RecordedRequest {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The status of the answer; none while there is no answer, and when a fault took it away.
+    /// The status of the response; none while there is no response, and when a fault took it away.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.status

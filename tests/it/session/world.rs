@@ -107,10 +107,10 @@ impl World {
 }
 
 pub(crate) fn tokens_of(mint: TokenBuilder) -> (SessionToken, RefreshToken) {
-    let minted = mint.issue().unwrap();
+    let issued = mint.issue().unwrap();
     (
-        SessionToken::new(minted.session_jwt()),
-        RefreshToken::new(minted.refresh_jwt()),
+        SessionToken::new(issued.session_jwt()),
+        RefreshToken::new(issued.refresh_jwt()),
     )
 }
 
