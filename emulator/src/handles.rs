@@ -304,6 +304,25 @@ impl Minted {
     pub fn refresh_jwt(&self) -> &str {
         &self.refresh
     }
+
+    /// Both tokens as the `Cookie` header of a browser that is signed in: in `__Host-DS` and
+    /// `__Host-DSR`, the default names of `descope-magiclink-web`.
+    ///
+    /// ```
+    /// # use descope_magiclink_emulator::{Emulator, User};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::builder().user(User::new("joe@example.com")).start().await?;
+    /// let minted = emulator.mint("joe@example.com").tokens()?;
+    /// assert!(minted.cookie_header().starts_with("__Host-DS="));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cookie_header(&self) -> String {
+        let (session, refresh) = (&self.session, &self.refresh);
+        format!("__Host-DS={session}; __Host-DSR={refresh}")
+    }
 }
 
 /// How minted tokens differ from real ones.
