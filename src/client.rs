@@ -181,6 +181,13 @@ impl Client {
     }
 }
 
+/// So that what takes a validator takes a client too.
+impl AsRef<SessionValidator> for Client {
+    fn as_ref(&self) -> &SessionValidator {
+        &self.validator
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")

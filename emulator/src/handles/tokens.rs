@@ -36,6 +36,25 @@ impl IssuedTokens {
     pub fn refresh_jwt(&self) -> &str {
         &self.refresh
     }
+
+    /// Both tokens as the `Cookie` header of a browser that is signed in: in `__Host-DS` and
+    /// `__Host-DSR`, the default names of `descope-magiclink-web`.
+    ///
+    /// ```
+    /// # use descope_magiclink_emulator::{Emulator, User};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::builder().user(User::new("joe@example.com")).start().await?;
+    /// let issued = emulator.tokens("joe@example.com").issue()?;
+    /// assert!(issued.cookie_header().starts_with("__Host-DS="));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cookie_header(&self) -> String {
+        let (session, refresh) = (self.session_jwt(), self.refresh_jwt());
+        format!("__Host-DS={session}; __Host-DSR={refresh}")
+    }
 }
 
 /// How issued tokens differ from real ones.

@@ -69,7 +69,7 @@ fn routes() -> Router {
 async fn ask(app: &Router, path: &str, session: Option<&str>) -> (StatusCode, String) {
     let mut request = Request::get(path);
     if let Some(token) = session {
-        request = request.header("cookie", format!("DS={token}"));
+        request = request.header("cookie", format!("__Host-DS={token}"));
     }
     let response = app
         .clone()
