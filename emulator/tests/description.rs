@@ -55,7 +55,7 @@ fn the_table_of_supported_operations_is_current() {
     );
     for operation in supported
         .iter()
-        .filter(|operation| operation.beyond_description.is_none())
+        .filter(|operation| operation.undocumented.is_none())
     {
         let entry = (
             operation.id.to_owned(),
@@ -81,7 +81,7 @@ fn the_table_of_supported_operations_is_current() {
     }
     table.push_str("\nBeyond the description:\n\n| route | bearer | why |\n| --- | --- | --- |\n");
     for operation in &supported {
-        if let Some(why) = operation.beyond_description {
+        if let Some(why) = operation.undocumented {
             writeln!(
                 table,
                 "| `{} {}` | {} | {why} |",

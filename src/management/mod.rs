@@ -4,7 +4,7 @@ mod embedded_link;
 mod test_user;
 
 pub use embedded_link::{EmbeddedSignIn, EmbeddedSignUp};
-pub use test_user::{GenerateTestLink, TestLink, TestUser};
+pub use test_user::{TestLink, TestMagicLink, TestUser};
 
 use crate::client::Client;
 use crate::error::{ConfigError, Error, Result};

@@ -12,6 +12,7 @@ use super::session::{RefreshClaims, Session};
 use super::token_cache::{TokenCache, VerifiedToken};
 use super::validator_builder::SessionValidatorBuilder;
 use crate::clock::Clock;
+use crate::defaults::{REFRESH_COOKIE, SESSION_COOKIE};
 use crate::error::{ConfigError, SessionError, TokenProblem};
 #[cfg(feature = "client")]
 use crate::jwks::cache::TokenSender;
@@ -483,6 +484,20 @@ impl SessionValidator {
         &*self.inner.settings.clock
     }
 
+    /// The session cookie's name, which marks session tokens (`drn`): `DS` unless another is set.
+    #[must_use]
+    pub fn session_cookie_name(&self) -> &str {
+        let names = &self.inner.settings.policy.session_names;
+        names.last().map_or(SESSION_COOKIE, String::as_str)
+    }
+
+    /// The refresh cookie's name, which marks refresh tokens (`drn`): `DSR` unless another is set.
+    #[must_use]
+    pub fn refresh_cookie_name(&self) -> &str {
+        let names = &self.inner.settings.policy.refresh_names;
+        names.last().map_or(REFRESH_COOKIE, String::as_str)
+    }
+
     #[cfg(feature = "client")]
     /// The names that the cookies of tokens can have, the configured ones first.
     pub(super) fn cookie_names(&self) -> [impl Iterator<Item = &str>; 2] {
@@ -521,6 +536,13 @@ impl SessionValidator {
         }
         let offset = if usable { offset } else { 0 };
         self.inner.clock_offset.store(offset, Ordering::Relaxed);
+    }
+}
+
+/// So that what takes a validator takes a [`Client`](crate::Client) too.
+impl AsRef<SessionValidator> for SessionValidator {
+    fn as_ref(&self) -> &SessionValidator {
+        self
     }
 }
 

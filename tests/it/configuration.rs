@@ -325,7 +325,7 @@ fn settings_that_cannot_work_are_refused() {
         .unwrap_err();
     assert!(
         zero.to_string()
-            .contains("timeout must be more than nothing"),
+            .contains("timeout must be greater than zero"),
         "{zero}"
     );
     let key = Client::new("K2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap_err();
@@ -470,7 +470,7 @@ async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
             "me: 200 OK, 2 sent",
         ]
     );
-    let requests = world.emulator.journal().requests();
+    let requests = world.emulator.requests().all();
     assert!(requests.len() >= 5);
     for request in requests {
         assert_eq!(request.header("traceparent"), Some("00-1-2-01"));

@@ -22,6 +22,8 @@
 pub mod cookies;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "tower")]
+mod guarded_body;
 mod landing;
 mod origin;
 mod redirect;
@@ -35,9 +37,11 @@ mod session_service;
 
 #[cfg(feature = "axum")]
 pub use extract::CurrentSession;
+#[cfg(feature = "tower")]
+pub use guarded_body::GuardedBody;
 pub use landing::{
-    HiddenSendError, LandingError, LandingLink, LandingPage, LandingPageBuilder, LandingTexts,
-    LandingView, SendError, escape_html,
+    AfterSignIn, HiddenSendError, LandingError, LandingLink, LandingPage, LandingPageBuilder,
+    LandingTexts, LandingView, LinkPurpose, SendError, escape_html,
 };
 pub use redirect::{RedirectError, RedirectTarget, RedirectTargets};
 pub use rejection::Rejection;

@@ -1,21 +1,39 @@
 //! Whether a request was caused by a page of the application itself.
 
-use http::HeaderMap;
 use http::header::ORIGIN;
+use http::{HeaderMap, HeaderValue};
 
 /// Whether the browser says that a request came from another site.
 ///
-/// `Sec-Fetch-Site` is what browsers know best. `Origin` counts beside it, except for `null`, which is
-/// what a page that hides its address (`Referrer-Policy: no-referrer`) sends. A request with neither is
-/// not from a browser of these years, and not judged here.
-pub(super) fn is_cross_site(headers: &HeaderMap, own_origin: &str) -> bool {
-    let site = headers.get_all("sec-fetch-site");
-    let by_site = site.iter().any(|value| value != "same-origin");
-    let by_origin = headers
-        .get_all(ORIGIN)
-        .iter()
-        .any(|value| value != "null" && value != own_origin);
+/// `Sec-Fetch-Site` is what browsers know best, and `Origin` counts beside it. `null` is what a page that
+/// hides its address (`Referrer-Policy: no-referrer`) sends, and what frames of nobody's origin send:
+/// where `Sec-Fetch-Site` is there it tells them apart, and where it is not (Safari before 16.4, some
+/// web views) `null` is no origin of ours. A request with neither is not from a browser of these years,
+/// and not judged here.
+pub(super) fn is_cross_site(headers: &HeaderMap, own_origins: &[String]) -> bool {
+    let sites = headers.get_all("sec-fetch-site");
+    let has_site = headers.contains_key("sec-fetch-site");
+    let by_site = sites.iter().any(|value| value != "same-origin");
+    let is_own = |value: &HeaderValue| {
+        (value == "null" && has_site) || own_origins.iter().any(|own| value == own.as_str())
+    };
+    let by_origin = !headers.get_all(ORIGIN).iter().all(is_own);
+    if by_site || by_origin {
+        log_cross_site(headers);
+    }
     by_site || by_origin
+}
+
+/// Says what stood against a form, for a page of one's own that is refused.
+fn log_cross_site(headers: &HeaderMap) {
+    #[cfg(feature = "tracing")]
+    tracing::warn!(
+        origin = ?headers.get(ORIGIN),
+        site = ?headers.get("sec-fetch-site"),
+        "a form was refused, for it came from another site; name an origin of your own by `own_origin`"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = headers;
 }
 
 #[cfg(test)]
@@ -29,7 +47,8 @@ mod tests {
                 headers.insert(name, value.parse().unwrap());
             }
         }
-        is_cross_site(&headers, "https://app.example.com")
+        let own = ["https://app.example.com", "https://www.example.com"];
+        is_cross_site(&headers, &own.map(str::to_owned))
     }
 
     #[test]
@@ -38,6 +57,13 @@ mod tests {
         assert!(!cross_site(Some("same-origin"), own));
         assert!(!cross_site(Some("same-origin"), Some("null")));
         assert!(!cross_site(None, own));
+        assert!(!cross_site(
+            Some("same-origin"),
+            Some("https://www.example.com")
+        ));
+        assert!(!cross_site(None, Some("https://www.example.com")));
+        // Nothing tells whose `null` it is.
+        assert!(cross_site(None, Some("null")));
         assert!(!cross_site(None, None));
         for site in ["cross-site", "same-site", "none", "SAME-ORIGIN", ""] {
             assert!(cross_site(Some(site), own), "{site}");

@@ -144,11 +144,6 @@ impl RedirectTargets {
         check_parts(&url)?;
         Ok(RedirectTarget(url.into()))
     }
-
-    /// The origins other than the application's own, for a page's security policy.
-    pub(crate) fn allowed_origins(&self) -> &[String] {
-        &self.allowed
-    }
 }
 
 /// What is left to check once the origin is the right one: nothing may be there that a proxy or an

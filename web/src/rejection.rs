@@ -8,6 +8,9 @@ use descope_magiclink::{Error, SessionError, TokenProblem};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
+#[cfg(feature = "tower")]
+use crate::guarded_body::GuardedBody;
+
 /// Why a request has no session, or its session does not suffice.
 ///
 /// The answer that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
@@ -88,7 +91,16 @@ impl Rejection {
     /// The answer, with a body of any type that can be made from text.
     #[must_use]
     pub fn response<R: From<&'static str>>(&self) -> Response<R> {
-        let mut response = Response::new(R::from(self.text()));
+        self.response_with(R::from(self.text()))
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn guarded_response<R>(&self) -> Response<GuardedBody<R>> {
+        self.response_with(GuardedBody::text(self.text()))
+    }
+
+    fn response_with<R>(&self, body: R) -> Response<R> {
+        let mut response = Response::new(body);
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(
@@ -103,8 +115,10 @@ impl Rejection {
         response
     }
 
-    /// RFC 6750 section 3.1: no error code for a request without a token.
-    fn challenge(&self) -> Option<&'static str> {
+    /// The value of `WWW-Authenticate`, if the answer has one (RFC 6750 section 3.1): without an error
+    /// code for a request without a token.
+    #[must_use]
+    pub fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::MissingToken => Some("Bearer realm=\"session\""),
             Self::InvalidToken(_) | Self::RefreshRefused => {
@@ -117,7 +131,26 @@ impl Rejection {
         }
     }
 
-    fn text(&self) -> &'static str {
+    /// A word for the reason that stays as it is, for programs: `missing_token`, `invalid_token`,
+    /// `refresh_refused`, `unavailable`, `not_in_tenant`, `missing_role`, `missing_permission` or
+    /// `missing_layer`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::MissingToken => "missing_token",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::RefreshRefused => "refresh_refused",
+            Self::Unavailable(_) => "unavailable",
+            Self::NotInTenant => "not_in_tenant",
+            Self::MissingRole => "missing_role",
+            Self::MissingPermission => "missing_permission",
+            Self::MissingLayer => "missing_layer",
+        }
+    }
+
+    /// The sentence that the answer has as its body.
+    #[must_use]
+    pub fn text(&self) -> &'static str {
         match self {
             Self::MissingToken => "sign in first",
             Self::InvalidToken(_) | Self::RefreshRefused => "the session is over; sign in again",

@@ -11,9 +11,10 @@ use percent_encoding::percent_decode_str;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::guarded_body::GuardedBody;
 use crate::rejection::Rejection;
 use crate::session_layer::MaybeSession;
-use crate::session_service::BoxFuture;
+use crate::session_service::{BoxFuture, Preflight};
 
 /// The segment of a path pattern that names the tenant.
 const TENANT: &str = "{tenant}";
@@ -203,6 +204,9 @@ fn tenant_of_path(pattern: &[String], path: &str) -> Option<String> {
 
 impl Rules {
     fn check(&self, parts: &Parts) -> Result<(), Rejection> {
+        if parts.extensions.get::<Preflight>().is_some() {
+            return Ok(());
+        }
         let session = match parts.extensions.get::<MaybeSession>() {
             Some(MaybeSession(found)) => found.as_ref().map_err(Clone::clone)?,
             None => return Err(Rejection::MissingLayer),
@@ -265,11 +269,11 @@ where
     S: Service<Request<B>, Response = Response<R>>,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
-    R: From<&'static str> + Send + 'static,
+    R: Send + 'static,
 {
-    type Response = Response<R>;
+    type Response = Response<GuardedBody<R>>;
     type Error = S::Error;
-    type Future = BoxFuture<Result<Response<R>, S::Error>>;
+    type Future = BoxFuture<Result<Self::Response, S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -278,8 +282,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         match self.rules.check(&parts) {
-            Ok(()) => Box::pin(self.inner.call(Request::from_parts(parts, body))),
-            Err(rejection) => Box::pin(std::future::ready(Ok(rejection.response()))),
+            Ok(()) => {
+                let response = self.inner.call(Request::from_parts(parts, body));
+                Box::pin(async move { Ok(response.await?.map(GuardedBody::new)) })
+            }
+            Err(rejection) => Box::pin(std::future::ready(Ok(rejection.guarded_response()))),
         }
     }
 }

@@ -4,10 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionError, SessionValidator};
+use descope_magiclink::{
+    Client, RefreshToken, Refreshed, Session, SessionError, SessionValidator, TokenProblem,
+};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::cookies::families::{Candidate, newest_of_families};
+use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
@@ -55,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) cookies: SessionCookies,
     pub(crate) required: bool,
     refreshing: bool,
+    pub(crate) preflights: bool,
 }
 
 impl SessionLayer {
@@ -102,11 +107,12 @@ impl<V> SessionLayer<V> {
     fn with(validator: SessionValidator, client: Option<Client>) -> Self {
         Self {
             settings: Settings {
+                cookies: SessionCookies::new(&validator),
                 validator,
                 client,
-                cookies: SessionCookies::new(),
                 required: false,
                 refreshing: false,
+                preflights: false,
             },
             source: PhantomData,
         }
@@ -132,22 +138,38 @@ impl<V> SessionLayer<V> {
         self
     }
 
-    /// Finds out who makes a request, for frameworks that have no use for a tower service. `headers` are
-    /// the request's, as a [`HeaderMap`] or as pairs of a name and a value.
+    /// Lets CORS preflights through: `OPTIONS` requests with `Origin` and
+    /// `Access-Control-Request-Method`, which browsers send without cookies and tokens. Both a
+    /// [required](Self::required) layer and the [requirements](crate::require_session) inside of it let
+    /// them pass. For applications that answer them in their own handlers.
     ///
-    /// Put the cookies of a renewed session into the response by
-    /// [`set_cookies`](RequestSession::set_cookies). [`required`](Self::required) does not matter here.
+    /// Better leave it off, and put the layer that answers preflights outside of this one: then it adds
+    /// its headers to what this layer answers, too, and scripts can read that. What this opens: anybody,
+    /// without a session, can have each of your `OPTIONS` handlers run.
+    #[must_use]
+    pub fn let_preflights_through(mut self) -> Self {
+        self.settings.preflights = true;
+        self
+    }
+
+    /// Finds out who makes a request: the rules of this layer for any framework, of which the tower
+    /// service is made as well. `headers` are the request's, as a [`HeaderMap`] or as pairs of a name and
+    /// a value.
+    ///
+    /// Give the response what [`headers_to_add`](RequestSession::headers_to_add) says, after the
+    /// application has made it; for an [`http`] response, [`set_cookies`](RequestSession::set_cookies) does.
+    /// [`required`](Self::required) does not matter here.
     ///
     /// ```no_run
     /// # use descope_magiclink_web::{Rejection, SessionLayer};
     /// # async fn f(layer: SessionLayer, headers: Vec<(&str, &str)>) -> Result<(), Rejection> {
-    /// let found = layer.authenticate(headers).await;
+    /// let found = layer.check(headers).await;
     /// let session = found.session.as_ref().map_err(Clone::clone)?;
     /// println!("hello {}", session.user_id());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn authenticate<N, T>(
+    pub fn check<N, T>(
         &self,
         headers: impl IntoIterator<Item = (N, T)>,
     ) -> impl Future<Output = RequestSession> + Send
@@ -156,7 +178,7 @@ impl<V> SessionLayer<V> {
         T: AsRef<[u8]>,
     {
         let tokens = self.settings.cookies.read(headers);
-        self.settings.authenticate(tokens)
+        self.settings.check(tokens)
     }
 
     /// The cookies that the session is in. Give the [landing page](crate::LandingPage) the same.
@@ -210,81 +232,278 @@ impl<V> fmt::Debug for SessionLayer<V> {
 )]
 pub struct MaybeSession(pub Result<Session, Rejection>);
 
-/// What was found out of a request: from [`SessionLayer::authenticate`].
+/// What was found out of a request: from [`SessionLayer::check`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RequestSession {
     /// The session, or why there is none.
     pub session: Result<Session, Rejection>,
-    /// The tokens: those of the request, or the new ones of a renewed session.
+    /// The tokens: those of the request that hold, or the new ones of a renewed session.
     pub tokens: RequestTokens,
     /// The `Set-Cookie` lines of a renewed session; else none.
     pub cookies: Vec<HeaderValue>,
 }
 
 impl RequestSession {
-    /// Puts the cookies of a renewed session into the response, and keeps it out of shared caches
-    /// (`Cache-Control: no-store`). Does nothing where the session was not renewed. A cookie of the same
-    /// name that the response sets already stays: the application knew of the new session, and may
-    /// have ended it.
-    pub fn set_cookies(&self, response: &mut HeaderMap) {
-        fn name(cookie: &HeaderValue) -> Option<&[u8]> {
-            cookie.as_bytes().split(|byte| *byte == b'=').next()
+    /// What to add to the response, given the headers that it has: the cookies of a renewed session, and
+    /// what keeps them out of shared caches. Nothing where the session was not renewed.
+    ///
+    /// A cookie that the response sets already stays as it is, and the renewed one of that name is left
+    /// out: the application knew of the new session, and may have ended it. A `Cache-Control` in here
+    /// takes the place of the response's; `Set-Cookie` goes beside what there is.
+    #[must_use]
+    pub fn headers_to_add<N, T>(
+        &self,
+        response: impl IntoIterator<Item = (N, T)>,
+    ) -> Vec<(HeaderName, HeaderValue)>
+    where
+        N: AsRef<str>,
+        T: AsRef<[u8]>,
+    {
+        if self.cookies.is_empty() {
+            return Vec::new();
         }
+        let set: Vec<T> = response
+            .into_iter()
+            .filter(|(name, _)| name.as_ref().eq_ignore_ascii_case(SET_COOKIE.as_str()))
+            .map(|(_, value)| value)
+            .collect();
         let is_new = |cookie: &&HeaderValue| {
-            let mut set = response.get_all(SET_COOKIE).iter();
-            !set.any(|set| name(set) == name(cookie))
+            let cookie = cookie_name(cookie.as_bytes());
+            !set.iter().any(|set| cookie_name(set.as_ref()) == cookie)
         };
-        let new: Vec<HeaderValue> = self.cookies.iter().filter(is_new).cloned().collect();
-        if !new.is_empty() {
-            response.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let new = self.cookies.iter().filter(is_new).cloned();
+        let mut headers: Vec<_> = new.map(|cookie| (SET_COOKIE, cookie)).collect();
+        if !headers.is_empty() {
+            headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
         }
-        for cookie in new {
-            response.append(SET_COOKIE, cookie);
+        headers
+    }
+
+    /// Adds to a response what [`headers_to_add`](Self::headers_to_add) says.
+    pub fn set_cookies(&self, response: &mut HeaderMap) {
+        for (name, value) in self.headers_to_add(&*response) {
+            if name == SET_COOKIE {
+                response.append(name, value);
+            } else {
+                response.insert(name, value);
+            }
         }
     }
 }
 
+/// The name in a `Set-Cookie` line.
+fn cookie_name(line: &[u8]) -> &[u8] {
+    trim(line.split(|byte| *byte == b'=').next().unwrap_or(line))
+}
+
 impl Settings {
-    pub(crate) async fn authenticate(&self, tokens: RequestTokens) -> RequestSession {
-        let session = match &tokens.session {
-            Some(token) => self.validator.validate(token).await,
-            None => Err(SessionError::Missing),
-        };
-        let session = match (session, &self.client, &tokens.refresh) {
-            (Err(SessionError::Missing | SessionError::Token(_)), Some(client), Some(refresh))
-                if self.refreshing && tokens.session_source != Some(TokenSource::Bearer) =>
-            {
-                match renew(client, refresh).await {
-                    Ok(new) => return self.renewed(new),
-                    Err(rejection) => Err(rejection),
+    /// Looks at one source of tokens after the other. The first that brings something decides.
+    pub(crate) async fn check(&self, mut tokens: RequestTokens) -> RequestSession {
+        let mut session = Err(SessionError::Missing);
+        for source in self.cookies.sources() {
+            let found = match source {
+                TokenSource::Bearer => self.by_bearer(&mut tokens).await,
+                TokenSource::Cookie => match self.by_cookie(&mut tokens).await {
+                    Found::Dead(error) if self.can_renew(&tokens) => {
+                        return self.by_refresh(error, tokens).await;
+                    }
+                    found => found,
+                },
+            };
+            match found {
+                Found::Nothing => {}
+                // It is told if nothing else decides.
+                Found::Foreign(problem) => session = Err(SessionError::Token(problem)),
+                Found::Dead(error) => {
+                    session = Err(error);
+                    break;
+                }
+                Found::Session(found) => {
+                    session = Ok(*found);
+                    break;
                 }
             }
-            (session, _, _) => session.map_err(Rejection::from),
-        };
+        }
         RequestSession {
-            session,
+            session: session.map_err(Rejection::from),
             tokens,
             cookies: Vec::new(),
         }
     }
 
-    fn renewed(&self, new: Refreshed) -> RequestSession {
+    async fn by_bearer(&self, tokens: &mut RequestTokens) -> Found {
+        let Some(token) = &tokens.bearer else {
+            return Found::Nothing;
+        };
+        match self.validator.validate(token).await {
+            Err(SessionError::Token(problem)) if is_foreign(problem) => Found::Foreign(problem),
+            result => {
+                tokens.session = Some(token.clone());
+                tokens.session_source = Some(TokenSource::Bearer);
+                result.into()
+            }
+        }
+    }
+
+    /// The first session cookie that is good. Without one, what is wrong with the first; and if one could
+    /// not be checked, that.
+    async fn by_cookie(&self, tokens: &mut RequestTokens) -> Found {
+        let mut dead = None;
+        for token in &tokens.sessions {
+            let error = match self.validator.validate(token).await {
+                Ok(session) => {
+                    tokens.session = Some(token.clone());
+                    tokens.session_source = Some(TokenSource::Cookie);
+                    if tokens.refreshes.len() > 1 {
+                        let own = self.newest_of_families(tokens).await.0;
+                        let own = own
+                            .into_iter()
+                            .find(|token| token.user_id == session.user_id());
+                        tokens.refresh = own.map(|own| own.token).or(tokens.refresh.take());
+                    }
+                    return Found::Session(Box::new(session));
+                }
+                Err(error) => error,
+            };
+            if dead.is_none() || error.is_unavailable() {
+                dead = Some(error);
+            }
+        }
+        if let Some(token) = tokens.sessions.first() {
+            tokens.session = Some(token.clone());
+            tokens.session_source = Some(TokenSource::Cookie);
+        }
+        match dead {
+            Some(error) => Found::Dead(error),
+            None if self.can_renew(tokens) => Found::Dead(SessionError::Missing),
+            None => Found::Nothing,
+        }
+    }
+
+    fn can_renew(&self, tokens: &RequestTokens) -> bool {
+        self.refreshing && self.client.is_some() && !tokens.refreshes.is_empty()
+    }
+
+    /// A new session by the refresh cookies, where one would help.
+    async fn by_refresh(&self, error: SessionError, tokens: RequestTokens) -> RequestSession {
+        let rejection = match (&self.client, &error) {
+            (Some(client), SessionError::Missing | SessionError::Token(_)) => {
+                match self.renew(client, &tokens).await {
+                    Ok((old, new)) => return self.renewed(&old, new, tokens),
+                    Err(rejection) => rejection,
+                }
+            }
+            _ => Rejection::from(error),
+        };
+        RequestSession {
+            session: Err(rejection),
+            tokens,
+            cookies: Vec::new(),
+        }
+    }
+
+    /// Presents at most two tokens, the newest first, and never one that a newer of its family has
+    /// superseded: that would end the family.
+    async fn renew(
+        &self,
+        client: &Client,
+        tokens: &RequestTokens,
+    ) -> Result<(RefreshToken, Refreshed), Rejection> {
+        let (newest, unavailable) = match tokens.refreshes.as_slice() {
+            [only] => return renew(client, only).await.map(|new| (only.clone(), new)),
+            _ => self.newest_of_families(tokens).await,
+        };
+        for candidate in newest.into_iter().take(2) {
+            match renew(client, &candidate.token).await {
+                Ok(new) => return Ok((candidate.token, new)),
+                Err(Rejection::RefreshRefused) => {}
+                Err(rejection) => return Err(rejection),
+            }
+        }
+        Err(unavailable.map_or(Rejection::RefreshRefused, Rejection::from))
+    }
+
+    async fn newest_of_families(
+        &self,
+        tokens: &RequestTokens,
+    ) -> (Vec<Candidate>, Option<SessionError>) {
+        newest_of_families(&self.validator, &tokens.refreshes).await
+    }
+
+    fn renewed(
+        &self,
+        old: &RefreshToken,
+        new: Refreshed,
+        request: RequestTokens,
+    ) -> RequestSession {
         let mut headers = HeaderMap::new();
-        if let Err(error) = self.cookies.set(&mut headers, &new) {
+        if let Err(error) = self.cookies.set_over(&mut headers, &new, &request) {
             // The request is served all the same; the next one renews once more.
             log_error("a renewed session was not put into cookies", &error);
         }
+        let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+        // A sign-out clears what is in the browser by then.
+        let mut names = request.names;
+        names.extend(
+            cookies
+                .iter()
+                .map(|cookie| String::from_utf8_lossy(cookie_name(cookie.as_bytes())).into_owned()),
+        );
+        let mut refreshes = vec![new.refresh_token.clone()];
+        refreshes.extend(
+            request
+                .refreshes
+                .into_iter()
+                .filter(|token| token.expose_secret() != old.expose_secret()),
+        );
         RequestSession {
             session: Ok(new.session),
             tokens: RequestTokens {
+                sessions: vec![new.session_token.clone()],
                 session: Some(new.session_token),
                 refresh: Some(new.refresh_token),
                 session_source: Some(TokenSource::Cookie),
+                refreshes,
+                bearer: request.bearer,
+                names,
             },
-            cookies: headers.get_all(SET_COOKIE).iter().cloned().collect(),
+            cookies,
         }
     }
+}
+
+/// What one source of tokens brings.
+enum Found {
+    Nothing,
+    /// A token that cannot be one of this project's sessions, such as another system's.
+    Foreign(TokenProblem),
+    /// Tokens, and none of them good; or none could be checked.
+    Dead(SessionError),
+    Session(Box<Session>),
+}
+
+impl From<Result<Session, SessionError>> for Found {
+    fn from(result: Result<Session, SessionError>) -> Self {
+        match result {
+            Ok(session) => Self::Session(Box::new(session)),
+            Err(error) => Self::Dead(error),
+        }
+    }
+}
+
+/// Whether a token with this problem can never have been a session token of this project. One that is
+/// over can, and so can one that somebody has changed.
+fn is_foreign(problem: TokenProblem) -> bool {
+    !matches!(
+        problem,
+        TokenProblem::Expired
+            | TokenProblem::NotYetValid
+            | TokenProblem::InvalidSignature
+            | TokenProblem::Audience
+            | TokenProblem::SenderConstrained
+            | TokenProblem::InvalidClaim(_)
+    )
 }
 
 async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rejection> {

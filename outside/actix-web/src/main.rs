@@ -6,7 +6,7 @@ use descope_magiclink::Client;
 use descope_magiclink_web::SessionLayer;
 
 async fn orders(request: HttpRequest, layer: web::Data<SessionLayer>) -> HttpResponse {
-    let found = layer.authenticate(request.headers()).await;
+    let found = layer.check(request.headers()).await;
     let (status, text) = match &found.session {
         Ok(session) => (200, format!("the orders of {}", session.user_id())),
         Err(rejection) => (rejection.status().as_u16(), rejection.to_string()),

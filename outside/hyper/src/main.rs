@@ -12,7 +12,7 @@ async fn orders(
     request: Request<Incoming>,
     layer: SessionLayer,
 ) -> Result<Response<String>, Infallible> {
-    let found = layer.authenticate(request.headers()).await;
+    let found = layer.check(request.headers()).await;
     let mut response = match &found.session {
         Ok(session) => Response::new(format!("the orders of {}", session.user_id())),
         Err(rejection) => rejection.response(),

@@ -8,7 +8,7 @@ use poem::{EndpointExt, IntoResponse, Request, Response, Route, Server, get, han
 
 #[handler]
 async fn orders(request: &Request, Data(layer): Data<&SessionLayer>) -> Response {
-    let found = layer.authenticate(request.headers()).await;
+    let found = layer.check(request.headers()).await;
     let mut response = match &found.session {
         Ok(session) => format!("the orders of {}", session.user_id()).into_response(),
         Err(rejection) => rejection

@@ -14,7 +14,7 @@ impl<'r> FromRequest<'r> for SignedIn {
         let layer: &SessionLayer = request.rocket().state().unwrap();
         let headers = request.headers().iter();
         let headers = headers.map(|one| (one.name.into_string(), one.value.into_owned()));
-        let found = layer.authenticate(headers).await;
+        let found = layer.check(headers).await;
         for line in found.cookies.iter().filter_map(|line| line.to_str().ok()) {
             request
                 .cookies()

@@ -19,8 +19,8 @@ use descope_magiclink::{Client, Clock, DeliveryMethod, RefreshToken, SignUpUser}
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::{RequestTokens, SessionCookies};
 use descope_magiclink_web::{
-    LandingPage, LandingView, MaybeSession, Rejection, SendError, SessionLayer, escape_html,
-    require_roles, require_session,
+    LandingPage, LandingView, LinkPurpose, MaybeSession, Rejection, SendError, SessionLayer,
+    escape_html, require_roles, require_session,
 };
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -60,7 +60,7 @@ struct App {
 
 pub(crate) fn app(client: Client, url: &str) -> Result<Router, Box<dyn Error>> {
     // Over https leave this out: the default cookies are `Secure`.
-    let cookies = SessionCookies::builder()
+    let cookies = SessionCookies::builder(&client)
         .insecure_cookies_for_local_development_only()
         .build()?;
     let landing = LandingPage::builder(&client, format!("{url}/verify"))
@@ -132,7 +132,7 @@ async fn sign_up(
     headers: HeaderMap,
     Form(form): Form<SignUpForm>,
 ) -> Result<Response<String>, SendError> {
-    let link = app.landing.link(&headers)?;
+    let link = app.landing.link(&headers, &form.email)?;
     let mut user = SignUpUser::new().name(form.name);
     if !form.phone.is_empty() {
         user = user.phone(form.phone);
@@ -176,7 +176,7 @@ async fn sign_in(
     Form(form): Form<SignInForm>,
 ) -> Result<Response<String>, SendError> {
     // Where `next` may lead, the landing page decides.
-    let link = app.landing.link(&headers)?.next(&form.next);
+    let link = app.landing.link(&headers, &form.email)?.next(&form.next);
     let sent = app
         .client
         .magic_link()
@@ -231,7 +231,8 @@ async fn change_email(
     let user = app.client.sessions().me(refresh).await;
     let user = user.map_err(Rejection::from)?;
     let login_id = user.login_ids().first().map_or("", String::as_str);
-    let link = app.landing.link(&headers)?;
+    let link = app.landing.link(&headers, &form.email)?;
+    let link = link.purpose(LinkPurpose::ChangeEmail);
     let sent = app
         .client
         .magic_link()
@@ -243,12 +244,10 @@ async fn change_email(
 }
 
 async fn sign_out(State(app): State<App>, tokens: RequestTokens) -> Response {
-    if let Some(refresh) = &tokens.refresh {
-        // Whether the service could be told or not, this browser forgets the session.
-        let _ = app.client.sessions().logout(refresh).await;
-    }
     let mut response = Redirect::to("/").into_response();
-    app.cookies.clear(response.headers_mut());
+    // Whether the service could be told or not, this browser forgets the session.
+    let headers = response.headers_mut();
+    let _ = app.cookies.sign_out(&app.client, &tokens, headers).await;
     response
 }
 
@@ -316,7 +315,7 @@ fn with_page(mut response: Response, title: &str, body: &str) -> Response {
 fn landing_page(view: &LandingView<'_>) -> String {
     let mut body = format!("<p>{}</p>", escape_html(view.text()));
     body += &view.form().unwrap_or_default();
-    if let Some((path, text)) = view.new_link() {
+    if let Some((path, text)) = view.new_link().or(view.onwards()) {
         let (path, text) = (escape_html(path), escape_html(text));
         body += &format!("<p><a href=\"{path}\">{text}</a></p>");
     }

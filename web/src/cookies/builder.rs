@@ -1,29 +1,36 @@
 //! Settings of session cookies, and which of them browsers would refuse.
 
-use descope_magiclink::ConfigError;
+use std::net::Ipv4Addr;
+
+use descope_magiclink::{ConfigError, SessionValidator};
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use url::Url;
 
 use super::header::SameSite;
-use super::session_cookies::{Jar, SessionCookies};
+use super::session_cookies::{Jar, Scope, SessionCookies};
+use super::tokens::TokenSource;
 
+/// What browsers promise of a cookie whose name starts so. They compare without regard to case.
 const HOST_PREFIX: &str = "__Host-";
 const SECURE_PREFIX: &str = "__Secure-";
+/// As the two above, and no script can have set the cookie.
+const HTTP_PREFIXES: [&str; 2] = ["__Http-", "__Host-Http-"];
 
-impl Default for SessionCookies {
-    fn default() -> Self {
-        SessionCookiesBuilder::new().unchecked()
-    }
-}
+/// The longest path that browsers do not ignore, in bytes (RFC 6265bis section 5.6).
+const LONGEST_ATTRIBUTE: usize = 1024;
 
 impl SessionCookies {
-    /// The default cookies.
+    /// The default cookies of a client or validator: `__Host-` and the name that is set there, so
+    /// `__Host-DS` and `__Host-DSR` unless others are set.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(of: &impl AsRef<SessionValidator>) -> Self {
+        SessionCookiesBuilder::new(of.as_ref()).unchecked()
     }
 
-    /// Starts cookies with settings of your own.
-    pub fn builder() -> SessionCookiesBuilder {
-        SessionCookiesBuilder::new()
+    /// Starts cookies with settings of your own, for a client or a validator.
+    pub fn builder(of: &impl AsRef<SessionValidator>) -> SessionCookiesBuilder {
+        SessionCookiesBuilder::new(of.as_ref())
     }
 }
 
@@ -34,48 +41,85 @@ pub struct SessionCookiesBuilder {
     session: Jar,
     refresh: Jar,
     domain: Option<String>,
-    host_prefix: bool,
+    also_clear: Vec<Scope>,
+    plain_names: bool,
     secure: bool,
+    sources: Vec<TokenSource>,
+    header: String,
 }
 
 impl SessionCookiesBuilder {
-    fn new() -> Self {
+    fn new(validator: &SessionValidator) -> Self {
         let jar = |name: &str| Jar {
             names: vec![name.to_owned()],
             path: "/".to_owned(),
             same_site: SameSite::Lax,
         };
         Self {
-            session: jar("DS"),
-            refresh: jar("DSR"),
+            session: jar(validator.session_cookie_name()),
+            refresh: jar(validator.refresh_cookie_name()),
             domain: None,
-            host_prefix: false,
+            also_clear: Vec::new(),
+            plain_names: false,
             secure: true,
+            sources: vec![TokenSource::Bearer, TokenSource::Cookie],
+            header: AUTHORIZATION.as_str().to_owned(),
         }
     }
 
-    /// The session cookie's name: `DS` unless set.
+    /// The session cookie's name in browsers, without a prefix: the name that the client has for it
+    /// (`DS`) unless set. What the service calls it is the client's setting.
     pub fn session_cookie_name(mut self, name: impl Into<String>) -> Self {
         self.session.rename(name.into());
         self
     }
 
-    /// The refresh cookie's name: `DSR` unless set.
+    /// The refresh cookie's name in browsers, as [`session_cookie_name`](Self::session_cookie_name).
     pub fn refresh_cookie_name(mut self, name: impl Into<String>) -> Self {
         self.refresh.rename(name.into());
         self
     }
 
-    /// One more name under which a session token may come, looked for after the names before it.
-    /// For the time after a change of names.
-    pub fn session_fallback(mut self, name: impl Into<String>) -> Self {
+    /// Leaves the names as they are. For those who share cookies with pages that use another of
+    /// Descope's SDKs, which know `DS` and `DSR`.
+    ///
+    /// Otherwise names get the prefix with which browsers keep the most: `__Host-` where there is no
+    /// [domain](Self::domain) and both paths are `/`, so that no neighbour (`blog.example.com` to
+    /// `app.example.com`) can plant a session of its own; `__Secure-` elsewhere. A name with a prefix
+    /// keeps it, and without https there is none.
+    pub fn plain_names(mut self) -> Self {
+        self.plain_names = true;
+        self
+    }
+
+    /// One more name under which a session token may come, looked for after the names before it. For the
+    /// time after a change of names. It is written as it is, and cleared too.
+    ///
+    /// <div class="warning">
+    ///
+    /// A name without `__Host-` can be set by every neighbour of the domain, and by anybody on the
+    /// network path. With `also_read_session("DS")` they can sign a visitor who is not signed in into an
+    /// account of their own. Take it away when the old cookies are over.
+    ///
+    /// </div>
+    pub fn also_read_session(mut self, name: impl Into<String>) -> Self {
         self.session.names.push(name.into());
         self
     }
 
-    /// One more name under which a refresh token may come, looked for after the names before it.
-    pub fn refresh_fallback(mut self, name: impl Into<String>) -> Self {
+    /// One more name under which a refresh token may come, as
+    /// [`also_read_session`](Self::also_read_session).
+    pub fn also_read_refresh(mut self, name: impl Into<String>) -> Self {
         self.refresh.names.push(name.into());
+        self
+    }
+
+    /// A domain and a path that the cookies once had, so that a sign-out clears them there too. An empty
+    /// domain is none. The scope that is set, and the same path without a domain, are always cleared.
+    pub fn also_clear(mut self, domain: impl Into<String>, path: impl Into<String>) -> Self {
+        let domain = Some(domain.into()).filter(|domain| !domain.is_empty());
+        let path = path.into();
+        self.also_clear.push(Scope { domain, path });
         self
     }
 
@@ -111,14 +155,21 @@ impl SessionCookiesBuilder {
         self
     }
 
-    /// Puts `__Host-` before both names. Browsers then take the cookies only from this very host
-    /// over https, so that no sibling domain can plant one. Excludes a domain and a path.
-    pub fn host_prefix(mut self) -> Self {
-        self.host_prefix = true;
+    /// Where session tokens are looked for, in this order: the header, then cookies, unless set. The
+    /// first that brings one decides.
+    pub fn token_sources(mut self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
+        self.sources = sources.into_iter().collect();
         self
     }
 
-    /// Leaves `Secure` away, so that cookies work over plain http.
+    /// The header that session tokens come in: `Authorization` unless set. Another one may have the token
+    /// alone, without `Bearer` before it.
+    pub fn token_header(mut self, name: impl Into<String>) -> Self {
+        self.header = name.into();
+        self
+    }
+
+    /// Leaves `Secure` and the names' prefixes away, so that cookies work over plain http.
     ///
     /// <div class="warning">
     ///
@@ -135,31 +186,45 @@ impl SessionCookiesBuilder {
     /// # Errors
     ///
     /// [`ConfigError::InvalidSetting`] for names, domains and paths that no cookie can have, and
-    /// for combinations that browsers refuse.
+    /// for combinations that browsers drop without a word.
     pub fn build(self) -> Result<SessionCookies, ConfigError> {
+        if self.sources.is_empty() {
+            return Err(setting("token_sources", "must have at least one source"));
+        }
+        if HeaderName::try_from(self.header.as_str()).is_err() {
+            return Err(setting("token_header", "must be the name of a header"));
+        }
         let mut cookies = self.unchecked();
-        cookies.domain = cookies
-            .domain
-            .map(|domain| domain.trim_start_matches('.').to_ascii_lowercase());
+        let scopes = cookies.also_clear.iter_mut().map(|scope| &mut scope.domain);
+        for domain in scopes.chain([&mut cookies.domain]).flatten() {
+            *domain = domain.trim_start_matches('.').to_ascii_lowercase();
+        }
         cookies.check()?;
         Ok(cookies)
     }
 
     fn unchecked(mut self) -> SessionCookies {
-        if self.host_prefix {
-            for jar in [&mut self.session, &mut self.refresh] {
-                if let Some(name) = jar.names.first_mut()
-                    && !has_prefix(name, HOST_PREFIX)
-                {
-                    name.insert_str(0, HOST_PREFIX);
-                }
+        let is_host = self.domain.is_none() && self.session.path == "/" && self.refresh.path == "/";
+        let prefix = match (self.secure && !self.plain_names, is_host) {
+            (false, _) => "",
+            (true, true) => HOST_PREFIX,
+            (true, false) => SECURE_PREFIX,
+        };
+        for jar in [&mut self.session, &mut self.refresh] {
+            if let Some(name) = jar.names.first_mut()
+                && !needs_secure(name)
+            {
+                name.insert_str(0, prefix);
             }
         }
         SessionCookies {
             session: self.session,
             refresh: self.refresh,
             domain: self.domain,
+            also_clear: self.also_clear,
             secure: self.secure,
+            sources: self.sources,
+            header: self.header.to_ascii_lowercase(),
         }
     }
 }
@@ -184,18 +249,17 @@ impl SessionCookies {
                     "must be a cookie name: ASCII, no spaces and none of ()<>@,;:\\\"/[]?={}";
                 return Err(setting(name_setting, problem));
             }
-            let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b';';
-            if !jar.path.starts_with('/') || !jar.path.bytes().all(plain) {
-                let problem = "must start with / and have no semicolon or control character";
-                return Err(setting(path_setting, problem));
+            if !is_path(&jar.path) {
+                return Err(setting(path_setting, BAD_PATH));
             }
             for name in &jar.names {
-                let host = has_prefix(name, HOST_PREFIX);
-                if host && (self.domain.is_some() || jar.path != "/") {
+                // What is only read was set elsewhere, under whatever it was.
+                let is_written = jar.names.first() == Some(name);
+                if is_written && is_host_only(name) && (self.domain.is_some() || jar.path != "/") {
                     let problem = "starts with __Host-, which allows no domain and only the path /";
                     return Err(setting(name_setting, problem));
                 }
-                if !self.secure && (host || has_prefix(name, SECURE_PREFIX)) {
+                if !self.secure && needs_secure(name) {
                     let problem = "has a prefix that browsers take over https only";
                     return Err(setting(name_setting, problem));
                 }
@@ -221,24 +285,77 @@ impl SessionCookies {
             ));
         }
         if !self.domain.as_deref().is_none_or(is_domain) {
-            return Err(setting("domain", "must be a host name such as example.com"));
+            return Err(setting("domain", BAD_DOMAIN));
+        }
+        for scope in &self.also_clear {
+            if !scope.domain.as_deref().is_none_or(is_domain) {
+                return Err(setting("also_clear", BAD_DOMAIN));
+            }
+            if !is_path(&scope.path) {
+                return Err(setting("also_clear", BAD_PATH));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether browsers take these cookies from a page at this address.
+    pub(crate) fn check_page(&self, url: &Url) -> Result<(), ConfigError> {
+        if self.secure && url.scheme() != "https" {
+            let problem = "are `Secure`, which browsers take over https only; on your own machine use \
+                           insecure_cookies_for_local_development_only";
+            return Err(setting("cookies", problem));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let holds = |domain: &String| {
+            let rest = host.strip_suffix(domain.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        if !self.domain.as_ref().is_none_or(holds) {
+            let problem =
+                "have a domain that does not hold the page's host, so that browsers drop them";
+            return Err(setting("cookies", problem));
         }
         Ok(())
     }
 }
 
+const BAD_PATH: &str = "must start with /, have no semicolon or control character, and at most 1024 \
+                        bytes: browsers ignore a longer one";
+const BAD_DOMAIN: &str = "must be a host name with a dot in it, such as example.com, and no IP address: \
+                          browsers take no other";
+
 fn setting(name: &'static str, problem: &'static str) -> ConfigError {
     ConfigError::InvalidSetting { name, problem }
 }
 
-/// Browsers compare these prefixes without regard to case.
+/// Browsers compare prefixes without regard to case.
 fn has_prefix(name: &str, prefix: &str) -> bool {
     name.get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
+/// Whether browsers take a cookie of this name without a domain and with the path `/` only.
+pub(super) fn is_host_only(name: &str) -> bool {
+    has_prefix(name, HOST_PREFIX)
+}
+
+/// Whether browsers take a cookie of this name over https only.
+fn needs_secure(name: &str) -> bool {
+    HTTP_PREFIXES
+        .iter()
+        .chain([&HOST_PREFIX, &SECURE_PREFIX])
+        .any(|prefix| has_prefix(name, prefix))
+}
+
+fn is_path(path: &str) -> bool {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b';';
+    path.starts_with('/') && path.len() <= LONGEST_ATTRIBUTE && path.bytes().all(plain)
+}
+
 fn is_domain(domain: &str) -> bool {
     domain.len() <= 253
+        && domain.contains('.')
+        && domain.parse::<Ipv4Addr>().is_err()
         && domain.split('.').all(|label| {
             !label.is_empty()
                 && label

@@ -5,12 +5,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use descope_magiclink::{RefreshToken, SessionToken};
+//! use descope_magiclink::{Client, SessionToken};
 //! use descope_magiclink_web::cookies::{SameSite, SessionCookies};
 //! use http::HeaderMap;
 //!
-//! let cookies = SessionCookies::builder()
-//!     .host_prefix()
+//! let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+//! let cookies = SessionCookies::builder(&client)
 //!     .refresh_same_site(SameSite::Strict)
 //!     .build()?;
 //!
@@ -30,6 +30,7 @@
 //! ```
 
 mod builder;
+pub(crate) mod families;
 pub(crate) mod header;
 mod session_cookies;
 mod tokens;

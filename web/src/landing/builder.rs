@@ -8,12 +8,13 @@ use std::time::Duration;
 use descope_magiclink::{Authentication, Client, ConfigError};
 
 use super::browser_binding::BindingCookie;
-use super::page::{Hook, Inner, LandingPage, Template};
+use super::page::{Browsers, Hook, Inner, LandingPage, Template};
+use super::purpose::AfterSignIn;
 use super::texts::LandingTexts;
 use super::used_links::UsedLinks;
 use super::view::{LandingView, default_page};
 use crate::cookies::SessionCookies;
-use crate::redirect::{RedirectTarget, RedirectTargets, app_url};
+use crate::redirect::{RedirectTarget, RedirectTargets, app_origin, app_url};
 
 /// How long a page may stay open before its button has to be pressed twice.
 const FORM_AGE: Duration = Duration::from_secs(60 * 60);
@@ -35,13 +36,14 @@ pub struct LandingPageBuilder {
     url: String,
     cookies: SessionCookies,
     origins: Vec<String>,
-    signed_in_page: String,
+    own_origins: Vec<String>,
+    signed_in_page: Option<String>,
     sign_in_page: Option<String>,
     app_name: String,
     languages: Vec<LandingTexts>,
     template: Template,
     hook: Option<Hook>,
-    same_browser: bool,
+    browsers: Browsers,
 }
 
 impl fmt::Debug for LandingPageBuilder {
@@ -50,7 +52,8 @@ impl fmt::Debug for LandingPageBuilder {
             .field("url", &self.url)
             .field("cookies", &self.cookies)
             .field("origins", &self.origins)
-            .field("same_browser", &self.same_browser)
+            .field("own_origins", &self.own_origins)
+            .field("browsers", &self.browsers)
             .finish_non_exhaustive()
     }
 }
@@ -58,11 +61,12 @@ impl fmt::Debug for LandingPageBuilder {
 impl LandingPageBuilder {
     fn new(client: Client, url: String) -> Self {
         Self {
+            cookies: SessionCookies::new(&client),
             client,
             url,
-            cookies: SessionCookies::new(),
             origins: Vec::new(),
-            signed_in_page: "/".to_owned(),
+            own_origins: Vec::new(),
+            signed_in_page: None,
             sign_in_page: None,
             app_name: String::new(),
             languages: vec![
@@ -74,19 +78,22 @@ impl LandingPageBuilder {
             ],
             template: Arc::new(default_page),
             hook: None,
-            same_browser: false,
+            browsers: Browsers::AskOthers,
         }
     }
 
-    /// The cookies that the session goes into. Give what reads the session the same.
+    /// The cookies that the session goes into: [`SessionCookies::new`] of the client unless set. Give the
+    /// [`SessionLayer`](crate::SessionLayer) and the sign-out the same.
     pub fn cookies(mut self, cookies: SessionCookies) -> Self {
         self.cookies = cookies;
         self
     }
 
-    /// The page to go to after signing in, unless the link names another: `/` unless set.
+    /// The page to go to after signing in, unless the link names another. Unless set, it is the folder that
+    /// the landing page is in, so that an application below a prefix stays there: `/` for
+    /// `https://app.example.com/verify`, and `/shop/` for `https://example.com/shop/verify`.
     pub fn signed_in_page(mut self, path: impl Into<String>) -> Self {
-        self.signed_in_page = path.into();
+        self.signed_in_page = Some(path.into());
         self
     }
 
@@ -100,6 +107,14 @@ impl LandingPageBuilder {
     /// page's own is always allowed.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push(origin.into());
+        self
+    }
+
+    /// One more origin whose pages are the application's own, beside that of the page itself: for example
+    /// `https://www.example.com` where the application answers there too, or `http://localhost:8080` beside
+    /// `127.0.0.1`. Forms that they send to their own origin are no other site's.
+    pub fn own_origin(mut self, origin: impl Into<String>) -> Self {
+        self.own_origins.push(origin.into());
         self
     }
 
@@ -148,14 +163,23 @@ impl LandingPageBuilder {
     }
 
     /// Does something with each user who signs in, before they are sent on: for example, make a row
-    /// for a new one. What it returns, if anything and if it is allowed, is where they are sent.
+    /// for a new one, or turn somebody away.
     ///
     /// ```
-    /// # use descope_magiclink_web::LandingPage;
+    /// # use descope_magiclink_web::{AfterSignIn, LandingPage};
     /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
     /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
     ///     .on_sign_in(|auth| async move {
-    ///         (auth.first_seen == Some(true)).then(|| "/welcome".to_owned())
+    ///         let user = auth.user.as_ref();
+    ///         if user.and_then(|user| user.email()).is_some_and(|email| email.ends_with("@example.org")) {
+    ///             let page = "<!doctype html><title>Closed</title><p>You have left us.".to_owned();
+    ///             let response = http::Response::builder().status(403).header("content-type", "text/html");
+    ///             return AfterSignIn::Refuse(Box::new(response.body(page).unwrap_or_default()));
+    ///         }
+    ///         match auth.first_seen {
+    ///             Some(true) => AfterSignIn::GoTo("/welcome".to_owned()),
+    ///             _ => AfterSignIn::Continue,
+    ///         }
     ///     })
     ///     .build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -163,14 +187,40 @@ impl LandingPageBuilder {
     pub fn on_sign_in<F, R>(mut self, hook: F) -> Self
     where
         F: Fn(Authentication) -> R + Send + Sync + 'static,
-        R: Future<Output = Option<String>> + Send + 'static,
+        R: Future<Output = AfterSignIn> + Send + 'static,
     {
         self.hook = Some(Arc::new(move |auth| Box::pin(hook(auth))));
         self
     }
 
+    /// Lets whoever presses the button in, in any browser. Robots of mail security that press buttons use
+    /// links up then.
+    pub fn any_browser(mut self) -> Self {
+        self.browsers = Browsers::Any;
+        self
+    }
+
+    /// In a browser that did not ask for the link, asks for what its user typed to get it. This is the
+    /// default.
+    ///
+    /// Mail security opens links in browsers of its own, runs their scripts, and presses buttons; it does
+    /// not know what to type. The link carries 16 bits of a salted hash of the address, the same on every
+    /// machine. A phone number is known by its last eight digits. An empty field is no try, five wrong
+    /// addresses close the link for this process, and the browser that asked for the link (by a `__Host-`
+    /// cookie that [`LandingLink::respond`](super::LandingLink::respond) sets) presses once, as before.
+    ///
+    /// It is a guard against robots, not against a person who holds the link: that person will mostly hold
+    /// the address, too, and 16 bits are soon guessed without this page.
+    ///
+    /// A link that carries no such value is taken by one press: one that another page made, an invitation
+    /// of the service's, or one for a login id that is neither a mail address nor a phone number.
+    pub fn ask_other_browsers(mut self) -> Self {
+        self.browsers = Browsers::AskOthers;
+        self
+    }
+
     /// Lets a link work only in the browser in which it was asked for, by a `__Host-` cookie that
-    /// [`LandingPage::link`] sets.
+    /// [`LandingLink::respond`](super::LandingLink::respond) sets.
     ///
     /// Nobody can then be led to sign in with a link that somebody else asked for. The price: who asks
     /// on a computer and opens the mail on a phone gets
@@ -178,7 +228,7 @@ impl LandingPageBuilder {
     /// a stolen link can still be used with the service directly. A link that nobody has asked for, as
     /// that of an invitation, works in no browser then.
     pub fn same_browser(mut self) -> Self {
-        self.same_browser = true;
+        self.browsers = Browsers::Same;
         self
     }
 
@@ -186,8 +236,9 @@ impl LandingPageBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::InvalidSetting`] when the URL or one of the pages or origins cannot be used, or
-    /// there is no language.
+    /// [`ConfigError::InvalidSetting`] when the URL or one of the pages or origins cannot be used, there is
+    /// no language, or browsers would drop the session's cookies without a word: `Secure` ones of a page
+    /// over http, and those of a domain that does not hold the page's host.
     pub fn build(self) -> Result<LandingPage, ConfigError> {
         let url = app_url("url", &self.url)?;
         if url.fragment().is_some() {
@@ -220,19 +271,29 @@ impl LandingPageBuilder {
                 problem: "must be a path of the application that starts with /, such as /orders",
             })
         };
+        self.cookies.check_page(&url)?;
+        let mut own_origins = vec![url.origin().ascii_serialization()];
+        for origin in &self.own_origins {
+            own_origins.push(
+                app_origin("own_origin", origin)?
+                    .origin()
+                    .ascii_serialization(),
+            );
+        }
+        let folder = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        let signed_in_page = self.signed_in_page.unwrap_or(format!("{folder}/"));
         let secure = url.scheme() == "https";
         Ok(LandingPage(Arc::new(Inner {
-            origin: url.origin().ascii_serialization(),
-            signed_in_page: page("signed_in_page", &self.signed_in_page)?,
+            own_origins,
+            signed_in_page: page("signed_in_page", &signed_in_page)?,
             sign_in_page: self
                 .sign_in_page
                 .map(|path| page("sign_in_page", &path))
                 .transpose()?,
             targets,
             form_cookie: BindingCookie::new("magic-link-form", secure, FORM_AGE),
-            browser_cookie: self
-                .same_browser
-                .then(|| BindingCookie::new("magic-link-browser", secure, BROWSER_AGE)),
+            browser_cookie: BindingCookie::new("magic-link-browser", secure, BROWSER_AGE),
+            browsers: self.browsers,
             client: self.client,
             url,
             cookies: self.cookies,

@@ -28,6 +28,13 @@ pub enum LandingError {
     /// [`same_browser`](super::LandingPageBuilder::same_browser).
     #[error("the link was asked for in another browser")]
     OtherBrowser,
+    /// What was typed is not the address to which the link was sent: see
+    /// [`ask_other_browsers`](super::LandingPageBuilder::ask_other_browsers).
+    #[error("the address is not the one to which the link was sent")]
+    WrongAddress,
+    /// The address was wrong five times, so that this process takes the link no more.
+    #[error("the address was wrong too often")]
+    Closed,
     /// The form does not belong to this browser, or is older than its cookie.
     #[error("the form is not of this browser, or too old")]
     StaleForm,
@@ -47,12 +54,14 @@ pub enum LandingError {
 }
 
 impl LandingError {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::MissingToken,
         Self::Expired,
         Self::Used,
         Self::InvalidLink,
         Self::OtherBrowser,
+        Self::WrongAddress,
+        Self::Closed,
         Self::StaleForm,
         Self::CrossSite,
         Self::ServiceUnavailable,
@@ -69,8 +78,10 @@ impl LandingError {
     pub fn status(self) -> StatusCode {
         match self {
             Self::MissingToken | Self::InvalidLink => StatusCode::BAD_REQUEST,
-            Self::Expired | Self::Used => StatusCode::GONE,
-            Self::OtherBrowser | Self::StaleForm | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Expired | Self::Used | Self::Closed => StatusCode::GONE,
+            Self::OtherBrowser | Self::WrongAddress | Self::StaleForm | Self::CrossSite => {
+                StatusCode::FORBIDDEN
+            }
             Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed => StatusCode::BAD_GATEWAY,
@@ -82,7 +93,7 @@ impl LandingError {
     pub fn can_try_again(self) -> bool {
         matches!(
             self,
-            Self::StaleForm | Self::ServiceUnavailable | Self::RateLimited
+            Self::WrongAddress | Self::StaleForm | Self::ServiceUnavailable | Self::RateLimited
         )
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::LandingError;
+use super::purpose::LinkPurpose;
 
 /// No token is longer, in bytes.
 const LONGEST_TOKEN: usize = 2048;
@@ -18,6 +19,12 @@ pub(super) const BROWSER: &str = "b";
 /// What makes one showing of the form different from the next.
 pub(super) const ID: &str = "id";
 pub(super) const PROOF: &str = "proof";
+/// By what the address is known to which the link was sent.
+pub(super) const CHECK: &str = "c";
+/// What the link is for.
+pub(super) const PURPOSE: &str = "p";
+/// What the user typed.
+pub(super) const ADDRESS: &str = "address";
 
 /// What a link carries, from its query or from the form.
 #[derive(Default)]
@@ -25,6 +32,9 @@ pub(super) struct Fields<'a> {
     token: Option<Cow<'a, str>>,
     next: Option<Cow<'a, str>>,
     browser: Option<Cow<'a, str>>,
+    check: Option<Cow<'a, str>>,
+    purpose: Option<Cow<'a, str>>,
+    address: Option<Cow<'a, str>>,
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) proof: Option<Cow<'a, str>>,
     /// A field came twice.
@@ -39,6 +49,9 @@ impl<'a> Fields<'a> {
                 TOKEN => &mut fields.token,
                 NEXT => &mut fields.next,
                 BROWSER => &mut fields.browser,
+                CHECK => &mut fields.check,
+                PURPOSE => &mut fields.purpose,
+                ADDRESS => &mut fields.address,
                 ID => &mut fields.id,
                 PROOF => &mut fields.proof,
                 _ => continue,
@@ -46,6 +59,14 @@ impl<'a> Fields<'a> {
             fields.repeated |= field.replace(value).is_some();
         }
         fields
+    }
+
+    /// Nothing but what a link was for.
+    pub(super) fn of_purpose(purpose: LinkPurpose) -> Self {
+        Self {
+            purpose: Some(Cow::Borrowed(purpose.as_str())),
+            ..Self::default()
+        }
     }
 
     /// The token, if it can be one.
@@ -66,5 +87,31 @@ impl<'a> Fields<'a> {
 
     pub(super) fn browser(&self) -> &str {
         self.browser.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn check(&self) -> &str {
+        self.check.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn purpose(&self) -> LinkPurpose {
+        LinkPurpose::parse(self.purpose.as_deref().unwrap_or_default())
+    }
+
+    /// What the user typed; nothing in a link.
+    pub(super) fn address(&self) -> &str {
+        self.address.as_deref().unwrap_or_default().trim()
+    }
+
+    /// What the form is a form for, in the order in which it is signed.
+    pub(super) fn signed<'f>(&'f self, id: &'f str, token: &'f str) -> [&'f str; 6] {
+        let purpose = self.purpose().as_str();
+        [
+            id,
+            token,
+            self.next(),
+            self.browser(),
+            self.check(),
+            purpose,
+        ]
     }
 }

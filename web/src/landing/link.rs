@@ -9,15 +9,19 @@ use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use url::Url;
 
+use super::address::check_value;
 use super::browser_binding::Binding;
 use super::form;
-use super::page::{LandingPage, plain};
+use super::page::{Browsers, LandingPage, plain};
+use super::purpose::LinkPurpose;
 use crate::origin::is_cross_site;
 use crate::service_error::{is_refusal, log_error, log_refusal};
 
 impl LandingPage {
-    /// Prepares a link that leads to this page. `request` are the headers of the request that asks
-    /// for it, which must come from a page of the application's own: a form on another site could
+    /// Prepares a link that leads to this page. `address` is what the user typed to get it, for a change
+    /// the new address: in another browser, the page
+    /// [asks for it](super::LandingPageBuilder::ask_other_browsers). `request` are the headers of the
+    /// request that asks for the link, which must come from a page of the application's own: a form on another site could
     /// otherwise have links sent, and with [`same_browser`](super::LandingPageBuilder::same_browser)
     /// make the visitor's browser one in which somebody else's link works.
     ///
@@ -26,7 +30,7 @@ impl LandingPage {
     /// # use descope_magiclink_web::LandingPage;
     /// # async fn f(client: Client, landing: LandingPage, headers: &http::HeaderMap, email: &str)
     /// # -> Result<http::Response<String>, descope_magiclink_web::SendError> {
-    /// let link = landing.link(headers)?.next("/orders");
+    /// let link = landing.link(headers, email)?.next("/orders");
     /// let sent = client
     ///     .magic_link()
     ///     .sign_in(DeliveryMethod::Email, email)
@@ -40,7 +44,7 @@ impl LandingPage {
     /// # Errors
     ///
     /// [`SendError::CrossSite`] when the request is [cross-site](Self::is_cross_site). Send nothing then.
-    pub fn link(&self, request: &HeaderMap) -> Result<LandingLink, SendError> {
+    pub fn link(&self, request: &HeaderMap, address: &str) -> Result<LandingLink, SendError> {
         if self.is_cross_site(request) {
             return Err(SendError::CrossSite);
         }
@@ -49,25 +53,28 @@ impl LandingPage {
             url: self.0.url.clone(),
             cookie: None,
         };
-        if let Some(cookie) = &self.0.browser_cookie
+        if self.0.browsers != Browsers::Any
             // A browser that asks twice keeps its value, so that both links work.
-            && let Some(browser) = cookie.read(request).or_else(Binding::random)
+            && let Some(browser) = self.0.browser_cookie.read(request).or_else(Binding::random)
         {
-            link.url
-                .query_pairs_mut()
-                .append_pair(form::BROWSER, &browser.fingerprint());
-            link.cookie = cookie.store(&browser);
+            link.append(form::BROWSER, &browser.fingerprint());
+            link.cookie = self.0.browser_cookie.store(&browser);
+        }
+        if self.0.browsers == Browsers::AskOthers
+            && let Some(check) = check_value(address)
+        {
+            link.append(form::CHECK, &check);
         }
         Ok(link)
     }
 
     /// Whether the browser says that a request was caused by something else than a page of this page's
-    /// own origin. Ask it before a `POST` changes anything, such as at a sign-out: `SameSite=Lax` keeps
+    /// own origin, or one [named](super::LandingPageBuilder::own_origin). Ask it before a `POST` changes anything, such as at a sign-out: `SameSite=Lax` keeps
     /// cookies out of other sites' forms, but the form is sent all the same, and neighbours such as
     /// `https://blog.example.com` are no other site to it.
     ///
-    /// It goes by `Sec-Fetch-Site` and `Origin`. `Origin: null` is what pages without referrer send,
-    /// and says nothing. A request with neither header is not cross-site; no browser of these years sends
+    /// It goes by `Sec-Fetch-Site` and `Origin`. `Origin: null` is what pages without referrer send; it
+    /// says nothing beside `Sec-Fetch-Site`, and without it is another site's. A request with neither header is not cross-site; no browser of these years sends
     /// such a form. Links from other sites make cross-site requests too, so ask it for no `GET`.
     ///
     /// ```
@@ -86,7 +93,7 @@ impl LandingPage {
     /// ```
     #[must_use]
     pub fn is_cross_site(&self, request: &HeaderMap) -> bool {
-        is_cross_site(request, &self.0.origin)
+        is_cross_site(request, &self.0.own_origins)
     }
 }
 
@@ -107,13 +114,26 @@ impl fmt::Debug for LandingLink {
 }
 
 impl LandingLink {
+    fn append(&mut self, name: &str, value: &str) {
+        self.url.query_pairs_mut().append_pair(name, value);
+    }
+
+    /// What the link is for, if not to sign in. The page says so, and its button too.
+    ///
+    /// A sign-in ends the session that the browser had, if it was another one; links for something else
+    /// leave it alone.
+    pub fn purpose(mut self, purpose: LinkPurpose) -> Self {
+        if purpose != LinkPurpose::SignIn {
+            self.append(form::PURPOSE, purpose.as_str());
+        }
+        self
+    }
+
     /// The page to go to after signing in. One that is not allowed is left out, so that it may come
     /// straight from a request.
     pub fn next(mut self, target: &str) -> Self {
         if let Ok(target) = self.page.0.targets.check(target) {
-            self.url
-                .query_pairs_mut()
-                .append_pair(form::NEXT, target.as_str());
+            self.append(form::NEXT, target.as_str());
         }
         self
     }
@@ -124,8 +144,8 @@ impl LandingLink {
         self.url.as_str()
     }
 
-    /// The answer to the request: sends the browser to `page` (303), and sets the cookie of
-    /// [`same_browser`](super::LandingPageBuilder::same_browser).
+    /// The answer to the request: sends the browser to `page` (303), and sets the cookie by
+    /// which the page knows the browser again that asked for the link.
     ///
     /// It is the same whether the address is known or not: what the service has against the address
     /// (no such user, user exists, user disabled, ...) is left out, for otherwise anyone could find out

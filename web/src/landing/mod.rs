@@ -1,11 +1,13 @@
 //! The page that a magic link opens.
 
+mod address;
 mod browser_binding;
 mod builder;
 mod error;
 mod form;
 mod link;
 mod page;
+mod purpose;
 #[cfg(feature = "tower")]
 mod service;
 mod texts;
@@ -16,5 +18,6 @@ pub use builder::LandingPageBuilder;
 pub use error::LandingError;
 pub use link::{HiddenSendError, LandingLink, SendError};
 pub use page::LandingPage;
+pub use purpose::{AfterSignIn, LinkPurpose};
 pub use texts::LandingTexts;
 pub use view::{LandingView, escape_html};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use descope_magiclink::{Authentication, Client, MagicLinkToken};
 use http::header::{
@@ -16,24 +17,41 @@ use http_body_util::{BodyExt, Limited};
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::address::{self, AddressKind};
 use super::browser_binding::{Binding, BindingCookie, hash, random_text};
 use super::error::LandingError;
 use super::form::{self, Fields};
+use super::purpose::{AfterSignIn, LinkPurpose};
 use super::texts::{LandingTexts, choose};
-use super::used_links::{Hash, Outcome, SignedIn, Turn, UsedLinks};
-use super::view::{Form, LandingView};
-use crate::cookies::SessionCookies;
+use super::used_links::{Hash, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
+use super::view::{Form, LandingView, State};
+use crate::cookies::families::newest_of_families;
+use crate::cookies::{RequestTokens, SessionCookies};
 use crate::origin::is_cross_site;
 use crate::redirect::{RedirectTarget, RedirectTargets};
 use crate::service_error::{log_error, log_refusal};
 
 /// No form of ours is larger, in bytes.
 const LARGEST_FORM: usize = 16 * 1024;
+/// How long a form's body may take to arrive. Ours are small.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Template = Arc<dyn Fn(&LandingView<'_>) -> String + Send + Sync>;
-pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<Option<String>> + Send + Sync>;
+pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<AfterSignIn> + Send + Sync>;
+
+/// Whose press of the button signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Browsers {
+    /// Any browser's.
+    Any,
+    /// Any browser's whose user types the address that the link was sent to; in the one that asked for
+    /// the link, nothing is to be typed.
+    AskOthers,
+    /// That of the browser that asked for the link.
+    Same,
+}
 
 /// The page that a magic link opens: shows a button, and signs the user in when it is pressed.
 ///
@@ -62,11 +80,16 @@ pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<Option<String>> +
 ///
 /// What else it does:
 ///
+/// - Some robots of mail security press buttons, too. In a browser that did not ask for the link the page
+///   asks for the one thing that they do not type: the address that the link was sent to
+///   ([`ask_other_browsers`](super::LandingPageBuilder::ask_other_browsers)).
 /// - The form holds a proof that it was made for this browser, whose key is in a `__Host-` cookie, so
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
 ///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
-/// - No referrer, no cache, no frame, no foreign content, so that the token stays where it is.
+/// - A press whose answer got lost is answered once more. Who opens the link once more while signed in by
+///   it is told so, and goes on from there.
+/// - No path in the referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
 /// - Each [reason](LandingError) has its page, in the reader's language, and leaves a session that
 ///   the browser already has alone.
@@ -77,7 +100,8 @@ pub struct LandingPage(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) client: Client,
     pub(super) url: Url,
-    pub(super) origin: String,
+    /// The page's own origin, and others of the application.
+    pub(super) own_origins: Vec<String>,
     pub(super) cookies: SessionCookies,
     pub(super) targets: RedirectTargets,
     pub(super) signed_in_page: RedirectTarget,
@@ -87,7 +111,8 @@ pub(super) struct Inner {
     pub(super) template: Template,
     pub(super) hook: Option<Hook>,
     pub(super) form_cookie: BindingCookie,
-    pub(super) browser_cookie: Option<BindingCookie>,
+    pub(super) browser_cookie: BindingCookie,
+    pub(super) browsers: Browsers,
     pub(super) used_links: UsedLinks,
 }
 
@@ -95,7 +120,7 @@ impl fmt::Debug for LandingPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LandingPage")
             .field("url", &self.0.url.as_str())
-            .field("same_browser", &self.0.browser_cookie.is_some())
+            .field("browsers", &self.0.browsers)
             .finish_non_exhaustive()
     }
 }
@@ -110,10 +135,14 @@ impl LandingPage {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         match *request.method() {
-            Method::GET => self.show(request.uri().query(), request.headers()),
-            Method::HEAD => {
-                let mut response = self.show(request.uri().query(), request.headers());
-                response.body_mut().clear();
+            Method::GET | Method::HEAD => {
+                let is_head = request.method() == Method::HEAD;
+                // Without the body, which need not be one that other threads may see.
+                let (parts, _) = request.into_parts();
+                let mut response = self.show(parts.uri.query(), &parts.headers).await;
+                if is_head {
+                    response.body_mut().clear();
+                }
                 response
             }
             Method::POST => {
@@ -126,15 +155,28 @@ impl LandingPage {
     }
 
     /// The page with the button, or the reason why there is none. Changes nothing anywhere.
-    fn show(&self, query: Option<&str>, request: &HeaderMap) -> Response<String> {
+    async fn show(&self, query: Option<&str>, request: &HeaderMap) -> Response<String> {
         let fields = Fields::parse(query.unwrap_or_default().as_bytes());
-        let error = match fields.token() {
-            Err(error) => Some(error),
-            Ok(token) if self.0.used_links.is_used(&hash(token)) => Some(LandingError::Used),
-            Ok(_) if !self.is_same_browser(&fields, request) => Some(LandingError::OtherBrowser),
-            Ok(_) => None,
+        let token = match fields.token() {
+            Ok(token) => hash(token),
+            Err(error) => return self.page(State::Error(error), &fields, request),
         };
-        self.page(error, &fields, request)
+        if let Some(used) = self.0.used_links.used(&token) {
+            return if self.is_in_by(&used, &self.0.cookies.read(request)).await {
+                let fields = Fields::of_purpose(used.purpose);
+                self.page(State::Done(used.target.as_str()), &fields, request)
+            } else {
+                self.page(State::Error(LandingError::Used), &fields, request)
+            };
+        }
+        let state = if self.0.used_links.is_closed(&token) {
+            State::Error(LandingError::Closed)
+        } else if self.0.browsers == Browsers::Same && !self.is_same_browser(&fields, request) {
+            State::Error(LandingError::OtherBrowser)
+        } else {
+            State::Confirm
+        };
+        self.page(state, &fields, request)
     }
 
     async fn post<B>(&self, request: &HeaderMap, body: B) -> Response<String>
@@ -142,7 +184,7 @@ impl LandingPage {
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let cross_site = || self.page(Some(LandingError::CrossSite), &Fields::default(), request);
+        let refused = |error| self.page(State::Error(error), &Fields::default(), request);
         let is_form = request
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
@@ -151,67 +193,128 @@ impl LandingPage {
                 kind.trim()
                     .eq_ignore_ascii_case("application/x-www-form-urlencoded")
             });
-        if !is_form || is_cross_site(request, &self.0.origin) {
-            return cross_site();
+        if !is_form || is_cross_site(request, &self.0.own_origins) {
+            return refused(LandingError::CrossSite);
         }
-        let Ok(body) = Limited::new(body, LARGEST_FORM).collect().await else {
-            return cross_site();
+        let body = match collect(Limited::new(body, LARGEST_FORM)).await {
+            Ok(body) => body,
+            Err(BodyError::Broken) => return refused(LandingError::CrossSite),
+            Err(BodyError::Slow) => return plain(StatusCode::REQUEST_TIMEOUT),
         };
-        let body = body.to_bytes();
         let fields = Fields::parse(&body);
         match self.sign_in(&fields, request).await {
-            Ok((cookies, target)) => {
-                let mut response = plain(StatusCode::SEE_OTHER);
-                let headers = response.headers_mut();
-                for cookie in cookies {
-                    headers.append(SET_COOKIE, cookie);
-                }
-                headers.insert(LOCATION, target.location());
-                response
+            Ok(Press::Ask) => self.page(State::Confirm, &fields, request),
+            Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, true, request),
+            Ok(Press::SignedInBefore(used)) => {
+                let again = SignedIn {
+                    cookies: Vec::new(),
+                    target: used.target,
+                    purpose: used.purpose,
+                    refusal: None,
+                    whose: used.whose,
+                };
+                self.answer(&again, false, request)
             }
-            Err(error) => self.page(Some(error), &fields, request),
+            Err(error) => self.page(State::Error(error), &fields, request),
         }
     }
 
-    /// What a press of the button comes to: cookies to set, and where to go.
+    /// The answer to a form whose link was used by it.
+    fn answer(
+        &self,
+        signed_in: &SignedIn,
+        with_cookies: bool,
+        request: &HeaderMap,
+    ) -> Response<String> {
+        if let Some(refusal) = &signed_in.refusal {
+            let mut response = refusal.clone();
+            for (name, value) in plain(StatusCode::OK).headers() {
+                response.headers_mut().entry(name).or_insert(value.clone());
+            }
+            return response;
+        }
+        let target = &signed_in.target;
+        let mut response = if signed_in.purpose.is_change() {
+            let fields = Fields::of_purpose(signed_in.purpose);
+            self.page(State::Done(target.as_str()), &fields, request)
+        } else {
+            let mut response = plain(StatusCode::SEE_OTHER);
+            response.headers_mut().insert(LOCATION, target.location());
+            response
+        };
+        if with_cookies {
+            for cookie in &signed_in.cookies {
+                response.headers_mut().append(SET_COOKIE, cookie.clone());
+            }
+        }
+        response
+    }
+
+    /// What a press of the button comes to.
     async fn sign_in(
         &self,
         fields: &Fields<'_>,
         request: &HeaderMap,
-    ) -> Result<(Vec<HeaderValue>, RedirectTarget), LandingError> {
+    ) -> Result<Press, LandingError> {
         let token = fields.token()?;
         let (id, proof) = match (&fields.id, &fields.proof) {
             (Some(id), Some(proof)) => (&**id, &**proof),
             _ => return Err(LandingError::CrossSite),
         };
-        let signed = [id, token, fields.next(), fields.browser()];
         let binding = self
             .0
             .form_cookie
             .read(request)
-            .filter(|binding| binding.is_signed(&signed, proof))
+            .filter(|binding| binding.is_signed(&fields.signed(id, token), proof))
             .ok_or(LandingError::StaleForm)?;
-        if !self.is_same_browser(fields, request) {
+        if self.0.browsers == Browsers::Same && !self.is_same_browser(fields, request) {
             return Err(LandingError::OtherBrowser);
         }
+        if self.asks(fields, request).is_some() {
+            let token = hash(token);
+            if self.0.used_links.is_closed(&token) {
+                return Err(LandingError::Closed);
+            }
+            if fields.address().is_empty() {
+                return Ok(Press::Ask);
+            }
+            if !address::fits(fields.check(), fields.address()) {
+                self.0
+                    .used_links
+                    .wrong_address(token, hash(fields.address()));
+                return Err(if self.0.used_links.is_closed(&token) {
+                    LandingError::Closed
+                } else {
+                    LandingError::WrongAddress
+                });
+            }
+        }
         let form = hash(&binding.sign(&["form", proof]));
-        let session = self.0.cookies.read(request).session;
-        let session = session.map(|token| hash(token.expose_secret()));
-        self.verify_once(token, form, session, fields.next()).await
+        let tokens = self.0.cookies.read(request);
+        self.verify_once(token, form, tokens, fields).await
     }
 
     async fn verify_once(
         &self,
         token: &str,
         form: Hash,
-        session: Option<Hash>,
-        next: &str,
-    ) -> Result<(Vec<HeaderValue>, RedirectTarget), LandingError> {
+        tokens: RequestTokens,
+        fields: &Fields<'_>,
+    ) -> Result<Press, LandingError> {
         let key = hash(token);
         loop {
-            let mut flight = match self.0.used_links.turn(key, form, session) {
-                Turn::Used(Some(target)) => return Ok((Vec::new(), target)),
-                Turn::Used(None) => return Err(LandingError::Used),
+            let mut flight = match self.0.used_links.turn(key, form) {
+                Turn::Closed => return Err(LandingError::Closed),
+                Turn::Used(used) => {
+                    let answer = used.answer(&form, self.now());
+                    return match answer {
+                        Some(answer) if !self.has_arrived(&used.whose, &tokens).await => {
+                            Ok(Press::SignedIn(answer))
+                        }
+                        _ if self.is_in_by(&used, &tokens).await => Ok(Press::SignedInBefore(used)),
+                        _ => Err(LandingError::Used),
+                    };
+                }
                 Turn::After(mut flight) => match flight.wait_for(Option::is_some).await {
                     Ok(_) => continue,
                     Err(_) => return Err(self.lost(key)),
@@ -220,12 +323,16 @@ impl LandingPage {
                 Turn::Verify(landed) => {
                     let flight = landed.subscribe();
                     let page = self.clone();
-                    let token = MagicLinkToken::new(token);
-                    let next = next.to_owned();
+                    let link = Link {
+                        token: MagicLinkToken::new(token),
+                        next: fields.next().to_owned(),
+                        purpose: fields.purpose(),
+                        tokens: tokens.clone(),
+                    };
                     // A task of its own: the link is used up even if the user has gone meanwhile.
                     let verification = async move {
-                        let outcome = page.verify(&token, &next).await;
-                        page.0.used_links.landed(key, form, &outcome);
+                        let outcome = page.verify(link).await;
+                        page.0.used_links.landed(key, form, &outcome, page.now());
                         landed.send_replace(Some(outcome));
                     };
                     match Handle::try_current() {
@@ -239,9 +346,14 @@ impl LandingPage {
                 Ok(outcome) => outcome.clone(),
                 Err(_) => None,
             };
-            let signed_in = outcome.unwrap_or_else(|| Err(self.lost(key)))?;
-            return Ok((signed_in.cookies, signed_in.target));
+            return outcome
+                .unwrap_or_else(|| Err(self.lost(key)))
+                .map(Press::SignedIn);
         }
+    }
+
+    fn now(&self) -> std::time::SystemTime {
+        self.0.client.sessions().validator().now()
     }
 
     /// A verification ended without a result: its runtime went away, or the application's own code
@@ -251,9 +363,9 @@ impl LandingPage {
         LandingError::Failed
     }
 
-    async fn verify(&self, token: &MagicLinkToken, next: &str) -> Outcome {
+    async fn verify(&self, link: Link) -> Outcome {
         let inner = &*self.0;
-        let auth = match inner.client.magic_link().verify(token).await {
+        let auth = match inner.client.magic_link().verify(&link.token).await {
             Ok(auth) => auth,
             Err(error) => {
                 let landing_error = LandingError::of(&error);
@@ -270,41 +382,146 @@ impl LandingPage {
             }
         };
         let mut headers = HeaderMap::new();
-        if let Err(error) = inner.cookies.set(&mut headers, &auth) {
-            log_error("a sign-in by magic link failed", &error);
-            return Err(LandingError::Failed);
+        if let Err(error) = inner.cookies.set_over(&mut headers, &auth, &link.tokens) {
+            log_error("the tokens of a sign-in do not fit into cookies", &error);
+            // With a refresh token alone, each request renews the session.
+            if headers.is_empty() {
+                self.end(&auth).await;
+                return Err(LandingError::Failed);
+            }
         }
-        let session = hash(auth.session_token.expose_secret());
-        let target = match &inner.hook {
-            Some(hook) => hook(auth).await,
-            None => None,
+        let whose = self.whose(&auth).await;
+        let after = match &inner.hook {
+            Some(hook) => hook(auth.clone()).await,
+            None => AfterSignIn::Continue,
         };
+        let (target, refusal) = match after {
+            AfterSignIn::Continue => (None, None),
+            AfterSignIn::GoTo(target) => (Some(target), None),
+            AfterSignIn::Refuse(answer) => {
+                self.end(&auth).await;
+                (None, Some(*answer))
+            }
+        };
+        let is_more = link.purpose != LinkPurpose::SignIn || auth.session.is_mfa();
+        if refusal.is_none() && !is_more {
+            self.end_others(&whose, link.tokens);
+        }
         let fallback = inner.targets.check_or(
-            Some(next).filter(|next| !next.is_empty()),
+            Some(&*link.next).filter(|next| !next.is_empty()),
             &inner.signed_in_page,
         );
-        Ok(SignedIn {
+        Ok(Arc::new(SignedIn {
             cookies: headers.get_all(SET_COOKIE).iter().cloned().collect(),
             target: inner.targets.check_or(target.as_deref(), &fallback),
-            session,
+            purpose: link.purpose,
+            refusal,
+            whose,
+        }))
+    }
+
+    /// Ends a session that was begun and is not given to the user.
+    async fn end(&self, auth: &Authentication) {
+        if let Ok(refresh) = auth.refresh_token()
+            && let Err(error) = self.0.client.sessions().logout(refresh).await
+        {
+            log_error(
+                "the session of a sign-in that was refused was not ended",
+                &error,
+            );
+        }
+    }
+
+    /// Ends, in the background, the sessions that a sign-in overwrites: those of another user, and of
+    /// another sign-in of this one. Which those are, is not known of tokens without a family.
+    fn end_others(&self, new: &Whose, tokens: RequestTokens) {
+        let (client, new) = (self.0.client.clone(), new.clone());
+        if tokens.refreshes.is_empty() {
+            return;
+        }
+        let end = async move {
+            let (old, _) = newest_of_families(client.as_ref(), &tokens.refreshes).await;
+            for old in old {
+                let is_other = match (&old.family, &new.family) {
+                    _ if old.user_id != new.user_id => true,
+                    (Some(old), Some(new)) => old != new,
+                    _ => false,
+                };
+                if is_other && let Err(error) = client.sessions().logout(&old.token).await {
+                    log_error(
+                        "a session that a sign-in has overwritten was not ended",
+                        &error,
+                    );
+                }
+            }
+        };
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn(end));
+        }
+    }
+
+    async fn whose(&self, auth: &Authentication) -> Whose {
+        let refresh: Vec<_> = auth.refresh_token().ok().cloned().into_iter().collect();
+        let (refresh, _) = newest_of_families(self.0.client.as_ref(), &refresh).await;
+        let refresh = refresh.into_iter().next();
+        Whose {
+            user_id: auth.session.user_id().to_owned(),
+            session: hash(auth.session_token.expose_secret()),
+            issued_at: refresh.as_ref().and_then(|refresh| refresh.issued_at),
+            family: refresh.and_then(|refresh| refresh.family),
+        }
+    }
+
+    /// Whether the cookies of a sign-in are in the browser, or newer ones that came of them. To set them
+    /// once more would then put superseded tokens into the place of good ones.
+    async fn has_arrived(&self, whose: &Whose, tokens: &RequestTokens) -> bool {
+        let is_it =
+            |token: &descope_magiclink::SessionToken| hash(token.expose_secret()) == whose.session;
+        if tokens.sessions.iter().any(is_it) {
+            return true;
+        }
+        let (newest, _) = newest_of_families(self.0.client.as_ref(), &tokens.refreshes).await;
+        newest.iter().any(|refresh| {
+            refresh.family.is_some()
+                && refresh.family == whose.family
+                && refresh.issued_at > whose.issued_at
         })
     }
 
-    /// Whether the link was asked for in this browser, where that matters.
+    /// Whether the browser is signed in by the use of a link.
+    async fn is_in_by(&self, used: &Used, tokens: &RequestTokens) -> bool {
+        if !used.is_in {
+            return false;
+        }
+        let (newest, _) = newest_of_families(self.0.client.as_ref(), &tokens.refreshes).await;
+        let is_own = |user_id: &str| user_id == used.whose.user_id;
+        if let Some(refresh) = newest.first() {
+            let families = refresh.family.as_ref().zip(used.whose.family.as_ref());
+            return is_own(&refresh.user_id) && families.is_none_or(|(one, other)| one == other);
+        }
+        for token in &tokens.sessions {
+            let session = self.0.client.sessions().validator().validate(token).await;
+            if session.is_ok_and(|session| is_own(session.user_id())) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the link was asked for in this browser.
     fn is_same_browser(&self, fields: &Fields<'_>, request: &HeaderMap) -> bool {
-        self.0.browser_cookie.as_ref().is_none_or(|cookie| {
-            cookie
-                .read(request)
-                .is_some_and(|browser| browser.fingerprint() == fields.browser())
-        })
+        let browser = self.0.browser_cookie.read(request);
+        browser.is_some_and(|browser| browser.fingerprint() == fields.browser())
     }
 
-    fn page(
-        &self,
-        error: Option<LandingError>,
-        fields: &Fields<'_>,
-        request: &HeaderMap,
-    ) -> Response<String> {
+    /// What the user is to type, if anything.
+    fn asks(&self, fields: &Fields<'_>, request: &HeaderMap) -> Option<AddressKind> {
+        let kind = address::kind(fields.check())?;
+        let asks = self.0.browsers == Browsers::AskOthers && !self.is_same_browser(fields, request);
+        asks.then_some(kind)
+    }
+
+    fn page(&self, state: State<'_>, fields: &Fields<'_>, request: &HeaderMap) -> Response<String> {
         let inner = &*self.0;
         let (Some(texts), Some(style_nonce), Some(id)) = (
             choose(&inner.languages, request),
@@ -313,13 +530,17 @@ impl LandingPage {
         ) else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
-        let mut response = plain(error.map_or(StatusCode::OK, LandingError::status));
+        let (status, can_try) = match state {
+            State::Confirm => (StatusCode::OK, true),
+            State::Done(_) => (StatusCode::OK, false),
+            State::Error(error) => (error.status(), error.can_try_again()),
+        };
+        let mut response = plain(status);
         let headers = response.headers_mut();
-        let can_try = error.is_none_or(LandingError::can_try_again);
         let token = fields.token().ok().filter(|_| can_try);
         let binding = inner.form_cookie.read(request).or_else(Binding::random);
         let signed = token.zip(binding.as_ref()).map(|(token, binding)| {
-            let proof = binding.sign(&[&id, token, fields.next(), fields.browser()]);
+            let proof = binding.sign(&fields.signed(&id, token));
             if let Some(cookie) = inner.form_cookie.store(binding) {
                 headers.append(SET_COOKIE, cookie);
             }
@@ -331,13 +552,18 @@ impl LandingPage {
                 (form::TOKEN, *token),
                 (form::NEXT, fields.next()),
                 (form::BROWSER, fields.browser()),
+                (form::CHECK, fields.check()),
+                (form::PURPOSE, fields.purpose().as_str()),
                 (form::ID, &id),
                 (form::PROOF, proof),
             ],
+            ask: self
+                .asks(fields, request)
+                .map(|kind| (kind, fields.address())),
         });
         if matches!(
-            error,
-            Some(LandingError::ServiceUnavailable | LandingError::RateLimited)
+            state,
+            State::Error(LandingError::ServiceUnavailable | LandingError::RateLimited)
         ) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
@@ -348,13 +574,14 @@ impl LandingPage {
         if let Ok(language) = HeaderValue::from_str(texts.language()) {
             headers.insert(CONTENT_LANGUAGE, language);
         }
-        if let Ok(policy) = HeaderValue::from_str(&self.policy(&style_nonce)) {
+        if let Ok(policy) = HeaderValue::from_str(&policy(&style_nonce)) {
             headers.insert(CONTENT_SECURITY_POLICY, policy);
         }
         let view = LandingView {
             app_name: &inner.app_name,
             texts,
-            error,
+            purpose: fields.purpose(),
+            state,
             form,
             sign_in_page: inner.sign_in_page.as_ref().map(RedirectTarget::as_str),
             style_nonce: &style_nonce,
@@ -363,19 +590,54 @@ impl LandingPage {
         *response.body_mut() = html;
         response
     }
+}
 
-    /// Browsers apply `form-action` to where the answer to the form redirects, too.
-    fn policy(&self, style_nonce: &str) -> String {
-        let mut policy = format!(
-            "default-src 'none'; style-src 'self' 'nonce-{style_nonce}'; img-src 'self'; \
-             font-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-        );
-        for origin in self.0.targets.allowed_origins() {
-            policy.push(' ');
-            policy.push_str(origin);
-        }
-        policy
+/// What a press of the button comes to.
+enum Press {
+    /// The address is to be typed.
+    Ask,
+    SignedIn(Arc<SignedIn>),
+    /// The browser has the session already.
+    SignedInBefore(Box<Used>),
+}
+
+/// What a verification works with.
+struct Link {
+    token: MagicLinkToken,
+    next: String,
+    purpose: LinkPurpose,
+    /// What the browser had before.
+    tokens: RequestTokens,
+}
+
+/// Why there is no body: it is too large or broke off, or it did not come in time.
+enum BodyError {
+    Broken,
+    Slow,
+}
+
+async fn collect<B: Body>(body: B) -> Result<Vec<u8>, BodyError> {
+    let whole = async {
+        let whole = body.collect().await.map_err(|_| BodyError::Broken)?;
+        Ok(whole.to_bytes().to_vec())
+    };
+    // The client's calls need a runtime of tokio with a clock; a form alone can do without.
+    match Handle::try_current() {
+        Ok(_) => tokio::time::timeout(FORM_TIMEOUT, whole)
+            .await
+            .unwrap_or(Err(BodyError::Slow)),
+        Err(_) => whole.await,
     }
+}
+
+/// There is no `form-action`: browsers apply it to where the answer to the form redirects, and to where that
+/// redirects, so that a next page on another origin would leave the button dead. What it guards against is a
+/// form that was injected, and here nothing can be: what is not ours is escaped.
+fn policy(style_nonce: &str) -> String {
+    format!(
+        "default-src 'none'; style-src 'self' 'nonce-{style_nonce}'; img-src 'self'; \
+         font-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
 }
 
 /// A response with what all of the page's responses have.
@@ -391,7 +653,8 @@ pub(super) fn plain(status: StatusCode) -> Response<String> {
     }
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
+        // With `no-referrer` Chromium would send `Origin: null` with our own form.
+        (REFERRER_POLICY, "strict-origin"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

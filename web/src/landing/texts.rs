@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 
+use super::address::AddressKind;
 use super::error::LandingError;
+use super::purpose::LinkPurpose;
 
 /// A heading and the sentence below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Words {
-    title: Cow<'static, str>,
-    text: Cow<'static, str>,
+pub(super) struct Words {
+    pub(super) title: Cow<'static, str>,
+    pub(super) text: Cow<'static, str>,
 }
 
 impl Words {
@@ -19,6 +21,13 @@ impl Words {
         Self {
             title: Cow::Borrowed(title),
             text: Cow::Borrowed(text),
+        }
+    }
+
+    fn owned(title: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            title: Cow::Owned(title.into()),
+            text: Cow::Owned(text.into()),
         }
     }
 }
@@ -29,11 +38,14 @@ impl Words {
 /// them with [`translation`](Self::translation) and change every text.
 ///
 /// ```
-/// use descope_magiclink_web::{LandingError, LandingTexts};
+/// use descope_magiclink_web::{LandingError, LandingTexts, LinkPurpose};
 ///
 /// let danish = LandingTexts::translation("da")
-///     .confirm("Log ind", "Tryk på knappen for at logge ind.")
-///     .button("Log ind")
+///     .confirm(LinkPurpose::SignIn, "Log ind", "Tryk på knappen for at logge ind.")
+///     .button(LinkPurpose::SignIn, "Log ind")
+///     .done(LinkPurpose::SignIn, "Du er logget ind", "Der er ikke mere at gøre.")
+///     .onwards("Fortsæt")
+///     .ask_email("Din e-mail", "Skriv den adresse, som linket er sendt til.")
 ///     .ask_again("Få et nyt link")
 ///     .error(LandingError::Used, "Linket er brugt", "Et link virker kun én gang.");
 /// # let _ = danish;
@@ -42,11 +54,23 @@ impl Words {
 #[must_use]
 pub struct LandingTexts {
     language: Cow<'static, str>,
-    confirm: Words,
-    button: Cow<'static, str>,
+    /// In the order of [`LinkPurpose::ALL`].
+    purposes: [PurposeWords; LinkPurpose::ALL.len()],
+    /// Label and sentence.
+    ask_email: Words,
+    ask_phone: Words,
+    onwards: Cow<'static, str>,
     ask_again: Cow<'static, str>,
     /// In the order of [`LandingError::ALL`].
     errors: [Words; LandingError::ALL.len()],
+}
+
+/// What the page says of one purpose: before, on the button, and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PurposeWords {
+    confirm: Words,
+    button: Cow<'static, str>,
+    done: Words,
 }
 
 impl LandingTexts {
@@ -59,18 +83,55 @@ impl LandingTexts {
         }
     }
 
-    /// Heading and sentence of the page with the button.
-    pub fn confirm(mut self, title: impl Into<String>, text: impl Into<String>) -> Self {
-        self.confirm = Words {
-            title: Cow::Owned(title.into()),
-            text: Cow::Owned(text.into()),
-        };
+    /// Heading and sentence of the page with the button, for links of one purpose.
+    pub fn confirm(
+        mut self,
+        purpose: LinkPurpose,
+        title: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        if let Some(words) = self.purposes.get_mut(purpose.index()) {
+            words.confirm = Words::owned(title, text);
+        }
         self
     }
 
-    /// What the button says.
-    pub fn button(mut self, text: impl Into<String>) -> Self {
-        self.button = Cow::Owned(text.into());
+    /// What the button says, for links of one purpose.
+    pub fn button(mut self, purpose: LinkPurpose, text: impl Into<String>) -> Self {
+        if let Some(words) = self.purposes.get_mut(purpose.index()) {
+            words.button = Cow::Owned(text.into());
+        }
+        self
+    }
+
+    /// Heading and sentence of the page that says that it is done, for links of one purpose.
+    pub fn done(
+        mut self,
+        purpose: LinkPurpose,
+        title: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        if let Some(words) = self.purposes.get_mut(purpose.index()) {
+            words.done = Words::owned(title, text);
+        }
+        self
+    }
+
+    /// Label and sentence where the page asks for the email address that the link was sent to.
+    pub fn ask_email(mut self, label: impl Into<String>, text: impl Into<String>) -> Self {
+        self.ask_email = Words::owned(label, text);
+        self
+    }
+
+    /// Label and sentence where the page asks for the phone number that the link was sent to.
+    pub fn ask_phone(mut self, label: impl Into<String>, text: impl Into<String>) -> Self {
+        self.ask_phone = Words::owned(label, text);
+        self
+    }
+
+    /// What the way onwards says, where all is done.
+    pub fn onwards(mut self, text: impl Into<String>) -> Self {
+        self.onwards = Cow::Owned(text.into());
         self
     }
 
@@ -88,8 +149,7 @@ impl LandingTexts {
         text: impl Into<String>,
     ) -> Self {
         if let Some(words) = self.errors.get_mut(error.index()) {
-            words.title = Cow::Owned(title.into());
-            words.text = Cow::Owned(text.into());
+            *words = Words::owned(title, text);
         }
         self
     }
@@ -100,26 +160,41 @@ impl LandingTexts {
         &self.language
     }
 
-    pub(super) fn title(&self, error: Option<LandingError>) -> &str {
-        &self.words(error).title
+    pub(super) fn confirm_words(&self, purpose: LinkPurpose) -> &Words {
+        &self.of(purpose).confirm
     }
 
-    pub(super) fn text(&self, error: Option<LandingError>) -> &str {
-        &self.words(error).text
+    pub(super) fn done_words(&self, purpose: LinkPurpose) -> &Words {
+        &self.of(purpose).done
     }
 
-    pub(super) fn button_text(&self) -> &str {
-        &self.button
+    pub(super) fn button_text(&self, purpose: LinkPurpose) -> &str {
+        &self.of(purpose).button
+    }
+
+    pub(super) fn ask_words(&self, kind: AddressKind) -> &Words {
+        match kind {
+            AddressKind::Email => &self.ask_email,
+            AddressKind::Phone => &self.ask_phone,
+        }
+    }
+
+    pub(super) fn onwards_text(&self) -> &str {
+        &self.onwards
     }
 
     pub(super) fn ask_again_text(&self) -> &str {
         &self.ask_again
     }
 
-    fn words(&self, error: Option<LandingError>) -> &Words {
-        error
-            .and_then(|error| self.errors.get(error.index()))
-            .unwrap_or(&self.confirm)
+    pub(super) fn error_words(&self, error: LandingError) -> &Words {
+        let [first, ..] = &self.errors;
+        self.errors.get(error.index()).unwrap_or(first)
+    }
+
+    fn of(&self, purpose: LinkPurpose) -> &PurposeWords {
+        let [first, ..] = &self.purposes;
+        self.purposes.get(purpose.index()).unwrap_or(first)
     }
 }
 
@@ -154,23 +229,35 @@ pub(super) fn choose<'t>(all: &'t [LandingTexts], request: &HeaderMap) -> Option
 
 macro_rules! languages {
     ($($(#[$doc:meta])* $name:ident($tag:literal) {
-        confirm: $title:literal, $text:literal;
-        button: $button:literal;
+        purposes { $($purpose:ident: $title:literal, $text:literal, $button:literal,
+            done $done_title:literal, $done_text:literal;)+ }
+        email: $email_label:literal, $email_text:literal;
+        phone: $phone_label:literal, $phone_text:literal;
+        onwards: $onwards:literal;
         ask_again: $ask_again:literal;
-        $($error:ident: $error_title:literal, $error_text:literal;)+
+        errors: $($error:ident: $error_title:literal, $error_text:literal;)+
     })+) => {
         impl LandingTexts {
             $($(#[$doc])*
             pub fn $name() -> Self {
-                let words = |error| match error {
+                let purpose = |purpose| match purpose {
+                    $(LinkPurpose::$purpose => PurposeWords {
+                        confirm: Words::new($title, $text),
+                        button: Cow::Borrowed($button),
+                        done: Words::new($done_title, $done_text),
+                    },)+
+                };
+                let error = |error| match error {
                     $(LandingError::$error => Words::new($error_title, $error_text),)+
                 };
                 Self {
                     language: Cow::Borrowed($tag),
-                    confirm: Words::new($title, $text),
-                    button: Cow::Borrowed($button),
+                    purposes: LinkPurpose::ALL.map(purpose),
+                    ask_email: Words::new($email_label, $email_text),
+                    ask_phone: Words::new($phone_label, $phone_text),
+                    onwards: Cow::Borrowed($onwards),
                     ask_again: Cow::Borrowed($ask_again),
-                    errors: LandingError::ALL.map(words),
+                    errors: LandingError::ALL.map(error),
                 }
             })+
         }
@@ -180,15 +267,28 @@ macro_rules! languages {
 languages! {
     /// English.
     english("en") {
-        confirm: "Sign in", "Press the button to sign in on this device.";
-        button: "Sign in";
+        purposes {
+        SignIn: "Sign in", "Press the button to sign in on this device.", "Sign in",
+            done "You are signed in", "There is nothing more to do here.";
+        ChangeEmail: "Confirm your new email address", "Press the button to use this address from now on.", "Confirm",
+            done "Your email address is changed", "From now on we write to the new one.";
+        ChangePhone: "Confirm your new phone number", "Press the button to use this number from now on.", "Confirm",
+            done "Your phone number is changed", "From now on we send messages to the new one.";
+        StepUp: "Confirm that it is you", "Press the button to go on with what you were doing.", "Confirm",
+            done "You have confirmed that it is you", "You can go on with what you were doing.";
+        }
+        email: "Email address", "This is not the browser in which the link was asked for. Type the email address that it was sent to, and press the button.";
+        phone: "Phone number", "This is not the browser in which the link was asked for. Type the phone number that it was sent to, and press the button.";
+        onwards: "Continue";
         ask_again: "Get a new link";
-        MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
+        errors: MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
         Expired: "This link no longer works", "It has been used or has expired. Ask for a new one.";
         Used: "This link was already used", "A link works only once. If it was you who used it, there is nothing more to do.";
         InvalidLink: "This link does not work", "We do not know this link. Ask for a new one.";
         OtherBrowser: "Open the link where you asked for it", "For your safety the link works only in the browser in which you asked for it. Open it there, or ask for a new one here.";
-        StaleForm: "Please press the button again", "This page had been open for too long, or your browser does not keep cookies for us.";
+        WrongAddress: "That is not the address", "The link was not sent to what you typed. Look for mistakes, and try again.";
+        Closed: "This link no longer works", "The address was wrong too often. Ask for a new link.";
+        StaleForm: "Please press the button again", "This page had been open for too long, or your browser keeps no cookies of ours. If it goes on, allow cookies for this site or open the link in another browser. The link is still good.";
         CrossSite: "Please open the link again", "The request did not come from this page. Open the link from your message once more.";
         ServiceUnavailable: "We cannot sign you in right now", "Please try again in a moment. If it goes on, ask for a new link.";
         RateLimited: "Too many attempts", "Please wait a minute and try again.";
@@ -196,15 +296,28 @@ languages! {
     }
     /// German.
     german("de") {
-        confirm: "Anmelden", "Mit der Schaltfläche melden Sie sich auf diesem Gerät an.";
-        button: "Anmelden";
+        purposes {
+        SignIn: "Anmelden", "Mit der Schaltfläche melden Sie sich auf diesem Gerät an.", "Anmelden",
+            done "Sie sind angemeldet", "Hier ist nichts weiter zu tun.";
+        ChangeEmail: "Neue E-Mail-Adresse bestätigen", "Mit der Schaltfläche gilt diese Adresse von nun an.", "Bestätigen",
+            done "Ihre E-Mail-Adresse ist geändert", "Von nun an schreiben wir an die neue.";
+        ChangePhone: "Neue Telefonnummer bestätigen", "Mit der Schaltfläche gilt diese Nummer von nun an.", "Bestätigen",
+            done "Ihre Telefonnummer ist geändert", "Von nun an gehen Nachrichten an die neue.";
+        StepUp: "Bestätigen, dass Sie es sind", "Mit der Schaltfläche geht es weiter, wo Sie waren.", "Bestätigen",
+            done "Sie haben bestätigt, dass Sie es sind", "Es geht weiter, wo Sie waren.";
+        }
+        email: "E-Mail-Adresse", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die E-Mail-Adresse ein, an die er ging, und drücken Sie die Schaltfläche.";
+        phone: "Telefonnummer", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die Telefonnummer ein, an die er ging, und drücken Sie die Schaltfläche.";
+        onwards: "Weiter";
         ask_again: "Neuen Link anfordern";
-        MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
+        errors: MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
         Expired: "Der Link gilt nicht mehr", "Er wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.";
         Used: "Der Link wurde schon verwendet", "Ein Link gilt nur einmal. Wenn Sie es selbst waren, ist nichts weiter zu tun.";
         InvalidLink: "Der Link gilt nicht", "Wir kennen diesen Link nicht. Fordern Sie einen neuen an.";
         OtherBrowser: "Öffnen Sie den Link dort, wo Sie ihn angefordert haben", "Zu Ihrer Sicherheit gilt der Link nur in dem Browser, in dem Sie ihn angefordert haben. Öffnen Sie ihn dort, oder fordern Sie hier einen neuen an.";
-        StaleForm: "Bitte drücken Sie noch einmal", "Die Seite war zu lange offen, oder Ihr Browser nimmt keine Cookies von uns an.";
+        WrongAddress: "Das ist nicht die Adresse", "Der Link ging nicht an das, was Sie eingegeben haben. Suchen Sie nach Tippfehlern, und versuchen Sie es noch einmal.";
+        Closed: "Der Link gilt nicht mehr", "Die Adresse war zu oft falsch. Fordern Sie einen neuen Link an.";
+        StaleForm: "Bitte drücken Sie noch einmal", "Die Seite war zu lange offen, oder Ihr Browser nimmt keine Cookies von uns an. Hilft es nicht, erlauben Sie Cookies für diese Seite, oder öffnen Sie den Link in einem anderen Browser. Der Link gilt noch.";
         CrossSite: "Bitte öffnen Sie den Link noch einmal", "Die Anfrage kam nicht von dieser Seite. Öffnen Sie den Link in Ihrer Nachricht noch einmal.";
         ServiceUnavailable: "Die Anmeldung geht gerade nicht", "Bitte versuchen Sie es gleich noch einmal. Hilft das nicht, fordern Sie einen neuen Link an.";
         RateLimited: "Zu viele Versuche", "Bitte warten Sie eine Minute und versuchen Sie es noch einmal.";
@@ -212,15 +325,28 @@ languages! {
     }
     /// Spanish.
     spanish("es") {
-        confirm: "Iniciar sesión", "Pulsa el botón para iniciar sesión en este dispositivo.";
-        button: "Iniciar sesión";
+        purposes {
+        SignIn: "Iniciar sesión", "Pulsa el botón para iniciar sesión en este dispositivo.", "Iniciar sesión",
+            done "Has iniciado sesión", "No tienes que hacer nada más aquí.";
+        ChangeEmail: "Confirma tu nuevo correo electrónico", "Pulsa el botón para usar esta dirección a partir de ahora.", "Confirmar",
+            done "Tu correo electrónico ha cambiado", "A partir de ahora escribiremos al nuevo.";
+        ChangePhone: "Confirma tu nuevo número de teléfono", "Pulsa el botón para usar este número a partir de ahora.", "Confirmar",
+            done "Tu número de teléfono ha cambiado", "A partir de ahora enviaremos los mensajes al nuevo.";
+        StepUp: "Confirma que eres tú", "Pulsa el botón para seguir con lo que estabas haciendo.", "Confirmar",
+            done "Has confirmado que eres tú", "Puedes seguir con lo que estabas haciendo.";
+        }
+        email: "Correo electrónico", "Este no es el navegador en el que se pidió el enlace. Escribe el correo electrónico al que se envió y pulsa el botón.";
+        phone: "Número de teléfono", "Este no es el navegador en el que se pidió el enlace. Escribe el número de teléfono al que se envió y pulsa el botón.";
+        onwards: "Continuar";
         ask_again: "Pedir otro enlace";
-        MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
+        errors: MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
         Expired: "El enlace ya no sirve", "Ya se ha usado o ha caducado. Pide otro.";
         Used: "El enlace ya se ha usado", "Un enlace sirve una sola vez. Si lo usaste tú, no tienes que hacer nada más.";
         InvalidLink: "El enlace no sirve", "No conocemos este enlace. Pide otro.";
         OtherBrowser: "Abre el enlace donde lo pediste", "Por tu seguridad, el enlace solo sirve en el navegador en el que lo pediste. Ábrelo allí o pide otro aquí.";
-        StaleForm: "Pulsa el botón otra vez", "La página llevaba demasiado tiempo abierta o tu navegador no guarda nuestras cookies.";
+        WrongAddress: "Esa no es la dirección", "El enlace no se envió a lo que has escrito. Busca algún error e inténtalo de nuevo.";
+        Closed: "El enlace ya no sirve", "La dirección era incorrecta demasiadas veces. Pide otro enlace.";
+        StaleForm: "Pulsa el botón otra vez", "La página llevaba demasiado tiempo abierta o tu navegador no guarda nuestras cookies. Si sigue igual, permite las cookies de este sitio o abre el enlace en otro navegador. El enlace aún sirve.";
         CrossSite: "Abre el enlace otra vez", "La petición no venía de esta página. Abre de nuevo el enlace de tu mensaje.";
         ServiceUnavailable: "Ahora no podemos iniciar tu sesión", "Inténtalo de nuevo dentro de un momento. Si sigue igual, pide otro enlace.";
         RateLimited: "Demasiados intentos", "Espera un minuto e inténtalo de nuevo.";
@@ -228,15 +354,28 @@ languages! {
     }
     /// French.
     french("fr") {
-        confirm: "Connexion", "Appuyez sur le bouton pour vous connecter sur cet appareil.";
-        button: "Se connecter";
+        purposes {
+        SignIn: "Connexion", "Appuyez sur le bouton pour vous connecter sur cet appareil.", "Se connecter",
+            done "Vous êtes connecté", "Il n'y a rien d'autre à faire ici.";
+        ChangeEmail: "Confirmez votre nouvelle adresse e-mail", "Appuyez sur le bouton pour utiliser cette adresse désormais.", "Confirmer",
+            done "Votre adresse e-mail a changé", "Désormais nous écrivons à la nouvelle.";
+        ChangePhone: "Confirmez votre nouveau numéro de téléphone", "Appuyez sur le bouton pour utiliser ce numéro désormais.", "Confirmer",
+            done "Votre numéro de téléphone a changé", "Désormais les messages vont au nouveau.";
+        StepUp: "Confirmez que c'est bien vous", "Appuyez sur le bouton pour continuer ce que vous faisiez.", "Confirmer",
+            done "Vous avez confirmé que c'est bien vous", "Vous pouvez continuer ce que vous faisiez.";
+        }
+        email: "Adresse e-mail", "Le lien a été demandé dans un autre navigateur. Saisissez l'adresse e-mail à laquelle il a été envoyé, puis appuyez sur le bouton.";
+        phone: "Numéro de téléphone", "Le lien a été demandé dans un autre navigateur. Saisissez le numéro de téléphone auquel il a été envoyé, puis appuyez sur le bouton.";
+        onwards: "Continuer";
         ask_again: "Demander un nouveau lien";
-        MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
+        errors: MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
         Expired: "Ce lien n'est plus valable", "Il a déjà servi ou il a expiré. Demandez-en un nouveau.";
         Used: "Ce lien a déjà servi", "Un lien ne sert qu'une fois. Si c'était vous, il n'y a rien d'autre à faire.";
         InvalidLink: "Ce lien n'est pas valable", "Nous ne connaissons pas ce lien. Demandez-en un nouveau.";
         OtherBrowser: "Ouvrez le lien là où vous l'avez demandé", "Pour votre sécurité, le lien ne sert que dans le navigateur où vous l'avez demandé. Ouvrez-le là-bas, ou demandez-en un nouveau ici.";
-        StaleForm: "Appuyez encore une fois", "La page était ouverte depuis trop longtemps, ou votre navigateur refuse nos cookies.";
+        WrongAddress: "Ce n'est pas la bonne adresse", "Le lien n'a pas été envoyé à ce que vous avez saisi. Cherchez une faute et réessayez.";
+        Closed: "Ce lien n'est plus valable", "L'adresse était fausse trop de fois. Demandez un nouveau lien.";
+        StaleForm: "Appuyez encore une fois", "La page était ouverte depuis trop longtemps, ou votre navigateur refuse nos cookies. Si cela continue, autorisez les cookies de ce site ou ouvrez le lien dans un autre navigateur. Le lien reste valable.";
         CrossSite: "Ouvrez le lien encore une fois", "La demande ne venait pas de cette page. Ouvrez de nouveau le lien de votre message.";
         ServiceUnavailable: "La connexion est impossible pour le moment", "Réessayez dans un instant. Si cela continue, demandez un nouveau lien.";
         RateLimited: "Trop d'essais", "Attendez une minute et réessayez.";
@@ -244,15 +383,28 @@ languages! {
     }
     /// Portuguese.
     portuguese("pt") {
-        confirm: "Entrar", "Toque no botão para entrar neste dispositivo.";
-        button: "Entrar";
+        purposes {
+        SignIn: "Entrar", "Toque no botão para entrar neste dispositivo.", "Entrar",
+            done "A sessão foi iniciada", "Não há mais nada a fazer aqui.";
+        ChangeEmail: "Confirme o seu novo e-mail", "Toque no botão para usar este endereço a partir de agora.", "Confirmar",
+            done "O seu e-mail foi alterado", "A partir de agora escrevemos para o novo.";
+        ChangePhone: "Confirme o seu novo número de telefone", "Toque no botão para usar este número a partir de agora.", "Confirmar",
+            done "O seu número de telefone foi alterado", "A partir de agora as mensagens vão para o novo.";
+        StepUp: "Confirme que é você", "Toque no botão para continuar o que estava a fazer.", "Confirmar",
+            done "Você confirmou a sua identidade", "Pode continuar o que estava a fazer.";
+        }
+        email: "E-mail", "Este não é o navegador em que o link foi pedido. Escreva o e-mail para o qual foi enviado e toque no botão.";
+        phone: "Número de telefone", "Este não é o navegador em que o link foi pedido. Escreva o número de telefone para o qual foi enviado e toque no botão.";
+        onwards: "Continuar";
         ask_again: "Pedir outro link";
-        MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
+        errors: MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
         Expired: "O link já não funciona", "Já foi usado ou expirou. Peça outro.";
         Used: "O link já foi usado", "Um link funciona uma única vez. Se foi você, não há mais nada a fazer.";
         InvalidLink: "O link não funciona", "Não conhecemos este link. Peça outro.";
         OtherBrowser: "Abra o link onde o pediu", "Para sua segurança, o link só funciona no navegador em que foi pedido. Abra-o lá ou peça outro aqui.";
-        StaleForm: "Toque no botão outra vez", "A página esteve aberta por muito tempo ou o seu navegador não guarda os nossos cookies.";
+        WrongAddress: "Esse não é o endereço", "O link não foi enviado para o que escreveu. Procure erros e tente de novo.";
+        Closed: "O link já não funciona", "O endereço estava errado demasiadas vezes. Peça outro link.";
+        StaleForm: "Toque no botão outra vez", "A página esteve aberta por muito tempo ou o seu navegador não guarda os nossos cookies. Se continuar, permita os cookies deste site ou abra o link noutro navegador. O link ainda funciona.";
         CrossSite: "Abra o link outra vez", "O pedido não veio desta página. Abra de novo o link da sua mensagem.";
         ServiceUnavailable: "Não é possível entrar agora", "Tente de novo dentro de um momento. Se continuar, peça outro link.";
         RateLimited: "Demasiadas tentativas", "Espere um minuto e tente de novo.";
@@ -285,8 +437,11 @@ mod tests {
             LandingTexts::french(),
             LandingTexts::portuguese(),
         ] {
-            for error in [None, Some(LandingError::Expired), Some(LandingError::Used)] {
-                let text = texts.text(error).to_lowercase();
+            let errors =
+                [LandingError::Expired, LandingError::Used].map(|error| texts.error_words(error));
+            let purposes = LinkPurpose::ALL.map(|purpose| texts.confirm_words(purpose));
+            for words in errors.into_iter().chain(purposes) {
+                let text = words.text.to_lowercase();
                 assert!(!text.contains("minut"), "{text}");
             }
         }

@@ -2,8 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
+use super::address::AddressKind;
 use super::error::LandingError;
-use super::texts::LandingTexts;
+use super::form;
+use super::purpose::LinkPurpose;
+use super::texts::{LandingTexts, Words};
 
 /// What a page is made from: given to the [template](super::LandingPageBuilder::template).
 ///
@@ -13,16 +16,30 @@ use super::texts::LandingTexts;
 pub struct LandingView<'a> {
     pub(super) app_name: &'a str,
     pub(super) texts: &'a LandingTexts,
-    pub(super) error: Option<LandingError>,
+    pub(super) purpose: LinkPurpose,
+    pub(super) state: State<'a>,
     pub(super) form: Option<Form<'a>>,
     pub(super) sign_in_page: Option<&'a str>,
     pub(super) style_nonce: &'a str,
 }
 
-/// The hidden fields of the form.
+/// Where a link stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum State<'a> {
+    /// The button is to be pressed.
+    Confirm,
+    Error(LandingError),
+    /// It was used in this browser, which may go on to a page.
+    Done(&'a str),
+}
+
+/// The form.
 pub(super) struct Form<'a> {
     pub(super) action: &'a str,
-    pub(super) fields: [(&'static str, &'a str); 5],
+    /// Names and values of its hidden fields.
+    pub(super) fields: [(&'static str, &'a str); 7],
+    /// What to ask for, and what was typed last.
+    pub(super) ask: Option<(AddressKind, &'a str)>,
 }
 
 /// Without the fields, for the token is one of them.
@@ -47,25 +64,48 @@ impl LandingView<'_> {
         self.texts.language()
     }
 
-    /// Why the user was not signed in; none on the page with the button.
+    /// What the link is for.
+    #[must_use]
+    pub fn purpose(&self) -> LinkPurpose {
+        self.purpose
+    }
+
+    /// Why the user was not signed in; none on the page with the button, and on the one that says that all
+    /// is done.
     #[must_use]
     pub fn error(&self) -> Option<LandingError> {
-        self.error
+        match self.state {
+            State::Error(error) => Some(error),
+            State::Confirm | State::Done(_) => None,
+        }
     }
 
     /// The page's heading.
     #[must_use]
     pub fn title(&self) -> &str {
-        self.texts.title(self.error)
+        &self.words().title
     }
 
     /// The sentence below the heading.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.texts.text(self.error)
+        let ask = self.form.as_ref().and_then(|form| form.ask);
+        match (self.state, ask) {
+            (State::Confirm, Some((kind, _))) => &self.texts.ask_words(kind).text,
+            _ => &self.words().text,
+        }
     }
 
-    /// The form with its button, as HTML; none where pressing it is of no use.
+    fn words(&self) -> &Words {
+        match self.state {
+            State::Confirm => self.texts.confirm_words(self.purpose),
+            State::Error(error) => self.texts.error_words(error),
+            State::Done(_) => self.texts.done_words(self.purpose),
+        }
+    }
+
+    /// The form with its button, as HTML; none where pressing it is of no use. In a browser that did not
+    /// ask for the link it has a field for the address, with a label.
     #[must_use]
     pub fn form(&self) -> Option<String> {
         let form = self.form.as_ref()?;
@@ -80,20 +120,47 @@ impl LandingView<'_> {
                 escape_html(value)
             );
         }
+        if let Some((kind, typed)) = form.ask {
+            let (kind_is, complete) = match kind {
+                AddressKind::Email => ("email", "email"),
+                AddressKind::Phone => ("tel", "tel"),
+            };
+            let wrong = match self.state {
+                State::Error(LandingError::WrongAddress) => " aria-invalid=\"true\"",
+                _ => "",
+            };
+            let _ = write!(
+                html,
+                "<label for=\"{name}\">{}</label><input id=\"{name}\" name=\"{name}\" \
+                 type=\"{kind_is}\" autocomplete=\"{complete}\" value=\"{}\" required{wrong}>",
+                escape_html(&self.texts.ask_words(kind).title),
+                escape_html(typed),
+                name = form::ADDRESS,
+            );
+        }
         let _ = write!(
             html,
             "<button type=\"submit\">{}</button></form>",
-            escape_html(self.texts.button_text())
+            escape_html(self.texts.button_text(self.purpose))
         );
         Some(html)
     }
 
-    /// Where to ask for a new link, and what to call that; none on the page with the button, and where
-    /// no [sign-in page](super::LandingPageBuilder::sign_in_page) was set.
+    /// Where to ask for a new link, and what to call that; only where something went wrong and a
+    /// [sign-in page](super::LandingPageBuilder::sign_in_page) was set.
     #[must_use]
     pub fn new_link(&self) -> Option<(&str, &str)> {
-        self.error?;
+        self.error()?;
         Some((self.sign_in_page?, self.texts.ask_again_text()))
+    }
+
+    /// Where to go on, and what to call that; only where all is done.
+    #[must_use]
+    pub fn onwards(&self) -> Option<(&str, &str)> {
+        match self.state {
+            State::Done(target) => Some((target, self.texts.onwards_text())),
+            State::Confirm | State::Error(_) => None,
+        }
     }
 
     /// The nonce that a `<style>` element needs. Style sheets and images of the page's own origin need
@@ -135,6 +202,10 @@ box-shadow:0 1px 3px #0003}\
 p{margin:.5rem 0 1.5rem}p:last-child{margin-bottom:0}\
 .app{margin:0 0 .75rem;font-size:.9375rem;color:#5a6475}\
 h1{margin:0;font-size:1.5rem;line-height:1.25}\
+label{display:block;margin-bottom:.25rem;font-weight:600}\
+input:not([type=hidden]){width:100%;min-height:3rem;margin-bottom:1rem;padding:.5rem .75rem;\
+border:1px solid #6b7587;border-radius:.5rem;font:inherit;background:#fff;color:inherit}\
+[aria-invalid]{border-color:#b3261e!important}\
 button{width:100%;min-height:3rem;padding:.5rem 1rem;border:0;border-radius:.5rem;\
 font:inherit;font-weight:600;background:#2456c8;color:#fff;cursor:pointer}\
 button:hover{background:#1c469f}\
@@ -142,7 +213,8 @@ form+p{margin-top:1.25rem}\
 a{color:#2456c8}\
 :focus-visible{outline:3px solid #7aa2ff;outline-offset:2px}\
 @media(prefers-color-scheme:dark){body{background:#12151b;color:#e8ebf0}\
-main{background:#1d222b;box-shadow:none}.app{color:#a3adbd}a{color:#8fb0ff}}";
+main{background:#1d222b;box-shadow:none}\
+input:not([type=hidden]){background:#12151b;border-color:#8b96a8}[aria-invalid]{border-color:#ff8a80!important}.app{color:#a3adbd}a{color:#8fb0ff}}";
 
 /// The page, unless the application has its own.
 pub(super) fn default_page(view: &LandingView<'_>) -> String {
@@ -171,7 +243,7 @@ pub(super) fn default_page(view: &LandingView<'_>) -> String {
     if let Some(form) = view.form() {
         let _ = writeln!(html, "{form}");
     }
-    if let Some((path, text)) = view.new_link() {
+    if let Some((path, text)) = view.new_link().or(view.onwards()) {
         let _ = writeln!(
             html,
             "<p><a href=\"{}\">{}</a></p>",

@@ -328,8 +328,8 @@ async fn a_neighbour_cannot_plant_a_session() {
         .unwrap();
     let session = |user| {
         emulator
-            .mint(user)
-            .tokens()
+            .tokens(user)
+            .issue()
             .unwrap()
             .session_jwt()
             .to_owned()
@@ -347,10 +347,16 @@ async fn a_neighbour_cannot_plant_a_session() {
     let (ann_id, eve_id) = (id(&ann).await, id(&eve).await);
     assert_ne!(ann_id, eve_id);
 
-    let cookies = SessionCookies::builder().host_prefix().build().unwrap();
-    let set = cookies
-        .session_cookie(&SessionToken::new(ann), Duration::from_secs(600))
+    let cookies = SessionCookies::new(&client);
+    let mut headers = HeaderMap::new();
+    cookies
+        .set_session(
+            &mut headers,
+            &SessionToken::new(ann),
+            Duration::from_secs(600),
+        )
         .unwrap();
+    let set = headers[header::SET_COOKIE].clone();
     let planted: String = NO_SPACE
         .map(|space| {
             format!(

@@ -58,7 +58,7 @@ pub(crate) async fn link_with(
     browser: &mut Browser,
     next: &str,
 ) -> String {
-    let mut link = landing.link(&browser.headers()).unwrap();
+    let mut link = landing.link(&browser.headers(), EMAIL).unwrap();
     if !next.is_empty() {
         link = link.next(next);
     }
@@ -152,6 +152,19 @@ impl Browser {
         let page = self.get(landing, path).await;
         assert_eq!(page.status(), StatusCode::OK, "{}", page.body());
         self.press(landing, &page).await
+    }
+
+    /// Types the address, and presses the button.
+    pub(crate) async fn press_with(
+        &mut self,
+        landing: &LandingPage,
+        page: &Response<String>,
+        address: &str,
+    ) -> Response<String> {
+        let mut form = fields(page);
+        form.push(("address".to_owned(), address.to_owned()));
+        let request = self.post(&form);
+        self.send(landing.clone(), request).await
     }
 
     pub(crate) async fn press(

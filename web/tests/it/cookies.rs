@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use descope_magiclink::{Client, DeliveryMethod, MagicLinkToken, RefreshToken, SessionToken};
+use descope_magiclink::{
+    Client, DeliveryMethod, MagicLinkToken, RefreshToken, SessionToken, SessionValidator,
+};
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::{
     CookieError, SameSite, SessionCookies, SessionCookiesBuilder, TokenSource,
@@ -34,6 +36,29 @@ fn read(cookies: &SessionCookies, headers: &HeaderMap) -> (Option<String>, Optio
     (session, refresh)
 }
 
+/// With the names as they are, so that a test reads well.
+fn builder() -> SessionCookiesBuilder {
+    prefixed().plain_names()
+}
+
+fn prefixed() -> SessionCookiesBuilder {
+    SessionCookies::builder(&SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap())
+}
+
+fn plain() -> SessionCookies {
+    builder().build().unwrap()
+}
+
+/// The line that stores a session token.
+fn session_line(cookies: &SessionCookies, token: &str) -> String {
+    let mut response = HeaderMap::new();
+    let token = SessionToken::new(token);
+    cookies
+        .set_session(&mut response, &token, TEN_MINUTES)
+        .unwrap();
+    set_cookies(&response).join("\n")
+}
+
 fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
@@ -48,7 +73,7 @@ fn set_cookies(headers: &HeaderMap) -> Vec<&str> {
 
 #[test]
 fn cookies_of_a_request() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     for (line, session, refresh) in [
         ("DS=a.b.c; DSR=d.e.f", some("a.b.c"), some("d.e.f")),
         ("DSR=d.e.f", None, some("d.e.f")),
@@ -84,7 +109,7 @@ fn cookies_of_a_request() {
 /// server reads: by class, a line and the session token in it.
 #[test]
 fn classes_of_cookie_headers() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     for (class, line, session) in [
         ("name: any octet but ; and = is part of it", "DS!=a", None),
         ("name: quotes are part of it", "\"DS\"=a", None),
@@ -146,7 +171,7 @@ fn classes_of_cookie_headers() {
 /// it that they do not trim, it is no promise.
 #[test]
 fn a_name_with_anything_before_it_is_another_name() {
-    let cookies = SessionCookies::builder().host_prefix().build().unwrap();
+    let cookies = prefixed().build().unwrap();
     let spaces = (0..=0x3000_u32)
         .filter_map(char::from_u32)
         .filter(|c| c.is_whitespace() || c.is_control() || ('\u{200b}'..='\u{200f}').contains(c))
@@ -173,15 +198,15 @@ fn a_name_with_anything_before_it_is_another_name() {
 
 #[test]
 fn headers_of_any_framework_are_read() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     let owned = vec![
         ("COOKIE".to_owned(), "DSR=r; DS=c".to_owned()),
         ("authorization".to_owned(), "Basic dTpw".to_owned()),
-        ("AUTHORIZATION".to_owned(), "Bearer b".to_owned()),
+        ("AUTHORIZATION".to_owned(), "Bearer b.b.b".to_owned()),
         ("cookies".to_owned(), "DSR=other".to_owned()),
     ];
     let tokens = cookies.read(owned);
-    assert_eq!(tokens.session.unwrap().expose_secret(), "b");
+    assert_eq!(tokens.session.unwrap().expose_secret(), "b.b.b");
     assert_eq!(tokens.refresh.unwrap().expose_secret(), "r");
     let octets: [(&str, &[u8]); 1] = [("Cookie", b"x=\xff; DS=c")];
     let tokens = cookies.read(octets);
@@ -190,7 +215,7 @@ fn headers_of_any_framework_are_read() {
 
 #[test]
 fn cookies_in_several_lines_and_beside_odd_bytes() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     let split = request(&[(COOKIE, b"x=1; DSR=r"), (COOKIE, b"DS=s; DSR=later")]);
     assert_eq!(read(&cookies, &split), (some("s"), some("r")));
     let odd = request(&[(COOKIE, b"x=\xff\xfe; DS=s; y=\xc3\xa9")]);
@@ -199,15 +224,18 @@ fn cookies_in_several_lines_and_beside_odd_bytes() {
 
 #[test]
 fn the_authorization_header_goes_first() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     for (value, session, source) in [
         ("Bearer a.b.c", "a.b.c", TokenSource::Bearer),
         ("bearer a.b.c", "a.b.c", TokenSource::Bearer),
         ("BEARER   a.b.c  ", "a.b.c", TokenSource::Bearer),
-        // Even a token that is none goes before a cookie: there is no second try.
-        ("Bearer undefined", "undefined", TokenSource::Bearer),
-        ("Bearer a b", "a b", TokenSource::Bearer),
-        // What is no bearer token leaves the word to the cookie.
+        // What cannot be a token leaves the word to the cookie.
+        ("Bearer undefined", "cookie", TokenSource::Cookie),
+        ("Bearer null", "cookie", TokenSource::Cookie),
+        ("Bearer a b", "cookie", TokenSource::Cookie),
+        ("Bearer a.b", "cookie", TokenSource::Cookie),
+        ("Bearer a..c", "cookie", TokenSource::Cookie),
+        ("Bearer a.b.c.d.e", "cookie", TokenSource::Cookie),
         ("Bearer", "cookie", TokenSource::Cookie),
         ("Bearer ", "cookie", TokenSource::Cookie),
         ("Basic dTpw", "cookie", TokenSource::Cookie),
@@ -230,20 +258,20 @@ fn the_authorization_header_goes_first() {
     let several = request(&[
         (AUTHORIZATION, b"Basic dTpw"),
         (AUTHORIZATION, b"Bearer \xff"),
-        (AUTHORIZATION, b"Bearer first"),
+        (AUTHORIZATION, b"Bearer f.i.rst"),
         (AUTHORIZATION, b"Bearer second"),
     ]);
-    assert_eq!(read(&cookies, &several), (some("first"), None));
+    assert_eq!(read(&cookies, &several), (some("f.i.rst"), None));
 }
 
 #[test]
 fn names_and_fallbacks() {
-    let cookies = SessionCookies::builder()
+    let cookies = builder()
         .session_cookie_name("zz")
-        .session_fallback("DS")
-        .session_fallback("AA")
+        .also_read_session("DS")
+        .also_read_session("AA")
         .refresh_cookie_name("zzr")
-        .refresh_fallback("DSR")
+        .also_read_refresh("DSR")
         .build()
         .unwrap();
     for (line, session, refresh) in [
@@ -271,7 +299,10 @@ fn names_and_fallbacks() {
         })
         .collect();
     assert_eq!(
-        names,
+        names
+            .iter()
+            .filter(|name| !name.contains('.'))
+            .collect::<Vec<_>>(),
         ["zz", "DS", "AA", "zzr", "DSR"],
         "a fallback left behind signs in again"
     );
@@ -279,7 +310,7 @@ fn names_and_fallbacks() {
 
 #[test]
 fn the_defaults_are_the_safe_ones() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     let mut response = HeaderMap::new();
     let session = SessionToken::new("a-b_c.d.e");
     cookies
@@ -309,7 +340,7 @@ fn the_defaults_are_the_safe_ones() {
 
 #[test]
 fn every_setting_is_written() {
-    let cookies = SessionCookies::builder()
+    let cookies = builder()
         .session_cookie_name("s")
         .refresh_cookie_name("r")
         .domain(".Example.com")
@@ -319,51 +350,73 @@ fn every_setting_is_written() {
         .refresh_same_site(SameSite::Strict)
         .build()
         .unwrap();
-    let session = cookies.session_cookie(&SessionToken::new("a"), TEN_MINUTES);
     assert_eq!(
-        session.unwrap(),
+        session_line(&cookies, "a"),
         "s=a; HttpOnly; SameSite=None; Secure; Path=/app; Domain=example.com; Max-Age=600"
     );
-    let refresh = cookies.refresh_cookie(&RefreshToken::new("b"), TEN_MINUTES);
+    let mut response = HeaderMap::new();
+    let refresh = RefreshToken::new("b");
+    cookies
+        .set_refresh(&mut response, &refresh, TEN_MINUTES)
+        .unwrap();
     assert_eq!(
-        refresh.unwrap(),
-        "r=b; HttpOnly; SameSite=Strict; Secure; Path=/app/refresh; Domain=example.com; Max-Age=600"
+        set_cookies(&response),
+        [
+            "r=b; HttpOnly; SameSite=Strict; Secure; Path=/app/refresh; Domain=example.com; Max-Age=600"
+        ]
     );
 }
 
 #[test]
-fn clearing_repeats_the_attributes() {
-    let cookies = SessionCookies::builder()
+fn clearing_repeats_the_attributes_in_every_scope() {
+    let cookies = builder()
         .domain("example.com")
         .refresh_path("/refresh")
         .refresh_same_site(SameSite::Strict)
+        .also_clear("old.example.com", "/app")
+        .also_read_session("__Host-old")
         .build()
         .unwrap();
     let mut response = HeaderMap::new();
     cookies.clear(&mut response);
-    let epoch = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    let lines = set_cookies(&response);
+    let of = |name: &str| -> Vec<String> {
+        let start = format!("{name}=; HttpOnly; SameSite=");
+        let lines = lines.iter().filter_map(|line| line.strip_prefix(&*start));
+        let lines = lines.map(|line| {
+            let epoch = "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+            line.strip_suffix(epoch).unwrap().to_owned()
+        });
+        lines.collect()
+    };
+    for name in ["DS", "DS.0", "DS.1", "DS.2", "DS.3"] {
+        assert_eq!(
+            of(name),
+            [
+                "Lax; Secure; Path=/; Domain=example.com",
+                "Lax; Secure; Path=/",
+                "Lax; Secure; Path=/app; Domain=old.example.com",
+            ]
+        );
+    }
     assert_eq!(
-        set_cookies(&response),
+        of("DSR"),
         [
-            format!(
-                "DS=; HttpOnly; SameSite=Lax; Secure; Path=/; Domain=example.com; Max-Age=0; {epoch}"
-            ),
-            format!(
-                "DSR=; HttpOnly; SameSite=Strict; Secure; Path=/refresh; Domain=example.com; Max-Age=0; {epoch}"
-            ),
+            "Strict; Secure; Path=/refresh; Domain=example.com",
+            "Strict; Secure; Path=/refresh",
+            "Strict; Secure; Path=/app; Domain=old.example.com",
         ]
     );
+    // Browsers would drop the removal, were it of another scope.
+    assert_eq!(of("__Host-old"), ["Lax; Secure; Path=/"]);
     assert_eq!(response[CACHE_CONTROL], "no-store");
 }
 
 #[test]
 fn the_host_prefix_holds_for_reading_writing_and_clearing() {
-    let cookies = SessionCookies::builder().host_prefix().build().unwrap();
-    let session = cookies
-        .session_cookie(&SessionToken::new("a"), TEN_MINUTES)
-        .unwrap();
+    let cookies = prefixed().build().unwrap();
     assert_eq!(
-        session,
+        session_line(&cookies, "a"),
         "__Host-DS=a; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600"
     );
     // A sibling domain can plant a plain DS, so it must count for nothing.
@@ -383,39 +436,141 @@ fn the_host_prefix_holds_for_reading_writing_and_clearing() {
 }
 
 #[test]
-fn the_insecure_mode_is_only_about_secure() {
-    let cookies = SessionCookies::builder()
-        .insecure_cookies_for_local_development_only()
+fn names_have_the_prefix_with_which_browsers_keep_the_most() {
+    let name = |builder: SessionCookiesBuilder| {
+        let line = session_line(&builder.build().unwrap(), "a");
+        line.split('=').next().unwrap().to_owned()
+    };
+    assert_eq!(name(prefixed()), "__Host-DS");
+    assert_eq!(name(prefixed().session_cookie_name("SID")), "__Host-SID");
+    assert_eq!(name(prefixed().domain("example.com")), "__Secure-DS");
+    assert_eq!(name(prefixed().session_path("/app")), "__Secure-DS");
+    assert_eq!(name(prefixed().refresh_path("/app")), "__Secure-DS");
+    assert_eq!(name(prefixed().plain_names()), "DS");
+    assert_eq!(
+        name(prefixed().session_cookie_name("__secure-x")),
+        "__secure-x"
+    );
+    assert_eq!(name(prefixed().session_cookie_name("__Http-x")), "__Http-x");
+    assert_eq!(
+        name(prefixed().insecure_cookies_for_local_development_only()),
+        "DS"
+    );
+    // The client's name goes for browsers too, unless they have one of their own.
+    let client = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+        .session_cookie_name("SID")
         .build()
         .unwrap();
-    let session = cookies
-        .session_cookie(&SessionToken::new("a"), TEN_MINUTES)
+    assert_eq!(name(SessionCookies::builder(&client)), "__Host-SID");
+    let validator = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+        .session_cookie_name("VID")
+        .build()
         .unwrap();
-    assert_eq!(session, "DS=a; HttpOnly; SameSite=Lax; Path=/; Max-Age=600");
+    assert_eq!(name(SessionCookies::builder(&validator)), "__Host-VID");
 }
 
 #[test]
-fn what_browsers_would_drop_is_an_error() {
-    let cookies = SessionCookies::new();
-    let of = |len: usize| cookies.session_cookie(&SessionToken::new("a".repeat(len)), TEN_MINUTES);
+fn the_insecure_mode_is_only_about_secure() {
+    let cookies = prefixed()
+        .insecure_cookies_for_local_development_only()
+        .build()
+        .unwrap();
+    let session = session_line(&cookies, "a");
+    assert_eq!(session, "DS=a; HttpOnly; SameSite=Lax; Path=/; Max-Age=600");
+}
+
+/// What a browser that has these cookies sends.
+fn kept(response: &HeaderMap) -> String {
+    let pairs = set_cookies(response)
+        .into_iter()
+        .filter(|line| !line.contains("Max-Age=0"))
+        .map(|line| line.split(';').next().unwrap().to_owned());
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn a_token_that_fits_into_no_cookie_is_split_and_found_again() {
+    let cookies = prefixed().build().unwrap();
     // Name and value count, attributes do not.
-    assert!(of(4096 - "DS".len()).is_ok());
-    let error = of(4097 - "DS".len()).unwrap_err();
-    assert_eq!(error, CookieError::TooLarge { size: 4097 });
-    assert!(error.to_string().contains("4097"));
-    let mut response = HeaderMap::new();
-    let large = SessionToken::new("a".repeat(5000));
-    assert!(
+    let whole = 4096 - "__Host-DS".len();
+    let room = whole - ".0".len();
+    let most = 4 * room - "4.".len();
+    for (size, parts) in [
+        (4060, 1),
+        (whole, 1),
+        (whole + 1, 2),
+        (2 * room - 2, 2),
+        (2 * room - 1, 3),
+        (3 * room - 1, 4),
+        (most, 4),
+    ] {
+        let token = format!("{}.b.c", "a".repeat(size - 4));
+        let mut response = HeaderMap::new();
         cookies
-            .set_session(&mut response, &large, TEN_MINUTES)
-            .is_err()
-    );
+            .set_session(&mut response, &SessionToken::new(&*token), TEN_MINUTES)
+            .unwrap();
+        let sent = kept(&response);
+        let pairs: Vec<&str> = sent.split("; ").collect();
+        assert_eq!(pairs.len(), parts, "{size}");
+        for pair in &pairs {
+            let (name, value) = pair.split_once('=').unwrap();
+            assert!(name.len() + value.len() <= 4096, "{size}");
+        }
+        assert_eq!(
+            read(&cookies, &cookie_line(&sent)),
+            (Some(token.clone()), None),
+            "{size}"
+        );
+        // In whatever order they come; but not without one, nor where there is a whole one.
+        let turned: Vec<&str> = pairs.iter().rev().copied().collect();
+        assert_eq!(
+            read(&cookies, &cookie_line(&turned.join("; "))),
+            (Some(token), None)
+        );
+        if parts > 1 {
+            assert!(pairs[0].starts_with(&format!("__Host-DS.0={parts}.a")));
+            for missing in 0..parts {
+                let mut some = pairs.clone();
+                some.remove(missing);
+                assert_eq!(read(&cookies, &cookie_line(&some.join("; "))), (None, None));
+            }
+            let both = format!("{sent}; __Host-DS=x.y.z");
+            assert_eq!(read(&cookies, &cookie_line(&both)), (some("x.y.z"), None));
+            // The whole one of before goes away, or it would stand in the way.
+            assert!(
+                set_cookies(&response)
+                    .iter()
+                    .any(|line| line.starts_with("__Host-DS=;"))
+            );
+        }
+    }
+    for odd in [
+        "5.a",
+        "0.a",
+        ".a",
+        "a",
+        "-1.a",
+        "1",
+        "99999999999999999999.a",
+    ] {
+        let line = format!("__Host-DS.0={odd}; __Host-DS.1=b");
+        assert_eq!(read(&cookies, &cookie_line(&line)), (None, None), "{odd}");
+    }
+
+    let size = most + 1;
+    let large = SessionToken::new("a".repeat(size));
+    let mut response = HeaderMap::new();
+    let error = cookies
+        .set_session(&mut response, &large, TEN_MINUTES)
+        .unwrap_err();
+    assert_eq!(error, CookieError::TooLarge { size, limit: most });
+    assert!(error.to_string().contains(&size.to_string()), "{error}");
     assert!(response.is_empty(), "half a change is worse than none");
 }
 
 #[test]
 fn what_is_no_token_is_not_written() {
-    let cookies = SessionCookies::new();
+    let cookies = plain();
     for text in [
         "",
         "a b",
@@ -428,34 +583,37 @@ fn what_is_no_token_is_not_written() {
         "a\0",
         "a=b",
     ] {
-        let found = cookies.refresh_cookie(&RefreshToken::new(text), TEN_MINUTES);
+        let token = RefreshToken::new(text);
+        let found = cookies.set_refresh(&mut HeaderMap::new(), &token, TEN_MINUTES);
         assert_eq!(found.unwrap_err(), CookieError::NotAToken, "{text:?}");
     }
     for lifetime in [Duration::ZERO, Duration::from_millis(999)] {
-        let found = cookies.session_cookie(&SessionToken::new("a"), lifetime);
+        let token = SessionToken::new("a");
+        let found = cookies.set_session(&mut HeaderMap::new(), &token, lifetime);
         assert_eq!(found.unwrap_err(), CookieError::Expired);
     }
-    let longest = cookies
-        .session_cookie(&SessionToken::new("a"), Duration::MAX)
+    let mut response = HeaderMap::new();
+    let token = SessionToken::new("a");
+    cookies
+        .set_session(&mut response, &token, Duration::MAX)
         .unwrap();
-    assert!(longest.to_str().unwrap().contains("Max-Age="));
+    assert!(set_cookies(&response)[0].contains("Max-Age="));
 }
 
 #[test]
 fn settings_that_browsers_refuse_are_refused() {
-    let builder = SessionCookies::builder;
     let refused: Vec<(&str, SessionCookiesBuilder)> = vec![
         ("session_cookie_name", builder().session_cookie_name("")),
         ("session_cookie_name", builder().session_cookie_name("a b")),
         ("session_cookie_name", builder().session_cookie_name("a=b")),
-        ("session_cookie_name", builder().session_fallback("a;b")),
+        ("session_cookie_name", builder().also_read_session("a;b")),
         (
             "refresh_cookie_name",
             builder().refresh_cookie_name("a\r\nb"),
         ),
-        ("refresh_cookie_name", builder().refresh_fallback("\u{e9}")),
+        ("refresh_cookie_name", builder().also_read_refresh("\u{e9}")),
         ("session_cookie_name", builder().session_cookie_name("DSR")),
-        ("session_cookie_name", builder().refresh_fallback("DS")),
+        ("session_cookie_name", builder().also_read_refresh("DS")),
         ("domain", builder().domain("")),
         ("domain", builder().domain("example.com; Secure")),
         ("domain", builder().domain("exa mple.com")),
@@ -465,29 +623,39 @@ fn settings_that_browsers_refuse_are_refused() {
         ("session_path", builder().session_path("")),
         ("refresh_path", builder().refresh_path("/a;b")),
         ("refresh_path", builder().refresh_path("/a\nb")),
+        ("domain", builder().domain("localhost")),
+        ("domain", builder().domain("127.0.0.1")),
         (
-            "session_cookie_name",
-            builder().host_prefix().domain("example.com"),
+            "session_path",
+            builder().session_path(format!("/{}", "a".repeat(1024))),
         ),
+        ("also_clear", builder().also_clear("com", "/")),
+        ("also_clear", builder().also_clear("", "a")),
+        ("token_sources", builder().token_sources([])),
+        ("token_header", builder().token_header("a b")),
         (
             "session_cookie_name",
-            builder().host_prefix().session_path("/app"),
+            builder()
+                .session_cookie_name("__Host-x")
+                .session_path("/app"),
         ),
         (
             "refresh_cookie_name",
-            builder().host_prefix().refresh_path("/refresh"),
+            builder()
+                .refresh_cookie_name("__Host-x")
+                .refresh_path("/refresh"),
+        ),
+        (
+            "refresh_cookie_name",
+            builder()
+                .refresh_cookie_name("__Http-x")
+                .insecure_cookies_for_local_development_only(),
         ),
         (
             "session_cookie_name",
             builder()
                 .session_cookie_name("__host-x")
                 .domain("example.com"),
-        ),
-        (
-            "session_cookie_name",
-            builder()
-                .host_prefix()
-                .insecure_cookies_for_local_development_only(),
         ),
         (
             "session_cookie_name",
@@ -530,7 +698,7 @@ async fn cookies_live_as_long_as_their_tokens_and_hold_what_is_new() {
         let message = emulator.outbox().last_for("joe@example.com").unwrap();
         let token = MagicLinkToken::from_url(message.link()).unwrap();
         let auth = magic_link.verify(&token).await.unwrap();
-        let cookies = SessionCookies::new();
+        let cookies = plain();
         let ages = |response: &HeaderMap| {
             let lines = set_cookies(response).into_iter();
             lines
@@ -601,7 +769,7 @@ proptest! {
 
     #[test]
     fn no_other_name_is_ever_found(names in prop::collection::vec(other_name(), 1..4)) {
-        let cookies = SessionCookies::builder().host_prefix().build().unwrap();
+        let cookies = prefixed().build().unwrap();
         let lines = names.iter().map(|name| ("cookie", [name, &b"=eve"[..]].concat()));
         prop_assert!(cookies.read(lines).session.is_none());
         let line = names.iter().flat_map(|name| [name, &b"=eve; "[..]].concat());
@@ -621,32 +789,32 @@ proptest! {
                 headers.append(AUTHORIZATION, value);
             }
         }
-        let _ = SessionCookies::new().read(&headers);
+        let _ = plain().read(&headers);
     }
 
     #[test]
     fn any_text_like_a_cookie_header_has_a_reading(line in "[DSR=;\", a-z]{0,60}") {
-        let _ = read(&SessionCookies::new(), &cookie_line(&line));
+        let _ = read(&plain(), &cookie_line(&line));
     }
 
     #[test]
     fn what_is_written_is_read_again(token in "[A-Za-z0-9_-]{1,50}\\.[A-Za-z0-9_-]{1,50}\\.[A-Za-z0-9_-]{1,50}") {
-        let cookies = SessionCookies::builder().host_prefix().build().unwrap();
-        let written = cookies.session_cookie(&SessionToken::new(token.as_str()), TEN_MINUTES).unwrap();
-        let pair = written.to_str().unwrap().split(';').next().unwrap();
+        let cookies = prefixed().build().unwrap();
+        let written = session_line(&cookies, &token);
+        let pair = written.split(';').next().unwrap();
         prop_assert_eq!(read(&cookies, &cookie_line(pair)), (Some(token), None));
     }
 
     #[test]
     fn no_setting_smuggles_an_attribute(name in any::<String>(), domain in any::<String>(), path in any::<String>()) {
-        let built = SessionCookies::builder()
+        let built = builder()
             .session_cookie_name(name)
             .domain(domain)
             .session_path(path)
             .build();
         if let Ok(cookies) = built {
-            let written = cookies.session_cookie(&SessionToken::new("a"), TEN_MINUTES).unwrap();
-            prop_assert_eq!(written.to_str().unwrap().split(';').count(), 7);
+            let written = session_line(&cookies, "a");
+            prop_assert_eq!(written.split(';').count(), 7);
         }
     }
 }

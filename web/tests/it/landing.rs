@@ -6,7 +6,8 @@ use std::time::Duration;
 use descope_magiclink::{DeliveryMethod, SignUpUser};
 use descope_magiclink_emulator::{Emulator, Fault};
 use descope_magiclink_web::{
-    HiddenSendError, LandingError, LandingPage, LandingTexts, SendError, escape_html,
+    AfterSignIn, HiddenSendError, LandingError, LandingPage, LandingTexts, LinkPurpose, SendError,
+    escape_html,
 };
 use http::header::{ACCEPT_LANGUAGE, ALLOW, COOKIE, SET_COOKIE};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -18,10 +19,10 @@ use crate::browser::{
     problem as refusal, set_cookies,
 };
 
-const SESSION_COOKIES: [&str; 2] = ["DS", "DSR"];
+const SESSION_COOKIES: [&str; 2] = ["__Host-DS", "__Host-DSR"];
 
 fn verifications(emulator: &Emulator) -> usize {
-    emulator.journal().count("VerifyMagicLink")
+    emulator.requests().count("VerifyMagicLink")
 }
 
 /// A page about a problem leaves the browser's session alone.
@@ -56,7 +57,7 @@ async fn the_button_signs_in_and_the_cookies_hold_the_session() {
         }
     }
     assert_eq!(answer.headers()["cache-control"], "no-store");
-    assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
+    assert_eq!(answer.headers()["referrer-policy"], "strict-origin");
 }
 
 #[tokio::test]
@@ -65,13 +66,13 @@ async fn a_project_without_refresh_tokens_signs_in_with_the_session_alone() {
     let landing = landing(&emulator).build().unwrap();
     let mut browser = Browser::default();
     let path = link(&emulator, &landing, &mut browser).await;
-    let tokens = emulator.mint(EMAIL).tokens().unwrap();
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let body = json!({ "sessionJwt": tokens.session_jwt(), "firstSeen": false });
     let fault = Fault::on("VerifyMagicLink").alter().json(&body);
     emulator.faults().add(fault).unwrap();
     let answer = browser.follow(&landing, &path).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
-    assert_eq!(set_cookies(answer.headers()), ["DS"]);
+    assert_eq!(set_cookies(answer.headers()), ["__Host-DS"]);
 }
 
 #[tokio::test]
@@ -106,11 +107,13 @@ async fn scanners_cannot_use_a_link_up() {
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(verifications(&emulator), 1);
 
-    // The same form once more, from a browser that did not keep the session.
+    // The same form once more, from a browser to which the answer did not come: the same answer.
+    let session = user.cookies["__Host-DS"].clone();
     user.cookies
         .retain(|name, _| !SESSION_COOKIES.contains(&name.as_str()));
     let answer = user.press(&landing, &page).await;
-    assert_problem(&answer, LandingError::Used);
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(user.cookies["__Host-DS"], session);
     assert_eq!(verifications(&emulator), 1);
 }
 
@@ -123,19 +126,20 @@ async fn the_page_gives_nothing_away() {
     let page = browser.get(&landing, &path).await;
     let headers = page.headers();
     assert_eq!(headers["cache-control"], "no-store");
-    assert_eq!(headers["referrer-policy"], "no-referrer");
+    assert_eq!(headers["referrer-policy"], "strict-origin");
     assert_eq!(headers["x-content-type-options"], "nosniff");
     let policy = headers["content-security-policy"].to_str().unwrap();
     for rule in [
         "default-src 'none'",
-        "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
     ] {
         assert!(policy.contains(rule), "{policy}");
     }
     assert!(
-        !policy.contains("script-src") && !policy.contains("unsafe"),
+        !policy.contains("script-src")
+            && !policy.contains("form-action")
+            && !policy.contains("unsafe"),
         "{policy}"
     );
     for word in ["<script", "http://", "https://", "onclick", "javascript:"] {
@@ -229,9 +233,9 @@ async fn another_site_can_sign_nobody_in() {
     }
     assert_eq!(verifications(&emulator), 0);
 
-    // The page offers the button again, and that works.
+    // In another browser than the one that asked, the page wants to know the address, and that works.
     let again = victim.get(&landing, &path).await;
-    let answer = victim.press(&landing, &again).await;
+    let answer = victim.press_with(&landing, &again, EMAIL).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
 }
 
@@ -249,7 +253,7 @@ async fn nothing_prints_a_token() {
         .build()
         .unwrap();
     let mut browser = Browser::default();
-    let link = landing.link(&browser.headers()).unwrap();
+    let link = landing.link(&browser.headers(), EMAIL).unwrap();
     *seen.lock().unwrap() += &format!("{landing:?} {link:?}");
     let path = link_with(&emulator, &landing, &mut browser, "/orders").await;
     let page = browser.get(&landing, &path).await;
@@ -317,7 +321,7 @@ async fn another_sites_form_sends_no_link_and_binds_no_browser() {
         let mut headers = victim.headers();
         headers.insert(header, value.parse().unwrap());
         assert!(landing.is_cross_site(&headers));
-        let problem = landing.link(&headers).unwrap_err();
+        let problem = landing.link(&headers, EMAIL).unwrap_err();
         assert!(matches!(problem, SendError::CrossSite), "{problem:?}");
         let answer = problem.response();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
@@ -325,10 +329,10 @@ async fn another_sites_form_sends_no_link_and_binds_no_browser() {
     }
     // A page without referrer, and a program that is no browser.
     let mut own = victim.headers();
-    assert!(landing.link(&own).is_ok());
+    assert!(landing.link(&own, EMAIL).is_ok());
     own.insert("origin", "null".parse().unwrap());
     own.insert("sec-fetch-site", "same-origin".parse().unwrap());
-    assert!(landing.link(&own).is_ok());
+    assert!(landing.link(&own, EMAIL).is_ok());
 }
 
 #[tokio::test]
@@ -355,7 +359,7 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
     let mut browser = Browser::default();
     let signed_in = link(&emulator, &landing, &mut browser).await;
     browser.follow(&landing, &signed_in).await;
-    let session = browser.cookies["DSR"].clone();
+    let session = browser.cookies["__Host-DSR"].clone();
 
     for (path, problem) in [
         ("/verify", LandingError::MissingToken),
@@ -364,7 +368,7 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
         ("/verify?t=%0d%0a", LandingError::InvalidLink),
         (&signed_in, LandingError::Used),
     ] {
-        let page = browser.get(&landing, path).await;
+        let page = Browser::default().get(&landing, path).await;
         assert_problem(&page, problem);
         assert!(page.body().contains("href=\"/sign-in\""));
     }
@@ -451,7 +455,7 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
             assert_eq!(answer.headers()["retry-after"], "60");
         }
     }
-    assert_eq!(browser.cookies["DSR"], session);
+    assert_eq!(browser.cookies["__Host-DSR"], session);
 
     // The link was not used up by any of this; the button on the page about the problem works.
     emulator
@@ -461,7 +465,7 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
     let answer = browser.follow(&landing, &path).await;
     let answer = browser.press(&landing, &answer).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_ne!(browser.cookies["DSR"], session);
+    assert_ne!(browser.cookies["__Host-DSR"], session);
 }
 
 /// A landing page whose verifications do not end before there is a permit for each.
@@ -473,7 +477,7 @@ fn gated(emulator: &Emulator) -> (LandingPage, Arc<Semaphore>) {
             let gate = Arc::clone(&closed);
             async move {
                 gate.acquire().await.unwrap().forget();
-                None
+                AfterSignIn::Continue
             }
         })
         .build()
@@ -568,7 +572,7 @@ async fn the_page_speaks_the_readers_language_and_the_applications() {
 
     let own = landing(&emulator)
         .languages([LandingTexts::translation("da")
-            .confirm("Log ind & <b>", "Tryk")
+            .confirm(LinkPurpose::SignIn, "Log ind & <b>", "Tryk")
             .error(LandingError::MissingToken, "Ufuldstændigt", "Hele linket")])
         .template(|view| {
             format!(
@@ -596,9 +600,9 @@ async fn the_application_hears_of_each_sign_in_and_may_choose_the_next_page() {
     let emulator = emulator().await;
     let landing = landing(&emulator)
         .on_sign_in(|auth| async move {
-            let email = auth.user?.email()?.to_owned();
-            Some(match auth.first_seen {
-                Some(true) => format!("/welcome?{email}"),
+            let user = auth.user.unwrap();
+            AfterSignIn::GoTo(match auth.first_seen {
+                Some(true) => format!("/welcome?{}", user.email().unwrap()),
                 _ => "https://evil.example".to_owned(),
             })
         })
@@ -640,7 +644,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     let magic_link = client(&emulator).magic_link();
     let browser = Browser::default();
     let sign_in = async |address: &str| {
-        let link = landing.link(&browser.headers()).unwrap();
+        let link = landing.link(&browser.headers(), address).unwrap();
         let sent = magic_link
             .sign_in(DeliveryMethod::Email, address)
             .redirect_url(link.redirect_url())
@@ -681,7 +685,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     );
 
     // Signing up with an address that is taken, and by a phone that the user does not have.
-    let link = landing.link(&browser.headers()).unwrap();
+    let link = landing.link(&browser.headers(), EMAIL).unwrap();
     let sent = magic_link
         .sign_up(DeliveryMethod::Email, EMAIL)
         .user(SignUpUser::new().name("Somebody"))
@@ -689,7 +693,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
         .send()
         .await;
     assert_eq!(shape(&link.respond(sent, "/inbox").unwrap()), shape(&known));
-    let link = landing.link(&browser.headers()).unwrap();
+    let link = landing.link(&browser.headers(), EMAIL).unwrap();
     let sent = magic_link.sign_in(DeliveryMethod::Sms, EMAIL).send().await;
     assert_eq!(shape(&link.respond(sent, "/inbox").unwrap()), shape(&known));
 

@@ -56,7 +56,9 @@ async fn refusals_that_no_page_tells_are_noted_without_the_address() {
     let landing = landing(&emulator).build().unwrap();
     let mut browser = Browser::default();
 
-    let asked = landing.link(&browser.headers()).unwrap();
+    let asked = landing
+        .link(&browser.headers(), "nobody@example.com")
+        .unwrap();
     let sent = client(&emulator)
         .magic_link()
         .sign_in(DeliveryMethod::Email, "nobody@example.com")

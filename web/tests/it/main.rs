@@ -21,3 +21,5 @@ mod landing;
 mod logging;
 mod redirects;
 mod session_layer;
+#[cfg(feature = "axum")]
+mod stacks;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use descope_magiclink::session::Session;
-use descope_magiclink_emulator::{Emulator, Fault, Minted, Tenant, User};
+use descope_magiclink_emulator::{Emulator, Fault, IssuedTokens, Tenant, User};
 use descope_magiclink_web::cookies::RequestTokens;
 use descope_magiclink_web::{
     MaybeSession, Rejection, RequireLayer, SessionLayer, require_permissions, require_roles,
@@ -11,6 +11,8 @@ use descope_magiclink_web::{
 };
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::browser::{EMAIL, client, problem, set_cookies};
@@ -175,12 +177,12 @@ impl Case {
     }
 
     fn request(self, emulator: &Emulator) -> Request<String> {
-        let mint = || emulator.mint(EMAIL);
-        let good = mint().tokens().unwrap();
-        let expired = mint().expired().tokens().unwrap();
-        let forged = mint().forged().tokens().unwrap();
-        let other = mint().issuer("P2OtherProject").tokens().unwrap();
-        let session = |minted: &Minted| Some(minted.session_jwt().to_owned());
+        let mint = || emulator.tokens(EMAIL);
+        let good = mint().issue().unwrap();
+        let expired = mint().expired().issue().unwrap();
+        let forged = mint().forged().issue().unwrap();
+        let other = mint().issuer("P2OtherProject").issue().unwrap();
+        let session = |minted: &IssuedTokens| Some(minted.session_jwt().to_owned());
         let refresh = Some(good.refresh_jwt().to_owned());
         let (session, refresh) = match self {
             Self::NoToken => (None, None),
@@ -213,10 +215,10 @@ impl Case {
                 let value = format!("Bearer {token}").parse().unwrap();
                 request.headers_mut().insert(AUTHORIZATION, value);
             }
-            Some(token) => cookies.push(format!("DS={token}")),
+            Some(token) => cookies.push(format!("__Host-DS={token}")),
             None => {}
         }
-        cookies.extend(refresh.map(|token| format!("DSR={token}")));
+        cookies.extend(refresh.map(|token| format!("__Host-DSR={token}")));
         let cookies = cookies.join("; ").parse().unwrap();
         request.headers_mut().insert(COOKIE, cookies);
         request
@@ -254,12 +256,15 @@ async fn emulator() -> Emulator {
         .unwrap()
 }
 
-async fn send<S>(service: S, request: Request<String>) -> Response<String>
+async fn send<S, R>(service: S, request: Request<String>) -> Response<String>
 where
-    S: Service<Request<String>, Response = Response<String>, Error = Infallible>,
+    S: Service<Request<String>, Response = Response<R>, Error = Infallible>,
+    R: Body<Error: std::fmt::Debug>,
 {
     let Ok(response) = service.oneshot(request).await;
-    response
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
 }
 
 async fn check(case: Case, required: bool, refreshing: bool) {
@@ -305,7 +310,7 @@ async fn check(case: Case, required: bool, refreshing: bool) {
 
     let renewed = refreshing && case.asks() && found == Found::Session;
     let cookies = set_cookies(headers);
-    assert_eq!(cookies.contains(&"DS".to_owned()), renewed, "{what}");
+    assert_eq!(cookies.contains(&"__Host-DS".to_owned()), renewed, "{what}");
     if !renewed {
         assert_eq!(cookies, [""; 0], "{what}");
     }
@@ -333,7 +338,7 @@ async fn check(case: Case, required: bool, refreshing: bool) {
         }
     }
 
-    let calls = |operation: &str| emulator.journal().count(operation);
+    let calls = |operation: &str| emulator.requests().count(operation);
     let refreshes = usize::from(refreshing && case.asks());
     assert_eq!(calls("RefreshSession"), refreshes, "{what}");
     match case {
@@ -382,7 +387,7 @@ async fn what_was_no_refusal_is_not_remembered_as_one() {
         );
         let response = send(service, again).await;
         assert_eq!(response.status(), StatusCode::OK, "{case:?}");
-        assert_eq!(set_cookies(response.headers()), ["DS"], "{case:?}");
+        assert_eq!(set_cookies(response.headers()), ["__Host-DS"], "{case:?}");
     }
 }
 
@@ -397,17 +402,17 @@ async fn any_framework_can_ask_with_plain_headers() {
             .map(|(name, value)| (name.to_string().to_uppercase(), value.as_bytes().to_vec()))
             .collect()
     };
-    let found = layer.authenticate(plain(Case::Good)).await;
+    let found = layer.check(plain(Case::Good)).await;
     assert!(found.session.is_ok() && found.cookies.is_empty());
     let mut response = http::HeaderMap::new();
     found.set_cookies(&mut response);
     assert!(response.is_empty());
 
     let expired = plain(Case::Expired);
-    let found = layer.authenticate(expired.clone()).await;
+    let found = layer.check(expired.clone()).await;
     assert!(found.session.is_ok());
     found.set_cookies(&mut response);
-    assert_eq!(set_cookies(&response), ["DS"]);
+    assert_eq!(set_cookies(&response), ["__Host-DS"]);
     assert_eq!(response[CACHE_CONTROL], "no-store");
     let new = found.tokens.session.unwrap();
     let sent = expired
@@ -415,9 +420,9 @@ async fn any_framework_can_ask_with_plain_headers() {
         .map(|(_, value)| String::from_utf8_lossy(value));
     assert!(!sent.collect::<String>().contains(new.expose_secret()));
 
-    let found = layer.authenticate(plain(Case::NoToken)).await;
+    let found = layer.check(plain(Case::NoToken)).await;
     assert!(matches!(found.session, Err(Rejection::MissingToken)));
-    let found = layer.authenticate(plain(Case::ExpiredBearer)).await;
+    let found = layer.check(plain(Case::ExpiredBearer)).await;
     assert!(matches!(found.session, Err(Rejection::InvalidToken(_))));
 }
 
@@ -440,7 +445,7 @@ async fn a_local_layer_validates_without_a_client() {
         let response = send(layer.layer(tower::service_fn(app)), request).await;
         assert_eq!(response.status(), status, "{case:?}");
     }
-    assert_eq!(emulator.journal().requests().len(), 0);
+    assert_eq!(emulator.requests().all().len(), 0);
 }
 
 #[tokio::test]
@@ -534,7 +539,8 @@ async fn the_service_that_was_polled_is_the_one_that_is_called() {
     for _ in 0..3 {
         service.ready().await.unwrap();
         let response = service.call(Case::Good.request(&emulator)).await.unwrap();
-        assert_eq!(response.body(), "ready");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "ready");
     }
 }
 
@@ -576,35 +582,41 @@ async fn many_requests_with_one_ended_session_cause_one_renewal() {
             .collect()
         };
         let first = cookies(&responses[0]);
-        assert!(first.iter().any(|cookie| cookie.starts_with("DS=")));
+        assert!(first.iter().any(|cookie| cookie.starts_with("__Host-DS=")));
         assert_eq!(
-            first.iter().any(|cookie| cookie.starts_with("DSR=")),
+            first.iter().any(|cookie| cookie.starts_with("__Host-DSR=")),
             rotating
         );
         for response in &responses {
             assert_eq!(response.status(), StatusCode::OK, "rotating: {rotating}");
             assert_eq!(cookies(response), first, "rotating: {rotating}");
         }
-        assert_eq!(emulator.journal().count("RefreshSession"), 1);
+        assert_eq!(emulator.requests().count("RefreshSession"), 1);
     }
 }
 
 #[tokio::test]
 async fn what_the_application_does_to_the_cookies_stands() {
     let emulator = emulator().await;
-    let layer = SessionLayer::new(&client(&emulator)).refreshing();
-    let sign_out = tower::service_fn(async |request: Request<String>| {
-        // The tokens are the renewed ones, so that a sign-out ends the session that counts.
-        let tokens = request.extensions().get::<RequestTokens>().unwrap();
-        let sent = request.headers()[COOKIE].to_str().unwrap();
-        assert!(!sent.contains(tokens.session.as_ref().unwrap().expose_secret()));
-        let mut response = Response::new(String::new());
-        descope_magiclink_web::cookies::SessionCookies::new().clear(response.headers_mut());
-        Ok::<_, Infallible>(response)
+    let client = client(&emulator);
+    let layer = SessionLayer::new(&client).refreshing();
+    let cookies = descope_magiclink_web::cookies::SessionCookies::new(&client);
+    let sign_out = tower::service_fn(move |request: Request<String>| {
+        let (client, cookies) = (client.clone(), cookies.clone());
+        async move {
+            // The tokens are the renewed ones, so that a sign-out ends the session that counts.
+            let tokens = request.extensions().get::<RequestTokens>().unwrap();
+            let sent = request.headers()[COOKIE].to_str().unwrap();
+            assert!(!sent.contains(tokens.session.as_ref().unwrap().expose_secret()));
+            let mut response = Response::new(String::new());
+            let headers = response.headers_mut();
+            cookies.sign_out(&client, tokens, headers).await.unwrap();
+            Ok::<_, Infallible>(response)
+        }
     });
     let response = send(layer.layer(sign_out), Case::Expired.request(&emulator)).await;
     for cookie in response.headers().get_all("set-cookie") {
         assert!(cookie.to_str().unwrap().contains("Max-Age=0"), "{cookie:?}");
     }
-    assert_eq!(set_cookies(response.headers()), ["DS", "DSR"]);
+    assert_eq!(set_cookies(response.headers()), ["__Host-DS", "__Host-DSR"]);
 }

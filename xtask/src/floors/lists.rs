@@ -65,13 +65,14 @@ pub(crate) const CRATES: [Floors; 5] = [
         floors: &[
             &["cookies/header", "cookies/tokens"],
             &["cookies/session_cookies"],
-            &["cookies/builder"],
+            &["cookies/builder", "cookies/families"],
             &["cookies"],
-            &["redirect", "origin", "service_error", "rejection"],
+            &["redirect", "origin", "service_error", "guarded_body"],
+            &["rejection"],
             &["session_layer"],
             &["session_service"],
             &["require"],
-            &["landing/error"],
+            &["landing/error", "landing/address", "landing/purpose"],
             &[
                 "landing/form",
                 "landing/used_links",
@@ -88,16 +89,18 @@ pub(crate) const CRATES: [Floors; 5] = [
     },
     Floors {
         folder: "emulator/src",
-        holds: false,
+        holds: true,
         floors: &[
+            &["random", "address", "nearest"],
+            &["error"],
             &["settings"],
             &["state"],
             &["operations"],
             &["handles"],
             &["http"],
             &["control"],
-            &["cli"],
             &["emulator", "builder"],
+            &["cli"],
         ],
         exceptions: &[Exception {
             from: "emulator",

@@ -57,7 +57,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
             "src/raw/types.rs",
             format!("{HEADER}{}", prettyplease::unparse(&types)),
         ),
-        ("emulator/src/openapi.json", for_emulator(source)),
+        ("emulator/src/operations/openapi.json", for_emulator(source)),
         ("tests/request_types.rs", request_fields(source, &types)),
     ]))
 }
