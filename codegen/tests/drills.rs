@@ -189,6 +189,47 @@ fn operation_removed() {
     });
 }
 
+/// With the old names in `x-formerly`, what callers have goes on compiling.
+#[test]
+fn names_changed() {
+    let ours = small();
+    let rename = |formerly: bool| {
+        let yaml = SMALL
+            .replace(
+                "operationId: SendLink\n",
+                "operationId: MailLink\n      x-formerly: [send_link]\n",
+            )
+            .replace("SendLinkResponse", "MailLinkResponse")
+            .replace(
+                "    MailLinkResponse:\n",
+                "    MailLinkResponse:\n      x-formerly: [SendLinkResponse]\n",
+            );
+        if formerly {
+            yaml
+        } else {
+            yaml.replace("x-formerly", "x-nothing")
+        }
+    };
+    let verdict = |yaml: &str| semver::verdict(&semver::description(&ours, &load(yaml).unwrap()));
+    assert_eq!(
+        verdict(&rename(true)).map(|v| v.to_string()).as_deref(),
+        Some("minor")
+    );
+    assert_eq!(
+        verdict(&rename(false)).map(|v| v.to_string()).as_deref(),
+        Some("major")
+    );
+    let files = bindings(&rename(true)).unwrap();
+    let client: String = files["src/raw/client.rs"].split_whitespace().collect();
+    let former = "#[deprecated=\"now`mail_link`\"]pubasyncfnsend_link<'a>(";
+    assert!(
+        client.contains(former) && client.contains("{self.mail_link(authorization,body).await}"),
+        "{client}"
+    );
+    let types = &files["src/raw/types.rs"];
+    assert!(types.contains("#[deprecated = \"now `MailLinkResponse`\"]\npub type SendLinkResponse = MailLinkResponse;"), "{types}");
+}
+
 #[test]
 fn path_moved() {
     drill("path_moved", &|document| {

@@ -259,7 +259,8 @@ pub struct EmailMagicLinkResponse {
     )]
     #[doc(alias = "maskedEmail")]
     pub masked_email: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -311,7 +312,8 @@ pub struct EmbeddedLinkSignInResponse {
     /// Token to deliver to the user and to verify like that of a magic link.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub token: ::std::option::Option<crate::secret::MagicLinkToken>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -386,7 +388,8 @@ pub struct ErrorResponse {
     /// Copy of [`error_message`](Self::error_message) that some answers carry.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub message: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -426,7 +429,8 @@ pub struct ExchangeAccessKeyResponse {
     )]
     #[doc(alias = "sessionJwt")]
     pub session_jwt: ::std::option::Option<crate::secret::SessionToken>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -464,7 +468,8 @@ pub struct ExportedAuthHistory {
     #[serde(rename = "userId", skip_serializing_if = "::std::option::Option::is_none")]
     #[doc(alias = "userId")]
     pub user_id: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -539,7 +544,8 @@ pub struct IdpResponse {
     )]
     #[doc(alias = "samlResponse")]
     pub saml_response: ::std::option::Option<crate::secret::Secret>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -587,7 +593,8 @@ pub struct Jwk {
     /// Second coordinate of an EC key, as unpadded base64url text.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub y: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -602,7 +609,8 @@ pub struct JwkSet {
     /// The keys. A reader skips those it cannot use.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub keys: ::std::option::Option<::std::vec::Vec<Jwk>>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -739,7 +747,8 @@ pub struct JwtResponse {
     /// A user as the service returns them. Any field may be missing.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub user: ::std::option::Option<ResponseUser>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -757,7 +766,8 @@ pub struct LicenseResponse {
     )]
     #[doc(alias = "rateLimitTier")]
     pub rate_limit_tier: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1042,7 +1052,8 @@ pub struct MyTenant {
     /// Name of the tenant.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub name: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1074,7 +1085,8 @@ pub struct MyTenantsResponse {
     /// The tenants asked for that the user belongs to.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub tenants: ::std::option::Option<::std::vec::Vec<MyTenant>>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1187,7 +1199,8 @@ pub struct OptionalJwtResponse {
     )]
     #[doc(alias = "trustedDeviceJwt")]
     pub trusted_device_jwt: ::std::option::Option<crate::secret::Secret>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1385,7 +1398,8 @@ pub struct PhoneMagicLinkResponse {
     )]
     #[doc(alias = "maskedPhone")]
     pub masked_phone: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1588,7 +1602,8 @@ pub struct ResponseUser {
     /// Whether the user has a passkey.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub webauthn: ::std::option::Option<bool>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1755,7 +1770,8 @@ pub struct TestUserGenerateMagicLinkResponse {
     #[serde(rename = "loginId", skip_serializing_if = "::std::option::Option::is_none")]
     #[doc(alias = "loginId")]
     pub login_id: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1939,7 +1955,8 @@ pub struct UserResponse {
     /// A user as the service returns them. Any field may be missing.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub user: ::std::option::Option<ResponseUser>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
@@ -1971,7 +1988,8 @@ pub struct UserTenant {
     )]
     #[doc(alias = "tenantName")]
     pub tenant_name: ::std::option::Option<::std::string::String>,
-    /// Members that the description does not know, or that cannot be read as it says.
+    /// Members that the description does not know, or that cannot be read as it says. One that is described
+    /// later moves to a field of its own, in a minor release.
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }

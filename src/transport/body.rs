@@ -727,6 +727,25 @@ mod tests {
     }
 
     #[test]
+    fn every_type_that_can_be_described_is_read() {
+        type Texts = Members<BTreeMap<String, String>>;
+        assert_eq!(read::<f64>(b"1.5").unwrap().to_string(), "1.5");
+        assert_eq!(read::<f64>(b"2").unwrap().to_string(), "2");
+        assert_eq!(read::<f64>(b"\"2\"").unwrap_err(), json!("2"));
+        let items = read::<Vec<Option<String>>>(br#"["a", null]"#).unwrap();
+        assert_eq!(items, [Some("a".to_owned()), None]);
+        assert_eq!(
+            read::<Vec<String>>(br#"["a", null]"#).unwrap_err(),
+            json!(["a", null])
+        );
+        assert_eq!(read::<Texts>(br#"{"a": "b"}"#).unwrap()["a"], "b");
+        assert_eq!(
+            read::<Texts>(br#"{"a": 1}"#).unwrap_err(),
+            json!({ "a": 1 })
+        );
+    }
+
+    #[test]
     fn no_text_makes_mending_fail() {
         for body in [
             &b"\\"[..],

@@ -242,6 +242,11 @@ impl<'a> Reader<'a> {
     ) -> Members {
         let mut members = Members::new();
         members.insert("id".to_owned(), text(operation, "operationId").to_owned());
+        let formerly = operation.get("x-formerly").and_then(Value::as_array);
+        if let Some(names) = formerly {
+            let names = names.iter().filter_map(Value::as_str);
+            members.insert("formerly".to_owned(), join(names, ", "));
+        }
         if path.contains('{') {
             members.insert("path".to_owned(), path.to_owned());
         }

@@ -10,6 +10,7 @@ use super::advice::{Release, find as moved};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
 use crate::error::Error;
+use crate::generate::document::plain;
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -41,11 +42,14 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
         .collect();
     let (earlier, later) = (names(&old.value), names(&new.value));
     for name in earlier.difference(&later) {
-        changes.push(change(
-            Release::Major,
-            "Removed",
-            format!("schema `{name}`"),
-        ));
+        changes.push(match now_called(&new.value, name) {
+            Some(new) => change(
+                Release::Minor,
+                "Changed",
+                format!("schema `{name}` is now `{new}`"),
+            ),
+            None => change(Release::Major, "Removed", format!("schema `{name}`")),
+        });
     }
     for name in later.difference(&earlier) {
         changes.push(change(Release::Minor, "Added", format!("schema `{name}`")));
@@ -65,6 +69,18 @@ fn names(document: &Value) -> BTreeSet<String> {
         .into_iter()
         .flat_map(|schemas| schemas.keys().cloned())
         .collect()
+}
+
+/// The schema that has this name in `x-formerly`, so that it stays as a deprecated one.
+fn now_called<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
+    let schemas = document
+        .pointer("/components/schemas")
+        .and_then(Value::as_object)?;
+    let mut found = schemas.iter().filter(|(_, schema)| {
+        let names = schema.get("x-formerly").and_then(Value::as_array);
+        names.is_some_and(|names| names.iter().any(|name| name == old))
+    });
+    found.next().map(|(name, _)| name.as_str())
 }
 
 fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {
@@ -94,11 +110,21 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             Some(_) => return None,
             None => change(Major, "Removed", format!("operation `{id}` ({group})")),
         },
-        (Some(now), Some(was)) if member == "id" => change(
-            Major,
-            "Changed",
-            format!("operation `{was}` is now `{now}`"),
-        ),
+        (Some(now), Some(was)) if member == "id" => {
+            let formerly = after
+                .operations
+                .get(group)
+                .and_then(|members| members.get("formerly"));
+            let is_kept = formerly
+                .is_some_and(|names| names.split(", ").any(|name| plain(name) == plain(was)));
+            let release = if is_kept { Minor } else { Major };
+            change(
+                release,
+                "Changed",
+                format!("operation `{was}` is now `{now}`"),
+            )
+        }
+        _ if member == "formerly" => return None,
         (now, was) if group == "document" || member == "success" => {
             let release = if at.starts_with("scheme") {
                 Major
@@ -154,9 +180,11 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
         if let Some(position) = same {
             let old = removed.remove(position);
             let text = format!("`{line}`, which was `{old}`");
-            // A newer compiler is no breaking change by the custom of the ecosystem.
-            let is_compiler = line.starts_with("rust-version ");
-            let release = if is_compiler {
+            // A newer compiler is no breaking change by the custom of the ecosystem; a type that has a new
+            // name keeps the old one as an alias.
+            let is_minor = line.starts_with("rust-version ")
+                || (line.starts_with("pub type ") && !old.starts_with("pub type "));
+            let release = if is_minor {
                 Release::Minor
             } else {
                 Release::Major

@@ -19,7 +19,7 @@ use crate::generate::load::{self, Source, escape};
 /// Names that do not reach the wire.
 const NAMES: [&str; 2] = ["id", "path"];
 /// Of those, and of errors, our description need not say the same.
-const NOT_OURS: [&str; 3] = ["id", "path", "errors"];
+const NOT_OURS: [&str; 4] = ["id", "path", "errors", "formerly"];
 
 /// Reads a published file: the whole description in OpenAPI 3.0, or the facts of one.
 ///

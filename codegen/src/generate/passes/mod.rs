@@ -15,7 +15,7 @@ use syn::visit_mut::VisitMut;
 use self::calls::{Calls, remove_unused_items};
 use self::checks::check;
 pub(crate) use self::names::line_of;
-use self::names::{name_fields, name_methods};
+use self::names::{keep_old_names, name_fields, name_methods};
 use self::responses::read_leniently;
 use self::types::{
     Docs, Fields, Redaction, derive_default, drop_unused_error, lift_types, list_schemas, seal,
@@ -48,6 +48,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     list_schemas(source, &mut types)?;
     docs::document(source, &mut file, &mut types);
     check(source, &calls, &mut file, &mut types)?;
+    keep_old_names(source, &mut file, &mut types);
     Ok(Files::from([
         (
             "src/raw/client.rs",

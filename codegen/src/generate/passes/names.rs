@@ -110,6 +110,63 @@ pub(super) fn name_fields(source: &Source, types: &mut File) -> Result<(), Error
     }
 }
 
+/// Names that operations and schemas had before, as `x-formerly` lists them: callers have a major release's
+/// time to change theirs.
+pub(super) fn keep_old_names(source: &Source, client: &mut File, types: &mut File) {
+    let old_names = |described: &Value| -> Vec<syn::Ident> {
+        let names = described
+            .get("x-formerly")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        names
+            .filter_map(Value::as_str)
+            .map(|name| format_ident!("{name}"))
+            .collect()
+    };
+    operations(&source.value, |_, _, operation| {
+        let id = operation
+            .get("operationId")
+            .and_then(Value::as_str)
+            .unwrap_or("");
+        let name = plain(rust_name(operation, id));
+        for old in old_names(operation) {
+            let Some(function) = methods(client).find(|f| plain(&f.sig.ident.to_string()) == name)
+            else {
+                return;
+            };
+            let new = &function.sig.ident;
+            let arguments = function.sig.inputs.iter().filter_map(|input| match input {
+                FnArg::Typed(argument) => Some(&argument.pat),
+                FnArg::Receiver(_) => None,
+            });
+            let block = parse_quote!({ self.#new(#(#arguments),*).await });
+            let note = format!("now `{new}`");
+            let mut former = function.clone();
+            former.attrs = vec![parse_quote!(#[deprecated = #note])];
+            former.sig.ident = old;
+            former.block = block;
+            client.items.push(parse_quote!(impl Client { #former }));
+        }
+    });
+    let schemas = source
+        .value
+        .pointer("/components/schemas")
+        .and_then(Value::as_object);
+    for (name, schema) in schemas.into_iter().flatten() {
+        for old in old_names(schema) {
+            let item = structs(types).find(|item| plain(&item.ident.to_string()) == plain(name));
+            let Some(new) = item.map(|item| item.ident.clone()) else {
+                continue;
+            };
+            let note = format!("now `{new}`");
+            types
+                .items
+                .push(parse_quote!(#[deprecated = #note] pub type #old = #new;));
+        }
+    }
+}
+
 /// Where an operation is, for errors.
 pub(crate) fn line_of(source: &Source, id: &str) -> Option<u64> {
     let mut line = None;

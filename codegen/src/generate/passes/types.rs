@@ -66,9 +66,13 @@ impl VisitMut for Redaction {
             }
         }
         if is_extra {
-            let doc =
-                " Members that the description does not know, or that cannot be read as it says.";
-            field.attrs.insert(0, parse_quote!(#[doc = #doc]));
+            let docs = [
+                " Members that the description does not know, or that cannot be read as it says. One that is described",
+                " later moves to a field of its own, in a minor release.",
+            ];
+            field
+                .attrs
+                .splice(0..0, docs.map(|doc| parse_quote!(#[doc = #doc])));
         }
     }
 
