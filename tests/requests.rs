@@ -633,6 +633,24 @@ impl Sample for i32 {
     }
 }
 
+impl Sample for i64 {
+    fn sample(field: &str) -> Self {
+        u32::sample(field).into()
+    }
+}
+
+impl Sample for f64 {
+    fn sample(field: &str) -> Self {
+        u32::sample(field).into()
+    }
+}
+
+impl<T: Sample> Sample for BTreeMap<String, T> {
+    fn sample(field: &str) -> Self {
+        Self::from([("name".to_owned(), T::sample(field))])
+    }
+}
+
 impl Sample for bool {
     fn sample(_: &str) -> Self {
         true
