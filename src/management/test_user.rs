@@ -16,7 +16,7 @@ impl Management {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides.
     pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
         let body = user.into_body()?;
         let answer = self.client.raw().create_test_user(&self.key, &body).await?;

@@ -142,7 +142,15 @@ pub(crate) trait FromJson: Serialize + Sized {
     /// Whether a response without it is a success all the same.
     const OPTIONAL_BODY: bool = false;
 
+    fn from_null() -> Read<Self> {
+        Err(Value::Null)
+    }
+
     fn from_bool(value: bool) -> Read<Self> {
+        Err(value.into())
+    }
+
+    fn from_number(value: f64) -> Read<Self> {
         Err(value.into())
     }
 
@@ -198,7 +206,7 @@ impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
     }
 
     fn visit_unit<E>(self) -> Result<Read<T>, E> {
-        Ok(Err(Value::Null))
+        Ok(T::from_null())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Read<T>, E> {
@@ -221,7 +229,7 @@ impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
         const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
         let is_whole = value.fract() == 0.0 && value.abs() <= LARGEST_EXACT;
         let whole = is_whole.then(|| T::from_integer(value as i64).ok());
-        Ok(whole.flatten().ok_or_else(|| value.into()))
+        Ok(whole.flatten().map_or_else(|| T::from_number(value), Ok))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Read<T>, E> {
@@ -488,6 +496,55 @@ impl FromJson for i64 {
     }
 }
 
+impl FromJson for f64 {
+    fn from_integer(value: i64) -> Read<Self> {
+        Ok(value as Self)
+    }
+
+    fn from_number(value: f64) -> Read<Self> {
+        Ok(value)
+    }
+}
+
+/// An item of a list or a map that may be `null`.
+impl<T: FromJson> FromJson for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_null() -> Read<Self> {
+        Ok(None)
+    }
+
+    fn from_bool(value: bool) -> Read<Self> {
+        T::from_bool(value).map(Some)
+    }
+
+    fn from_number(value: f64) -> Read<Self> {
+        T::from_number(value).map(Some)
+    }
+
+    fn from_integer(value: i64) -> Read<Self> {
+        T::from_integer(value).map(Some)
+    }
+
+    fn from_text(text: &str) -> Read<Self> {
+        T::from_text(text).map(Some)
+    }
+
+    fn from_list<'de, A: SeqAccess<'de>>(
+        items: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Ok(T::from_list(items, skipped)?.map(Some))
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(
+        members: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Ok(T::from_object(members, skipped)?.map(Some))
+    }
+}
+
 /// What was read is written again, which gives what came.
 fn as_it_came(read: &impl Serialize) -> Value {
     serde_json::to_value(read).unwrap_or_default()
@@ -552,6 +609,15 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 impl FromJson for Members {
     fn from_object<'de, A: MapAccess<'de>>(of: A, _: &mut Skipped) -> Result<Read<Self>, A::Error> {
         members(of, "").map(Ok)
+    }
+}
+
+impl FromJson for Members<BTreeMap<String, String>> {
+    fn from_object<'de, A: MapAccess<'de>>(
+        members: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Ok(BTreeMap::from_object(members, skipped)?.map(Self))
     }
 }
 

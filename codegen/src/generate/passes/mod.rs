@@ -2,6 +2,7 @@
 
 mod calls;
 mod checks;
+mod docs;
 mod names;
 mod responses;
 mod syntax;
@@ -45,6 +46,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     derive_default(&mut types);
     seal(&mut types);
     list_schemas(source, &mut types)?;
+    docs::document(source, &mut file, &mut types);
     check(source, &calls, &mut file, &mut types)?;
     Ok(Files::from([
         (

@@ -109,9 +109,7 @@ pub(super) fn spelt(node: &impl ToTokens) -> String {
 }
 
 pub(super) fn is_option(node: &Type) -> bool {
-    node.to_token_stream()
-        .to_string()
-        .contains("option :: Option <")
+    spelt(node).starts_with("::std::option::Option<")
 }
 
 pub(super) fn is_json_object(node: &Type) -> bool {
