@@ -13,7 +13,7 @@ use crate::error::{ConfigError, Result};
 use crate::raw;
 #[cfg(feature = "management")]
 use crate::raw::hooks::checked_key;
-use crate::raw::hooks::{Inner, Settings};
+use crate::raw::hooks::{Inner, Settings, anonymous_headers};
 use crate::secret::{ManagementKey, Secret};
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
@@ -119,7 +119,7 @@ impl Client {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let mut client = self.clone();
-        client.raw.inner.timeout = timeout;
+        client.raw = client.raw.with_timeout(timeout);
         client.validator = client.validator.with_timeout(timeout);
         client
     }
@@ -462,10 +462,11 @@ impl ClientBuilder {
             }
         }
         if self.timeout.is_zero() {
-            let (name, problem) = ("timeout", "must be more than nothing");
+            let (name, problem) = ("timeout", "must be greater than zero");
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
-        let mut settings = Settings::anonymous(&project_id, self.auth_management_key)?;
+        let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;
+        let mut settings = Settings::anonymous(&project_id, self.auth_management_key);
         #[cfg(feature = "management")]
         if let Some(key) = &self.management_key {
             checked_key("management_key", key)?;
@@ -474,14 +475,12 @@ impl ClientBuilder {
         if self.names.refresh != REFRESH_COOKIE
             && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
         {
-            settings
-                .headers
-                .insert("x-descope-refresh-cookie-name", name);
+            headers.insert("x-descope-refresh-cookie-name", name);
         }
         settings.retry = self.retry;
         settings.clock = Arc::clone(&self.clock);
         settings.observer = self.observer;
-        let inner = Inner::new(settings, self.timeout);
+        let inner = Inner::new(settings, headers, self.timeout);
         let http = HttpSettings {
             base_url: base_url.clone(),
             connect_timeout: self.connect_timeout,

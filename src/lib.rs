@@ -35,6 +35,11 @@ mod transport;
 #[cfg(feature = "client")]
 mod user;
 
+// Their types stand in signatures: a new major version of one of them is one of this crate too.
+pub use serde_json;
+#[cfg(feature = "client")]
+pub use {http, reqwest};
+
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder};
 pub use clock::{Clock, ManualClock, SystemClock};

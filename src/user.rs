@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::clock::epoch;
@@ -18,9 +18,21 @@ use crate::raw::types;
 ///
 /// In JSON it has the form that the service sends, for an application that hands it on (feature
 /// `schemars` describes it).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct User(types::ResponseUser);
+
+impl From<types::ResponseUser> for User {
+    fn from(user: types::ResponseUser) -> Self {
+        Self(user)
+    }
+}
+
+impl AsRef<types::ResponseUser> for User {
+    fn as_ref(&self) -> &types::ResponseUser {
+        &self.0
+    }
+}
 
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(

@@ -28,13 +28,13 @@ mod kit;
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use descope_magiclink::management::{Management, TestUser};
-use descope_magiclink::raw::types;
+use descope_magiclink::raw::{Members, types};
 use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
     AccessKey, Client, ClientBuilder, Clock as _, DeliveryMethod, MagicLink, MagicLinkToken,
@@ -194,7 +194,9 @@ async fn record(case: Case) -> Request {
         .unwrap_or_else(|error| panic!("{option}: {error}"));
     let mut requests = socket.requests();
     if requests.len() > 1 {
-        requests.retain(|request| !request.head.starts_with("GET /v1/mgmt/license"));
+        let is_handshake =
+            |request: &Request| operation(request).1["operationId"] == "LicenseHandshake";
+        requests.retain(|request| !is_handshake(request));
     }
     assert_eq!(requests.len(), 1, "{option}: {requests:?}");
     requests.remove(0)
@@ -348,7 +350,7 @@ macro_rules! sign_up {
             .user(SignUpUser::new().recovery_email("joe@home.example.com"));
             .user(SignUpUser::new().recovery_phone("+17777777777"));
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR").tenant("tenant-1")
+                .template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR").tenant("tenant-1")
                 .custom_claim("plan", "pro").custom_claim("seats", 3).user(profile());
         }
     };
@@ -367,11 +369,11 @@ macro_rules! sign_in {
             .sso_app_id("app-1");
             .use_recovery();
             .revoke_other_sessions();
-            .revoke_other_sessions_of_types(["web"]);
+            .revoke_other_sessions_of_types(["web", "mobile"]);
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR").tenant("tenant-1")
+                .template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR").tenant("tenant-1")
                 .custom_claim("plan", "pro").custom_claim("seats", 3).sso_app_id("app-1")
-                .use_recovery().revoke_other_sessions_of_types(["web"]);
+                .use_recovery().revoke_other_sessions_of_types(["web", "mobile"]);
             $($more)*
         }
     };
@@ -389,7 +391,7 @@ macro_rules! update {
             .add_to_login_ids_keeping_existing_user();
             .fail_on_conflict();
             .redirect_url(LANDING_PAGE).provider_id("connector-1").template_id("template-1")
-                .template_option("greeting", "hi").locale("pt-BR")
+                .template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR")
                 .add_to_login_ids_keeping_existing_user().fail_on_conflict();
         }
     };
@@ -500,8 +502,9 @@ snapshots! {
         .role("admin");
         .tenant("tenant-1", ["editor"]);
         .custom_attribute("plan", "pro");
-        .email(JOE).email_verified().phone(PHONE).phone_verified().name("Joe Person").additional_login_id("joe")
-            .role("admin").tenant("tenant-1", ["editor"]).custom_attribute("plan", "pro");
+        .email(JOE).email_verified().phone(PHONE).phone_verified().name("Joe Person").additional_login_id("joe").additional_login_id("jo")
+            .role("admin").role("owner").tenant("tenant-1", ["editor"])
+            .tenant("tenant-2", ["editor", "viewer"]).custom_attribute("plan", "pro").custom_attribute("seats", 3);
     };
     management__test_magic_link: options! {
         |c| management(c).test_magic_link(Email, JOE), send;
@@ -513,12 +516,12 @@ snapshots! {
         .custom_claim("seats", 3);
         .sso_app_id("app-1");
         .revoke_other_sessions();
-        .revoke_other_sessions_of_types(["web"]);
+        .revoke_other_sessions_of_types(["web", "mobile"]);
         .step_up();
         .mfa();
-        .redirect_url(LANDING_PAGE).template_id("template-1").template_option("greeting", "hi").locale("pt-BR")
+        .redirect_url(LANDING_PAGE).template_id("template-1").template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR")
             .tenant("tenant-1").custom_claim("seats", 3).sso_app_id("app-1")
-            .revoke_other_sessions_of_types(["web"]).step_up().mfa();
+            .revoke_other_sessions_of_types(["web", "mobile"]).step_up().mfa();
     };
     management__test_magic_link__sms: options! { |c| management(c).test_magic_link(Sms, JOE), send; };
     management__test_magic_link__whatsapp: options! {
@@ -544,12 +547,12 @@ snapshots! {
         .custom_claim("seats", 3);
         .sso_app_id("app-1");
         .revoke_other_sessions();
-        .revoke_other_sessions_of_types(["web"]);
+        .revoke_other_sessions_of_types(["web", "mobile"]);
         .step_up();
         .mfa();
         .timeout(Duration::from_secs(120)).user(profile()).email_verified().phone_verified()
-            .template_id("template-1").template_option("greeting", "hi").locale("pt-BR").tenant("tenant-1")
-            .custom_claim("seats", 3).sso_app_id("app-1").revoke_other_sessions_of_types(["web"]).step_up().mfa();
+            .template_id("template-1").template_option("greeting", "hi").template_option("name", "Joe").locale("pt-BR").tenant("tenant-1")
+            .custom_claim("seats", 3).sso_app_id("app-1").revoke_other_sessions_of_types(["web", "mobile"]).step_up().mfa();
     };
     management__user: vec![
         case!("", c => management(&c).user("joe+tag@example.com")),
@@ -607,9 +610,114 @@ fn own_keys(builder: ClientBuilder) -> ClientBuilder {
     builder.session_validation(|_| SessionValidator::builder(PROJECT))
 }
 
+/// Something to send, by which the field can be told.
+trait Sample {
+    fn sample(field: &str) -> Self;
+}
+
+impl Sample for String {
+    fn sample(field: &str) -> Self {
+        format!("the {field}")
+    }
+}
+
+impl Sample for u32 {
+    fn sample(field: &str) -> Self {
+        field.bytes().map(Self::from).sum()
+    }
+}
+
+impl Sample for i32 {
+    fn sample(field: &str) -> Self {
+        u32::sample(field).try_into().unwrap()
+    }
+}
+
+impl Sample for bool {
+    fn sample(_: &str) -> Self {
+        true
+    }
+}
+
+impl Sample for descope_magiclink::Secret {
+    fn sample(field: &str) -> Self {
+        Self::new(String::sample(field))
+    }
+}
+
+impl Sample for MagicLinkToken {
+    fn sample(field: &str) -> Self {
+        Self::new(String::sample(field))
+    }
+}
+
+impl<T: Sample> Sample for Option<T> {
+    fn sample(field: &str) -> Self {
+        Some(T::sample(field))
+    }
+}
+
+impl<T: Sample> Sample for Vec<T> {
+    fn sample(field: &str) -> Self {
+        vec![T::sample(field), T::sample(&format!("second {field}"))]
+    }
+}
+
+impl Sample for Members {
+    fn sample(field: &str) -> Self {
+        let value = json!({ "name": u32::sample(field) });
+        Self::from(value.as_object().unwrap().clone())
+    }
+}
+
+impl Sample for Members<BTreeMap<String, String>> {
+    fn sample(field: &str) -> Self {
+        Self::from(BTreeMap::from([("name".to_owned(), String::sample(field))]))
+    }
+}
+
+macro_rules! request_types {
+    ($($name:ident { $($field:ident,)* })*) => {
+        $(impl Sample for types::$name {
+            fn sample(_: &str) -> Self {
+                Self::default()
+            }
+        })*
+
+        /// Each field of each type that requests consist of, alone.
+        fn fields_of_requests() -> String {
+            let mut text = String::new();
+            $(
+                text += concat!(stringify!($name), "\n");
+                $({
+                    let mut body = types::$name::default();
+                    body.$field = Sample::sample(stringify!($field));
+                    let written = serde_json::to_string(&body).unwrap();
+                    text += &format!("  {}: {written}\n", stringify!($field));
+                })*
+            )*
+            text
+        }
+    };
+}
+
+include!("request_types.rs");
+
+/// A field that is written under another name, or not at all, shows here.
+#[test]
+fn request_types() {
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!("request_types", fields_of_requests());
+    });
+}
+
 /// Every operation of the description has a snapshot, and every snapshot a test.
 #[test]
 fn nothing_is_left_out() {
+    // While snapshots are reviewed, the accepted ones may be of another description.
+    if std::env::var_os("INSTA_FORCE_PASS").is_some() {
+        return;
+    }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots");
     let mut seen = BTreeSet::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -623,7 +731,7 @@ fn nothing_is_left_out() {
             continue;
         };
         assert!(
-            NAMES.contains(&case),
+            NAMES.contains(&case) || case == "request_types",
             "{name} belongs to no test; delete it"
         );
         let text = std::fs::read_to_string(&path).unwrap();

@@ -18,11 +18,13 @@ pub enum Error {
     Published(String),
     /// The generator gave up.
     Generator {
-        /// The operation it gave up on, where that could be found out.
-        operation: Option<String>,
+        /// The operation it gave up on, where that could be found out, and its line.
+        operation: Option<(String, Option<u64>)>,
         /// Its own words.
         message: String,
     },
+    /// What was generated is not what the description says.
+    Output(Vec<Finding>),
     /// The generator's output is not what a pass expects; most likely its version changed.
     Pass(String),
 }
@@ -42,21 +44,18 @@ impl fmt::Display for Error {
                 list(f, findings)
             }
             Self::Document(message) => write!(f, "spec/openapi.yaml is not OpenAPI 3.0: {message}"),
-            Self::Published(message) => write!(f, "the published file {message}"),
-            Self::Generator {
-                operation: Some(operation),
-                message,
-            } => {
-                write!(
-                    f,
-                    "the generator failed on operation {operation}: {message}"
-                )
+            Self::Published(message) => write!(f, "cannot be compared: {message}"),
+            Self::Output(findings) => {
+                f.write_str("what was generated is not what spec/openapi.yaml says:")?;
+                list(f, findings)
             }
-            Self::Generator {
-                operation: None,
-                message,
-            } => {
-                write!(f, "the generator failed: {message}")
+            Self::Generator { operation, message } => {
+                f.write_str("the generator failed")?;
+                if let Some((id, line)) = operation {
+                    write!(f, " on operation {id}")?;
+                    line.map_or(Ok(()), |line| write!(f, ", line {line}"))?;
+                }
+                write!(f, ": {message}")
             }
             Self::Pass(message) => write!(
                 f,

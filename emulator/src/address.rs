@@ -1,4 +1,6 @@
-//! Addresses: light checks and masked forms.
+//! Addresses: light checks, masked forms, and where a link may lead.
+
+use url::Url;
 
 /// One `@` with text on both sides and no white space.
 pub(crate) fn is_email(text: &str) -> bool {
@@ -40,6 +42,34 @@ pub(crate) fn mask_phone(phone: &str) -> String {
         "*****{}",
         digits.iter().skip(digits.len() - shown).collect::<String>()
     )
+}
+
+/// Schemes that lead to no page and no app, or run what the address itself says.
+const NO_PAGE: [&str; 15] = [
+    "about",
+    "blob",
+    "chrome",
+    "data",
+    "devtools",
+    "file",
+    "filesystem",
+    "ftp",
+    "javascript",
+    "mailto",
+    "tel",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
+/// A URL that a link may lead to: absolute, and of a page or an app.
+pub(crate) fn redirect(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "must be an absolute URL")?;
+    if NO_PAGE.contains(&url.scheme()) || url.cannot_be_a_base() {
+        return Err("must lead to a page or an app, such as https://app.example.com/verify");
+    }
+    Ok(url)
 }
 
 #[cfg(test)]

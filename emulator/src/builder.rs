@@ -1,17 +1,20 @@
 //! Settings and seed of an emulator.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::emulator::Emulator;
 use crate::error::StartError;
-use crate::journal::RecordedRequest;
-use crate::outbox::Message;
-use crate::server::Emulator;
+use crate::operations::table;
 use crate::settings::{
     AccessKey, CustomClaimsAt, Limits, RateLimit, RefreshReuse, RepeatedSignUp, SameSite, Settings,
-    Template, Tenant, TokenDelivery, User,
+    SigningAlgorithm, Template, Tenant, TokenDelivery, User,
 };
+use crate::state::State;
+use crate::state::messages::Message;
+use crate::state::requests::RecordedRequest;
+use crate::state::shared::Callbacks;
 
 /// What an emulator should be like. Every setting has a default.
 ///
@@ -31,27 +34,20 @@ use crate::settings::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct EmulatorBuilder {
-    settings: Settings,
-    address: SocketAddr,
+    pub(crate) settings: Settings,
+    callbacks: Callbacks,
 }
 
 impl EmulatorBuilder {
-    pub(crate) fn new() -> Self {
-        Self {
-            settings: Settings::new(),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        }
-    }
-
     /// Where to listen. A free port of 127.0.0.1 unless set.
     ///
     /// Anyone who reaches the address can sign in as anyone: keep it on the loopback interface unless the network is
     /// a test's own.
     pub fn address(mut self, address: SocketAddr) -> Self {
-        self.address = address;
+        self.settings.address = address;
         self
     }
 
@@ -82,7 +78,16 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The first signing key, as a PKCS#8 document of an RSA key of 2048 bits or more.
+    /// The algorithm that signs tokens. RS256 unless set, as the service signs.
+    ///
+    /// ES256 takes a quarter of the CPU time of a sign-in. A client takes such tokens where it allows the algorithm.
+    pub fn signing_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.settings.signing_algorithm = algorithm;
+        self
+    }
+
+    /// The first signing key, as a PKCS#8 document: of an RSA key of 2048 bits or more, or of a P-256 key where
+    /// [`EmulatorBuilder::signing_algorithm`] says ES256.
     ///
     /// Without it a key is made at run time, once per process, while the emulator already runs.
     pub fn signing_key_pkcs8(mut self, document: impl Into<Vec<u8>>) -> Self {
@@ -141,7 +146,7 @@ impl EmulatorBuilder {
     ///
     /// [`EmulatorBuilder::refresh_reuse`] says what it costs to use the old one again.
     pub fn rotate_refresh_tokens(mut self, on: bool) -> Self {
-        self.settings.rotate_refresh = on;
+        self.settings.rotate_refresh_tokens = on;
         self
     }
 
@@ -154,13 +159,13 @@ impl EmulatorBuilder {
 
     /// Whether a refresh without rotation answers with the refresh token again. Off unless set.
     pub fn echo_refresh_token(mut self, on: bool) -> Self {
-        self.settings.echo_refresh = on;
+        self.settings.echo_refresh_token = on;
         self
     }
 
     /// Which token comes in the body and which in a cookie. Both in the body unless set.
     pub fn token_delivery(mut self, delivery: TokenDelivery) -> Self {
-        self.settings.delivery = delivery;
+        self.settings.token_delivery = delivery;
         self
     }
 
@@ -219,19 +224,22 @@ impl EmulatorBuilder {
 
     /// Calls this with each request when it is answered, for a log of one's own.
     ///
+    /// Calls come one after the other, from a thread of their own, shortly after the response. A slow function stalls no
+    /// request: what it cannot keep up with is dropped and counted in [`Stats::dropped_events`](crate::Stats).
+    ///
     /// ```
     /// # use descope_magiclink_emulator::Emulator;
     /// let builder = Emulator::builder().on_request(|request| eprintln!("{} {}", request.method(), request.path()));
     /// # let _ = builder;
     /// ```
     pub fn on_request(mut self, tell: impl Fn(&RecordedRequest) + Send + Sync + 'static) -> Self {
-        self.settings.on_request = Some(Arc::new(tell));
+        self.callbacks.on_request = Some(Arc::new(tell));
         self
     }
 
-    /// Calls this with each message when it is sent.
+    /// Calls this with each message when it is sent, as [`EmulatorBuilder::on_request`] does with requests.
     pub fn on_message(mut self, tell: impl Fn(&Message) + Send + Sync + 'static) -> Self {
-        self.settings.on_message = Some(Arc::new(tell));
+        self.callbacks.on_message = Some(Arc::new(tell));
         self
     }
 
@@ -242,12 +250,23 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Host names by which the inbox and the control endpoints may be called, besides `localhost` and IP addresses.
+    /// Host names by which the inbox and the control endpoints may be called, and browsers may call at all, besides
+    /// `localhost` and IP addresses.
     ///
-    /// Any other name is refused, so that no web page can reach them by pointing its own name at this machine.
+    /// With [`EmulatorBuilder::control`] any other name is refused, so that no web page can reach the emulator by
+    /// pointing its own name at this machine.
     #[cfg(feature = "program")]
     pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.settings.allowed_hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Origins such as `http://localhost:3000` whose pages may call the API, for SDKs that run in a browser.
+    ///
+    /// With [`EmulatorBuilder::control`] requests of other pages are refused.
+    #[cfg(feature = "program")]
+    pub fn allowed_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.settings.allowed_origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
@@ -269,7 +288,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds a role with its permissions.
+    /// Adds a role with its permissions. As soon as there is one, users and access keys may have no other.
     pub fn role(
         mut self,
         name: impl Into<String>,
@@ -282,17 +301,16 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds a tenant. Tenants that users name exist without this, with their id as the name.
+    /// Adds a tenant. As soon as there is one, users and access keys may be members of no other; while there is none,
+    /// those that they name exist, with their id as the name.
     pub fn tenant(mut self, tenant: Tenant) -> Self {
-        self.settings.tenants.insert(tenant.id.clone(), tenant);
+        self.settings.tenants.push(tenant);
         self
     }
 
     /// Adds a message template. As soon as there is one, requests that name any other are refused.
     pub fn template(mut self, template: Template) -> Self {
-        self.settings
-            .templates
-            .insert(template.id.clone(), template);
+        self.settings.templates.push(template);
         self
     }
 
@@ -313,8 +331,26 @@ impl EmulatorBuilder {
     /// # Errors
     ///
     /// [`StartError`] when a setting makes no sense, the address is taken, or no signing key can be had.
-    pub async fn start(mut self) -> Result<Emulator, StartError> {
+    pub async fn start(self) -> Result<Emulator, StartError> {
+        self.start_from(|_| Ok(())).await
+    }
+
+    /// Starts from another state than that of the settings.
+    pub(crate) async fn start_from(
+        mut self,
+        change: impl FnOnce(&mut State) -> Result<(), StartError>,
+    ) -> Result<Emulator, StartError> {
         self.settings.finish()?;
-        Emulator::run(self.settings, self.address).await
+        for limit in &self.settings.rate_limits {
+            if let Some(id) = &limit.operation {
+                table::check_id(id).map_err(|problem| StartError::Setting {
+                    setting: "rate_limit",
+                    problem,
+                })?;
+            }
+        }
+        let mut state = State::new(&Arc::new(self.settings))?;
+        change(&mut state)?;
+        Emulator::run(state, self.callbacks).await
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong at start, and how the emulated service says no.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -27,6 +28,29 @@ pub enum StartError {
         /// What is wrong with it and what it should be.
         problem: String,
     },
+}
+
+/// A test asked for something that the state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ControlError(pub(crate) String);
+
+impl From<ApiError> for ControlError {
+    fn from(refused: ApiError) -> Self {
+        Self(refused.message)
+    }
+}
+
+impl From<StartError> for ControlError {
+    fn from(reason: StartError) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(refused: ControlError) -> Self {
+        Self::new(400, "EMU400", "Control request refused", refused.0)
+    }
 }
 
 /// A refusal in the form in which the service words it.
@@ -116,6 +140,11 @@ impl ApiError {
         Self::new(401, "E061005", "Invalid token", message)
     }
 
+    /// The text is the recorded one.
+    pub(crate) fn invalid_session_token() -> Self {
+        Self::unauthorized("Failed to validate invalid JWT for any token - onetime")
+    }
+
     pub(crate) fn logged_out() -> Self {
         Self::new(401, "E064001", "Invalid token", "Expired due to logout")
     }
@@ -162,28 +191,14 @@ impl ApiError {
             ..Self::new(
                 429,
                 "E130429",
-                "Rate limit exceeded",
-                format!("Too many requests, retry in {seconds} seconds"),
+                "https://docs.descope.com/rate-limit",
+                "API rate limit exceeded.",
             )
         }
     }
 
-    /// A path that exists in the service, or may, and that is not emulated.
-    pub(crate) fn unsupported(method: &str, path: &str) -> Self {
-        let what = match path.split('/').nth(3) {
-            _ if path.starts_with("/v1/mgmt") || path.starts_with("/v2/mgmt") => {
-                "a management operation"
-            }
-            Some("otp") => "one-time codes",
-            Some("enchantedlink") => "enchanted links",
-            Some("oauth" | "saml" | "sso") => "OAuth and SSO",
-            Some("totp") => "authenticator apps",
-            Some("webauthn") => "passkeys",
-            Some("password") => "passwords",
-            Some("notp") => "nOTP",
-            Some("flow") => "flows",
-            _ => "an operation",
-        };
+    /// A path that the service has, or may have, and the emulator has not.
+    pub(crate) fn unsupported(method: &str, path: &str, what: &str) -> Self {
         Self::new(
             501,
             "EMU501",
@@ -194,12 +209,13 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn no_such_path(method: &str, path: &str) -> Self {
+    pub(crate) fn no_such_path(method: &str, path: &str, nearest: Option<&str>) -> Self {
+        let near = nearest.map_or_else(String::new, |path| format!("; did you mean {path}?"));
         Self::new(
             404,
             "EMU404",
             "No such path",
-            format!("{method} {path} is no path of the API"),
+            format!("{method} {path} is no path of the API{near}"),
         )
     }
 
@@ -212,6 +228,15 @@ impl ApiError {
         )
     }
 
+    pub(crate) fn body_too_slow(limit: Duration) -> Self {
+        Self::new(
+            408,
+            "EMU408",
+            "Request too slow",
+            format!("The body did not arrive within {} s", limit.as_secs()),
+        )
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             413,
@@ -221,12 +246,12 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn full(what: &str, limit: usize) -> Self {
+    pub(crate) fn full(limit: &str) -> Self {
         Self::new(
             507,
             "EMU507",
             "Emulator is full",
-            format!("The emulator keeps at most {limit} {what}; reset it, or raise the limit"),
+            format!("The emulator keeps at most {limit}; reset it, or raise the limit"),
         )
     }
 

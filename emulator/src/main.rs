@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    descope_magiclink_emulator::program::main()
+    descope_magiclink_emulator::cli::main()
 }

@@ -2,21 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::StartError;
-use crate::journal::RecordedRequest;
-use crate::outbox::Message;
-use crate::random;
+use crate::{address, random};
+
+/// A span such as `90s`, `3m` or `1h 30m`.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|reason| {
+        format!("{text:?} is no duration ({reason}); write it like 90s, 3m or 1h 30m")
+    })
+}
 
 /// How tokens reach the client after a verify or a refresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum TokenDelivery {
-    /// In the body of the answer.
+    /// In the body of the response.
     #[default]
     Body,
     /// In `Set-Cookie` headers only; the body has neither token.
@@ -40,7 +48,9 @@ impl TokenDelivery {
 /// What happens when a refresh token comes that a newer one has replaced: it is refused with `E064006`, and then?
 ///
 /// Tokens are replaced where [rotation](crate::EmulatorBuilder::rotate_refresh_tokens) is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum RefreshReuse {
     /// Every refresh token of its family (claim `fti`) is refused from then on, the newest included, as the service
@@ -52,7 +62,9 @@ pub enum RefreshReuse {
 }
 
 /// The `SameSite` attribute of the cookies that the service sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum SameSite {
     /// `SameSite=Strict`, which the docs call the default.
@@ -65,7 +77,9 @@ pub enum SameSite {
 }
 
 /// Where custom claims of login options land in the session token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum CustomClaimsAt {
     /// Under the claim `nsec`, as the docs say of claims that a client chose.
@@ -76,7 +90,9 @@ pub enum CustomClaimsAt {
 }
 
 /// What a second sign-up does while the first one was never verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum RepeatedSignUp {
     /// Fails with `E062107`, as for any registered user.
@@ -86,10 +102,35 @@ pub enum RepeatedSignUp {
     SendAgain,
 }
 
+/// The algorithm that signs tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "program", derive(clap::ValueEnum))]
+#[non_exhaustive]
+pub enum SigningAlgorithm {
+    /// RSA with SHA-256, as the service signs.
+    #[default]
+    Rs256,
+    /// ECDSA over P-256, which takes a fraction of the time: for load tests, where the client allows it.
+    Es256,
+}
+
+impl SigningAlgorithm {
+    /// The name in the header of tokens.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
+}
+
 /// How many of each kind of thing an emulator keeps; beyond that the oldest is dropped.
 ///
-/// Users are never dropped: when there are too many, creating one more fails with status 507.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Users are never dropped: when there are too many, or they take too many bytes, creating one more fails with status
+/// 507.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
     /// Messages in the outbox. 10,000 unless set.
@@ -100,8 +141,10 @@ pub struct Limits {
     pub sessions: usize,
     /// Users. 100,000 unless set.
     pub users: usize,
-    /// Requests in the journal. 1,000 unless set.
-    pub journal: usize,
+    /// Recorded requests. 1,000 unless set.
+    pub requests: usize,
+    /// Bytes that each of these five kinds may take. 64 MiB unless set.
+    pub bytes: usize,
 }
 
 impl Default for Limits {
@@ -111,7 +154,8 @@ impl Default for Limits {
             links: 10_000,
             sessions: 10_000,
             users: 100_000,
-            journal: 1_000,
+            requests: 1_000,
+            bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -126,11 +170,21 @@ impl Default for Limits {
 /// let sends = RateLimit::new(3, Duration::from_secs(60)).operation("SignInMagicLinkEmail");
 /// assert_ne!(all, sends);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RateLimit {
     pub(crate) requests: u32,
+    #[serde(default = "one_minute", deserialize_with = "deserialize_span")]
     pub(crate) window: Duration,
     pub(crate) operation: Option<String>,
+}
+
+fn one_minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn deserialize_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    span(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 impl RateLimit {
@@ -158,10 +212,12 @@ impl RateLimit {
 /// let tenant = descope_magiclink_emulator::Tenant::new("acme").name("Acme Inc.").attribute("plan", "pro");
 /// # let _ = tenant;
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tenant {
     pub(crate) id: String,
-    pub(crate) name: String,
+    name: Option<String>,
+    #[serde(default)]
     pub(crate) attributes: Map<String, Value>,
 }
 
@@ -169,10 +225,9 @@ impl Tenant {
     /// A tenant whose name is its id.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        let id = id.into();
         Self {
-            name: id.clone(),
-            id,
+            id: id.into(),
+            name: None,
             attributes: Map::new(),
         }
     }
@@ -180,8 +235,12 @@ impl Tenant {
     /// The name for display.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
+    }
+
+    pub(crate) fn display_name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
     }
 
     /// Adds a custom attribute.
@@ -200,18 +259,29 @@ impl Tenant {
 /// let user = User::new("joe@example.com").name("Joe Person").role("admin").tenant("acme", ["editor"]);
 /// # let _ = user;
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct User {
-    pub(crate) login_ids: Vec<String>,
+    #[serde(alias = "login_id")]
+    pub(crate) login_id: String,
+    #[serde(default, alias = "more_login_ids")]
+    pub(crate) more_login_ids: Vec<String>,
     pub(crate) name: Option<String>,
     pub(crate) email: Option<String>,
     pub(crate) phone: Option<String>,
-    pub(crate) verified: bool,
+    #[serde(default)]
+    pub(crate) unverified: bool,
+    #[serde(default)]
     pub(crate) roles: Vec<String>,
+    #[serde(default)]
     pub(crate) tenants: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
     pub(crate) disabled: bool,
+    #[serde(default)]
     pub(crate) test: bool,
+    #[serde(default)]
     pub(crate) attributes: Map<String, Value>,
+    #[serde(default)]
     pub(crate) claims: Map<String, Value>,
 }
 
@@ -221,13 +291,13 @@ impl User {
     /// A login id that looks like an email address or a phone number also becomes that address.
     #[must_use]
     pub fn new(login_id: impl Into<String>) -> Self {
-        let login_id = login_id.into();
         Self {
-            email: crate::address::is_email(&login_id).then(|| login_id.clone()),
-            phone: crate::address::is_international_phone(&login_id).then(|| login_id.clone()),
-            login_ids: vec![login_id],
+            login_id: login_id.into(),
+            more_login_ids: Vec::new(),
             name: None,
-            verified: true,
+            email: None,
+            phone: None,
+            unverified: false,
             roles: Vec::new(),
             tenants: BTreeMap::new(),
             disabled: false,
@@ -240,7 +310,7 @@ impl User {
     /// One more login id.
     #[must_use]
     pub fn login_id(mut self, login_id: impl Into<String>) -> Self {
-        self.login_ids.push(login_id.into());
+        self.more_login_ids.push(login_id.into());
         self
     }
 
@@ -268,7 +338,7 @@ impl User {
     /// The addresses are not verified yet.
     #[must_use]
     pub fn unverified(mut self) -> Self {
-        self.verified = false;
+        self.unverified = true;
         self
     }
 
@@ -328,12 +398,16 @@ impl User {
 /// let key = descope_magiclink_emulator::AccessKey::new("reports", "s3cret-key").role("reader");
 /// # let _ = key;
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccessKey {
     pub(crate) id: String,
     pub(crate) secret: String,
+    #[serde(default)]
     pub(crate) roles: Vec<String>,
+    #[serde(default)]
     pub(crate) tenants: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
     pub(crate) claims: Map<String, Value>,
 }
 
@@ -399,9 +473,11 @@ impl AccessKey {
 /// let template = Template::new("welcome", "Hello {{greeting}}", "Come in: {{link}}");
 /// # let _ = template;
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Template {
     pub(crate) id: String,
+    #[serde(default)]
     pub(crate) subject: String,
     pub(crate) text: String,
 }
@@ -418,19 +494,15 @@ impl Template {
     }
 }
 
-/// Told of each request when it is answered.
-pub(crate) type OnRequest = Arc<dyn Fn(&RecordedRequest) + Send + Sync>;
-
-/// Told of each message when it is sent.
-pub(crate) type OnMessage = Arc<dyn Fn(&Message) + Send + Sync>;
-
 /// Everything that is fixed when an emulator starts.
 #[derive(Clone)]
 pub(crate) struct Settings {
+    pub(crate) address: SocketAddr,
     pub(crate) project_id: String,
     pub(crate) management_key: String,
     pub(crate) auth_management_key: Option<String>,
     pub(crate) issuer: Option<String>,
+    pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_key: Option<Vec<u8>>,
     pub(crate) default_redirect: String,
     pub(crate) approved_redirects: Option<Vec<String>>,
@@ -439,10 +511,10 @@ pub(crate) struct Settings {
     pub(crate) refresh_lifetime: Duration,
     pub(crate) step_up_lifetime: Duration,
     pub(crate) access_key_lifetime: Duration,
-    pub(crate) rotate_refresh: bool,
+    pub(crate) rotate_refresh_tokens: bool,
     pub(crate) refresh_reuse: RefreshReuse,
-    pub(crate) echo_refresh: bool,
-    pub(crate) delivery: TokenDelivery,
+    pub(crate) echo_refresh_token: bool,
+    pub(crate) token_delivery: TokenDelivery,
     pub(crate) session_cookie: String,
     pub(crate) refresh_cookie: String,
     pub(crate) cookie_domain: Option<String>,
@@ -457,13 +529,13 @@ pub(crate) struct Settings {
     pub(crate) control: bool,
     #[cfg(feature = "program")]
     pub(crate) allowed_hosts: Vec<String>,
-    pub(crate) on_request: Option<OnRequest>,
-    pub(crate) on_message: Option<OnMessage>,
+    #[cfg(feature = "program")]
+    pub(crate) allowed_origins: Vec<String>,
     pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) limits: Limits,
     pub(crate) roles: BTreeMap<String, Vec<String>>,
-    pub(crate) tenants: BTreeMap<String, Tenant>,
-    pub(crate) templates: BTreeMap<String, Template>,
+    pub(crate) tenants: Vec<Tenant>,
+    pub(crate) templates: Vec<Template>,
     pub(crate) users: Vec<User>,
     pub(crate) access_keys: Vec<AccessKey>,
 }
@@ -476,13 +548,15 @@ impl fmt::Debug for Settings {
     }
 }
 
-impl Settings {
-    pub(crate) fn new() -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             project_id: String::new(),
             management_key: String::new(),
             auth_management_key: None,
             issuer: None,
+            signing_algorithm: SigningAlgorithm::default(),
             signing_key: None,
             default_redirect: "http://localhost:3000/verify".to_owned(),
             approved_redirects: None,
@@ -491,16 +565,16 @@ impl Settings {
             refresh_lifetime: Duration::from_secs(2_419_200),
             step_up_lifetime: Duration::from_secs(600),
             access_key_lifetime: Duration::from_secs(600),
-            rotate_refresh: false,
-            refresh_reuse: RefreshReuse::InvalidateFamily,
-            echo_refresh: false,
-            delivery: TokenDelivery::Body,
+            rotate_refresh_tokens: false,
+            refresh_reuse: RefreshReuse::default(),
+            echo_refresh_token: false,
+            token_delivery: TokenDelivery::default(),
             session_cookie: "DS".to_owned(),
             refresh_cookie: "DSR".to_owned(),
             cookie_domain: None,
-            same_site: SameSite::Strict,
-            custom_claims_at: CustomClaimsAt::Nsec,
-            repeated_sign_up: RepeatedSignUp::Refuse,
+            same_site: SameSite::default(),
+            custom_claims_at: CustomClaimsAt::default(),
+            repeated_sign_up: RepeatedSignUp::default(),
             conflict_status: 400,
             short_update_phone: false,
             #[cfg(feature = "schema")]
@@ -509,18 +583,28 @@ impl Settings {
             control: false,
             #[cfg(feature = "program")]
             allowed_hosts: Vec::new(),
-            on_request: None,
-            on_message: None,
+            #[cfg(feature = "program")]
+            allowed_origins: Vec::new(),
             rate_limits: Vec::new(),
             limits: Limits::default(),
             roles: BTreeMap::new(),
-            tenants: BTreeMap::new(),
-            templates: BTreeMap::new(),
+            tenants: Vec::new(),
+            templates: Vec::new(),
             users: Vec::new(),
             access_keys: Vec::new(),
         }
     }
+}
 
+/// Text that can stand between the colons of a bearer.
+pub(crate) fn fits_bearer(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_graphic() && letter != ':')
+}
+
+impl Settings {
     /// Fills what was left open and refuses what cannot work.
     pub(crate) fn finish(&mut self) -> Result<(), StartError> {
         let no_randomness = |_| StartError::Key("the system gave no randomness".to_owned());
@@ -531,12 +615,6 @@ impl Settings {
             self.management_key = format!("K2{}", random::text(58).map_err(no_randomness)?);
         }
         let refuse = |setting, problem: String| Err(StartError::Setting { setting, problem });
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text
-                    .chars()
-                    .all(|letter| letter.is_ascii_graphic() && letter != ':')
-        };
         if !self
             .project_id
             .chars()
@@ -551,25 +629,16 @@ impl Settings {
             ("management_key", Some(&self.management_key)),
             ("auth_management_key", self.auth_management_key.as_ref()),
         ] {
-            if secret.is_some_and(|secret| !plain(secret)) {
+            if secret.is_some_and(|secret| !fits_bearer(secret)) {
                 return refuse(
                     setting,
                     "must be visible ASCII text without a colon".to_owned(),
                 );
             }
         }
-        if self.access_keys.iter().any(|key| !plain(&key.secret)) {
-            return refuse(
-                "access_key",
-                "the secret must be visible ASCII text without a colon".to_owned(),
-            );
-        }
-        for (setting, name) in [
-            ("cookie_names", &self.session_cookie),
-            ("cookie_names", &self.refresh_cookie),
-        ] {
-            if !plain(name) || name.contains(['=', ';', ',', '"']) {
-                return refuse(setting, format!("{name:?} is no cookie name"));
+        for name in [&self.session_cookie, &self.refresh_cookie] {
+            if !fits_bearer(name) || name.contains(['=', ';', ',', '"']) {
+                return refuse("cookie_names", format!("{name:?} is no cookie name"));
             }
         }
         if self.session_cookie == self.refresh_cookie {
@@ -578,11 +647,30 @@ impl Settings {
                 "the session and the refresh cookie need different names".to_owned(),
             );
         }
-        if let Err(reason) = url::Url::parse(&self.default_redirect) {
+        if let Some(domain) = &self.cookie_domain
+            && !is_domain(domain)
+        {
+            return refuse(
+                "cookie_domain",
+                format!("{domain:?} is no domain; it must be a name such as example.com"),
+            );
+        }
+        if let Err(problem) = address::redirect(&self.default_redirect) {
             return refuse(
                 "default_redirect",
-                format!("{:?} is no absolute URL: {reason}", self.default_redirect),
+                format!("{:?} {problem}", self.default_redirect),
             );
+        }
+        #[cfg(feature = "program")]
+        for origin in &self.allowed_origins {
+            let is_origin = url::Url::parse(origin)
+                .is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            if !is_origin {
+                return refuse(
+                    "allowed_origins",
+                    format!("{origin:?} is no origin; write it like http://localhost:3000"),
+                );
+            }
         }
         for (setting, span) in [
             ("link_lifetime", self.link_lifetime),
@@ -604,21 +692,18 @@ impl Settings {
                 "must be a status between 400 and 499".to_owned(),
             );
         }
-        for user in &self.users {
-            for (tenant, _) in user.tenants.iter() {
-                if !self.tenants.contains_key(tenant) {
-                    self.tenants
-                        .insert(tenant.clone(), Tenant::new(tenant.clone()));
-                }
-            }
-        }
-        for limit in &self.rate_limits {
-            if let Some(id) = &limit.operation
-                && crate::routes::by_id(id).is_none()
-            {
-                return refuse("rate_limit", format!("{id:?} is no operation id"));
-            }
-        }
         Ok(())
     }
+}
+
+/// Labels of letters, digits and hyphens, joined by dots; a dot in front is allowed.
+fn is_domain(text: &str) -> bool {
+    let name = text.strip_prefix('.').unwrap_or(text);
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+        })
 }

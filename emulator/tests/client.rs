@@ -258,7 +258,7 @@ async fn cut_bodies_and_resets() {
         ),
         (401, "E062504".to_owned())
     );
-    assert_eq!(emulator.journal().count("VerifyMagicLink"), 2);
+    assert_eq!(emulator.requests().count("VerifyMagicLink"), 2);
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn the_journal_shows_what_the_client_sent() {
         .send()
         .await
         .unwrap();
-    let request = emulator.journal().last().unwrap();
+    let request = emulator.requests().last().unwrap();
     assert_eq!(
         (request.operation(), request.status()),
         (Some("SignInMagicLinkEmail"), Some(200))
@@ -315,20 +315,28 @@ async fn keys_and_minted_tokens() {
     let check = async |token: &str| validator.validate(&SessionToken::new(token)).await;
     let problem = async |token: &str| check(token).await.unwrap_err().token_problem();
 
-    let old = emulator.mint(JOE).tokens().unwrap();
+    let old = emulator.tokens(JOE).issue().unwrap();
     check(old.session_jwt()).await.unwrap();
     assert_eq!(
-        problem(emulator.mint(JOE).forged().tokens().unwrap().session_jwt()).await,
+        problem(emulator.tokens(JOE).forged().issue().unwrap().session_jwt()).await,
         Some(TokenProblem::InvalidSignature)
     );
     assert_eq!(
-        problem(emulator.mint(JOE).expired().tokens().unwrap().session_jwt()).await,
+        problem(
+            emulator
+                .tokens(JOE)
+                .expired()
+                .issue()
+                .unwrap()
+                .session_jwt()
+        )
+        .await,
         Some(TokenProblem::Expired)
     );
     let stranger = emulator
-        .mint(JOE)
+        .tokens(JOE)
         .issuer("P2OtherProject")
-        .tokens()
+        .issue()
         .unwrap();
     assert_eq!(
         problem(stranger.session_jwt()).await,
@@ -341,14 +349,14 @@ async fn keys_and_minted_tokens() {
 
     emulator.keys().rotate().unwrap();
     clock.advance(2 * COOL_DOWN);
-    check(emulator.mint(JOE).tokens().unwrap().session_jwt())
+    check(emulator.tokens(JOE).issue().unwrap().session_jwt())
         .await
         .unwrap();
     check(old.session_jwt()).await.unwrap();
 
     emulator.keys().rotate_and_revoke().unwrap();
     clock.advance(2 * COOL_DOWN);
-    check(emulator.mint(JOE).tokens().unwrap().session_jwt())
+    check(emulator.tokens(JOE).issue().unwrap().session_jwt())
         .await
         .unwrap();
     assert_eq!(
@@ -360,7 +368,7 @@ async fn keys_and_minted_tokens() {
 #[tokio::test]
 async fn broken_keys() {
     let (emulator, _) = with_joe().await;
-    let token = emulator.mint(JOE).tokens().unwrap();
+    let token = emulator.tokens(JOE).issue().unwrap();
     let token = SessionToken::new(token.session_jwt());
     emulator.keys().publish_instead(json!({ "keys": "broken" }));
     assert!(
@@ -384,4 +392,28 @@ async fn broken_keys() {
     );
     emulator.faults().clear();
     validator(&emulator).validate(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn es256_tokens_are_taken_and_survive_the_same_checks() {
+    use descope_magiclink_emulator::SigningAlgorithm;
+    let emulator = Emulator::builder()
+        .user(User::new(JOE))
+        .signing_algorithm(SigningAlgorithm::Es256)
+        .start()
+        .await
+        .unwrap();
+    let client = builder(&emulator).build().unwrap();
+    client
+        .magic_link()
+        .sign_in(DeliveryMethod::Email, JOE)
+        .send()
+        .await
+        .unwrap();
+    let message = emulator.outbox().next_for(JOE).await.unwrap();
+    let token = MagicLinkToken::from_url(message.link()).unwrap();
+    let login = client.magic_link().verify(&token).await.unwrap();
+    assert!(login.refresh_token().is_ok());
+    let key = &emulator.keys().published().unwrap()["keys"][0];
+    assert_eq!((&key["kty"], &key["alg"]), (&"EC".into(), &"ES256".into()));
 }

@@ -1,6 +1,6 @@
-//! The files that are made from the API description and the routes are current.
+//! The table that is made from the API description and the routes is current.
 //!
-//! `EMULATOR_UPDATE=1 cargo test -p descope-magiclink-emulator --test description` writes them anew.
+//! `EMULATOR_UPDATE=1 cargo test -p descope-magiclink-emulator --test description` writes it anew.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,33 +36,6 @@ fn is_current(name: &str, wanted: &str) {
     );
 }
 
-/// Takes out what only people read.
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, value| {
-                !(name.starts_with("x-")
-                    || (matches!(name.as_str(), "description" | "summary") && value.is_string()))
-            });
-            members.values_mut().for_each(strip);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip),
-        _ => {}
-    }
-}
-
-#[test]
-fn the_embedded_description_is_the_curated_one() {
-    let Some(mut description) = description() else {
-        return;
-    };
-    strip(&mut description);
-    is_current(
-        "src/openapi.json",
-        &format!("{}\n", serde_json::to_string(&description).unwrap()),
-    );
-}
-
 #[test]
 fn the_table_of_supported_operations_is_current() {
     let Some(description) = description() else {
@@ -82,7 +55,7 @@ fn the_table_of_supported_operations_is_current() {
     );
     for operation in supported
         .iter()
-        .filter(|operation| operation.beyond_description.is_none())
+        .filter(|operation| operation.undocumented.is_none())
     {
         let entry = (
             operation.id.to_owned(),
@@ -108,7 +81,7 @@ fn the_table_of_supported_operations_is_current() {
     }
     table.push_str("\nBeyond the description:\n\n| route | bearer | why |\n| --- | --- | --- |\n");
     for operation in &supported {
-        if let Some(why) = operation.beyond_description {
+        if let Some(why) = operation.undocumented {
             writeln!(
                 table,
                 "| `{} {}` | {} | {why} |",

@@ -76,7 +76,7 @@ async fn answers_are_replaced_as_often_as_asked() {
         "the operation ran only when no fault hit"
     );
 
-    let requests = emulator.journal().of("SignInMagicLinkEmail");
+    let requests = emulator.requests().of("SignInMagicLinkEmail");
     let seen: Vec<_> = requests
         .iter()
         .map(|request| (request.status(), request.fault()))
@@ -111,7 +111,7 @@ async fn rate_limits_and_delays() {
     assert!(started.elapsed() >= Duration::from_millis(60));
     assert_eq!(answer.headers["retry-after"], "30");
     assert_eq!(
-        emulator.journal().last().unwrap().fault(),
+        emulator.requests().last().unwrap().fault(),
         Some("answer 429")
     );
     answer.refused(429, "E130429");
@@ -155,10 +155,7 @@ async fn connections_are_reset() {
         "the message went out although the answer was lost"
     );
     assert!(raw(&emulator).await.unwrap().starts_with("HTTP/1.1 200"));
-    assert_eq!(
-        emulator.journal().requests().first().unwrap().status(),
-        None
-    );
+    assert_eq!(emulator.requests().all().first().unwrap().status(), None);
 }
 
 #[tokio::test]
@@ -226,7 +223,7 @@ async fn requests_are_held_until_the_fault_goes() {
             faults.remove(id);
         });
         assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
-        let request = emulator.journal().last().unwrap();
+        let request = emulator.requests().last().unwrap();
         assert_eq!(
             (request.status(), request.fault()),
             (Some(200), Some("held"))
@@ -255,7 +252,7 @@ async fn faults_that_cannot_work_are_refused() {
 async fn the_journal_tells_what_was_asked_and_hides_it_from_debug() {
     let emulator = with_joe().await;
     let api = Api::new(&emulator);
-    let auth = emulator.mint(JOE).tokens().unwrap();
+    let auth = emulator.tokens(JOE).issue().unwrap();
     api.post_as(
         auth.refresh_jwt(),
         "/v1/auth/refresh?x=secret",
@@ -270,7 +267,7 @@ async fn the_journal_tells_what_was_asked_and_hides_it_from_debug() {
         .await
         .refused(501, "EMU501");
 
-    let requests = emulator.journal().requests();
+    let requests = emulator.requests().all();
     assert_eq!(
         requests
             .iter()
@@ -296,8 +293,8 @@ async fn the_journal_tells_what_was_asked_and_hides_it_from_debug() {
         (requests[1].status(), requests[1].error_code()),
         (Some(400), Some("E062108"))
     );
-    emulator.journal().clear();
-    assert!(emulator.journal().last().is_none());
+    emulator.requests().clear();
+    assert!(emulator.requests().last().is_none());
 }
 
 #[tokio::test]
@@ -388,13 +385,13 @@ async fn answers_are_altered_as_a_gateway_would() {
         .build()
         .unwrap();
     let refresh = async || {
-        let minted = emulator.mint(JOE).tokens().unwrap();
+        let issued = emulator.tokens(JOE).issue().unwrap();
         let answer = client
             .post(format!("{}/v1/auth/refresh", emulator.base_url()))
             .bearer_auth(format!(
                 "{}:{}",
                 emulator.project_id(),
-                minted.refresh_jwt()
+                issued.refresh_jwt()
             ))
             .send()
             .await
@@ -445,7 +442,7 @@ async fn answers_are_altered_as_a_gateway_would() {
     );
     let (status, _, body) = refresh().await;
     assert_eq!((status, &body[..]), (403, &b"<html>blocked</html>"[..]));
-    let altered = emulator.journal().of("RefreshSession");
+    let altered = emulator.requests().of("RefreshSession");
     assert_eq!(
         altered
             .iter()
@@ -484,7 +481,7 @@ async fn tokens_of_another_user_come_as_from_a_cache() {
             .await
             .unwrap();
         let api = Api::new(&emulator);
-        let joe = emulator.mint(JOE).tokens().unwrap();
+        let joe = emulator.tokens(JOE).issue().unwrap();
         emulator
             .faults()
             .add(
@@ -555,7 +552,7 @@ async fn the_key_endpoint_serves_an_older_set_or_a_broken_one() {
         .faults()
         .add(Fault::on("GetKeysV2").answer(200).json(&stale).times(2))
         .unwrap();
-    let signed = emulator.mint(JOE).tokens().unwrap();
+    let signed = emulator.tokens(JOE).issue().unwrap();
     assert_eq!(
         support::header(&Value::from(signed.session_jwt()))["kid"],
         Value::from(new.as_str())
@@ -598,7 +595,7 @@ async fn snapshots_and_reset() {
 
     emulator.reset();
     assert_eq!(emulator.users().count(), 1);
-    assert!(emulator.outbox().messages().is_empty() && emulator.journal().requests().is_empty());
+    assert!(emulator.outbox().messages().is_empty() && emulator.requests().all().is_empty());
     api.get_as(refresh, "/v1/auth/me")
         .await
         .refused(401, "E061005");
@@ -612,7 +609,7 @@ async fn what_is_kept_is_bounded() {
             limits.links = 2;
             limits.sessions = 2;
             limits.users = 4;
-            limits.journal = 5;
+            limits.requests = 5;
         })
         .start()
         .await
@@ -628,14 +625,14 @@ async fn what_is_kept_is_bounded() {
     )
     .await
     .refused(507, "EMU507");
-    let stored = emulator.stored();
+    let stored = emulator.stats();
     assert_eq!(
         (
             stored.messages,
             stored.links,
             stored.sessions,
             stored.users,
-            stored.journal
+            stored.requests
         ),
         (3, 2, 2, 4, 5)
     );
@@ -647,5 +644,5 @@ async fn what_is_kept_is_bounded() {
         .ok();
     let body = json!({ "loginId": "u0@example.com", "pad": "x".repeat(100_000) });
     api.post(SIGN_IN, body).await.ok();
-    assert_eq!(emulator.journal().last().unwrap().body().len(), 64 * 1024);
+    assert_eq!(emulator.requests().last().unwrap().body().len(), 64 * 1024);
 }

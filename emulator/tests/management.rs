@@ -177,7 +177,7 @@ async fn users_are_loaded_deleted_and_logged_out() {
         .await
         .refused(400, "E011002");
 
-    let tokens = emulator.mint("joe@example.com").tokens().unwrap();
+    let tokens = emulator.tokens("joe@example.com").issue().unwrap();
     api.manage("/v1/mgmt/user/logout", json!({ "userId": id }))
         .await
         .ok();

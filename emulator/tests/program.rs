@@ -46,6 +46,7 @@ struct Running {
     base: String,
     project: String,
     env_file: PathBuf,
+    http: reqwest::Client,
 }
 
 impl Drop for Running {
@@ -85,6 +86,7 @@ impl Running {
             base: value("DESCOPE_BASE_URI"),
             project: value("DESCOPE_PROJECT_ID"),
             env_file,
+            http: http(),
         }
     }
 
@@ -123,14 +125,23 @@ impl Running {
     }
 
     async fn post_as(&self, bearer: String, path: &str, body: Value) -> (u16, Value) {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = http
+        let request = self
+            .http
             .post(format!("{}{path}", self.base))
             .bearer_auth(bearer)
             .json(&body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+async fn get(url: &str) -> Value {
+    let answer = http().get(url).send().await.unwrap();
+    answer.json().await.unwrap()
 }
 
 fn refused(args: &[&str], file: Option<&Path>) -> String {
@@ -160,12 +171,7 @@ async fn it_runs_logs_without_secrets_and_stops() {
         )
         .await;
     assert_eq!(status, 200);
-    let messages: Value = reqwest::get(format!("{}/_emulator/v1/messages", program.base))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let messages: Value = get(&format!("{}/_emulator/v1/messages", program.base)).await;
     let token = messages["messages"][0]["token"]
         .as_str()
         .unwrap()
@@ -255,12 +261,7 @@ async fn a_configuration_file_sets_everything_up() {
     let body = json!({ "loginId": "joe@example.com", "templateId": "welcome", "loginOptions": { "templateOptions": { "name": "Joe" } } });
     let (status, _) = program.post("/v1/auth/magiclink/signin/email", body).await;
     assert_eq!(status, 200);
-    let messages: Value = reqwest::get(format!("{}/_emulator/v1/messages", program.base))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let messages: Value = get(&format!("{}/_emulator/v1/messages", program.base)).await;
     let message = &messages["messages"][0];
     let link = message["link"].as_str().unwrap();
     assert!(link.starts_with("https://app.example.com/in?t="));
@@ -330,7 +331,7 @@ async fn tokens_survive_a_restart_with_a_key_of_ones_own() {
             command.arg("--signing-key").arg(&file);
         });
         let url = format!("{}/v2/keys/{}", program.base, program.project);
-        let keys: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let keys: Value = get(&url).await;
         published.push(keys);
         program.stop();
     }
@@ -351,4 +352,294 @@ fn mistakes_are_explained() {
     assert!(refused(&["--port", "0", "--project-id", "P:1"], None).contains("project_id"));
     let key = scratch.file("key.pem", "nothing");
     assert!(refused(&["--signing-key", key.to_str().unwrap()], None).contains("openssl genpkey"));
+}
+
+#[tokio::test]
+async fn a_parent_that_does_not_read_stalls_nothing_and_signals_work() {
+    let scratch = Scratch::new("unread");
+    let mut program = Running::start(&scratch, |command| {
+        command.args(["--user", "joe@example.com", "--log", "secrets"]);
+    });
+    // Two lines for each: more than a pipe of 64 KiB and the queue before it hold.
+    for _ in 0..1_200 {
+        let body = json!({ "loginId": "joe@example.com" });
+        let (status, _) = program.post("/v1/auth/magiclink/signin/email", body).await;
+        assert_eq!(status, 200);
+    }
+    let mut stderr = program.child.stderr.take().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    Command::new("kill")
+        .arg(program.child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(program.child.wait().unwrap().success());
+    let text = reading.join().unwrap();
+    assert!(
+        text.contains(" lines were dropped: standard error is read too slowly"),
+        "{text}"
+    );
+    assert!(text.ends_with("stopping\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_parent_that_never_reads_at_all_can_still_stop_it() {
+    let scratch = Scratch::new("never-read");
+    let program = Running::start(&scratch, |command| {
+        command.args(["--user", "joe@example.com", "--log", "secrets"]);
+    });
+    for _ in 0..500 {
+        let body = json!({ "loginId": "joe@example.com" });
+        let (status, _) = program.post("/v1/auth/magiclink/signin/email", body).await;
+        assert_eq!(status, 200);
+    }
+    // Reads only after the end.
+    program.stop();
+}
+
+#[tokio::test]
+async fn the_state_file_keeps_users_keys_links_sessions_and_the_clock() {
+    let scratch = Scratch::new("state");
+    let file = scratch.0.join("state.json");
+    let start = || {
+        Running::start(&scratch, |command| {
+            command
+                .arg("--state")
+                .arg(&file)
+                .args(["--user", "seed@example.com"]);
+        })
+    };
+    let program = start();
+    let base = format!("{}/_emulator/v1", program.base);
+    let keys = get(&format!("{base}/keys")).await;
+    let clock = json!({ "set": "2030-01-01T00:00:00Z" });
+    http()
+        .post(format!("{base}/clock"))
+        .json(&clock)
+        .send()
+        .await
+        .unwrap();
+    let tenant = json!({ "id": "acme", "name": "Acme Inc." });
+    http()
+        .post(format!("{base}/tenants"))
+        .json(&tenant)
+        .send()
+        .await
+        .unwrap();
+    let body = json!({ "loginId": "joe@example.com" });
+    program
+        .post("/v1/auth/magiclink/signup/email", body.clone())
+        .await;
+    let first = get(&format!("{base}/messages")).await["messages"][0]["token"].clone();
+    let (_, auth) = program
+        .post("/v1/auth/magiclink/verify", json!({ "token": first }))
+        .await;
+    program.post("/v1/auth/magiclink/signin/email", body).await;
+    let second = get(&format!("{base}/messages")).await["messages"][0]["token"].clone();
+    program.stop();
+
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "it holds private keys");
+    }
+    let saved: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(saved["version"], 1);
+
+    let program = start();
+    let base = format!("{}/_emulator/v1", program.base);
+    assert_eq!(get(&format!("{base}/keys")).await, keys);
+    let now = get(&format!("{base}/clock")).await["now"].clone();
+    assert!(now.as_str().unwrap().starts_with("2030-01-01T"), "{now}");
+    let tenants = get(&format!("{base}/tenants")).await;
+    assert_eq!(tenants["tenants"][0]["name"], "Acme Inc.");
+    let users = get(&format!("{base}/users")).await;
+    assert_eq!(users["users"].as_array().unwrap().len(), 2);
+    assert!(program.refresh(&auth["refreshJwt"]).await["sessionJwt"].is_string());
+    let verify = "/v1/auth/magiclink/verify";
+    let (used, _) = program.post(verify, json!({ "token": first })).await;
+    let (open, _) = program.post(verify, json!({ "token": second })).await;
+    assert_eq!((used, open), (401, 200));
+    program.stop();
+
+    let path = file.to_str().unwrap();
+    let other = refused(
+        &["--port", "0", "--state", path, "--project-id", "P2Other"],
+        None,
+    );
+    assert!(
+        other.contains("start with --project-id P2Emulator"),
+        "{other}"
+    );
+    let broken = scratch.file("broken.json", "{");
+    let broken = refused(&["--port", "0", "--state", broken.to_str().unwrap()], None);
+    assert!(broken.contains("broken.json"), "{broken}");
+    let newer = scratch.file("newer.json", &{
+        let mut newer = saved.clone();
+        newer["version"] = 2.into();
+        newer.to_string()
+    });
+    let newer = refused(&["--port", "0", "--state", newer.to_str().unwrap()], None);
+    assert!(newer.contains("this program reads version 1"), "{newer}");
+}
+
+#[test]
+fn the_snippets_name_variables_that_there_are() {
+    let Output { stdout, .. } = Command::new(BINARY).arg("--help").output().unwrap();
+    let help = String::from_utf8(stdout).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snippets");
+    let Ok(compose) = std::fs::read_to_string(folder.join("compose.yaml")) else {
+        return; // The crate was taken out of its workspace.
+    };
+    let compose: Value = serde_saphyr::from_str(&compose).unwrap();
+    let variables = compose["services"]["emulator"]["environment"]
+        .as_object()
+        .unwrap();
+    for name in variables.keys() {
+        assert!(help.contains(&format!("[env: {name}=")), "{name}");
+    }
+    let app = &compose["services"]["app"]["environment"];
+    assert_eq!(app["DESCOPE_ALLOW_PLAIN_HTTP"], "1");
+    let job = std::fs::read_to_string(folder.join("ci.yaml")).unwrap();
+    let job: Value = serde_saphyr::from_str(&job).unwrap();
+    assert!(job["jobs"]["sign-in"]["steps"].is_array());
+}
+
+#[test]
+fn the_readme_has_every_flag_and_variable() {
+    let Output { stdout, .. } = Command::new(BINARY).arg("--help").output().unwrap();
+    let help = String::from_utf8(stdout).unwrap();
+    let readme = include_str!("../README.md");
+    let named = help
+        .split(|c: char| c.is_whitespace() || "[]=<,".contains(c))
+        .filter(|word| word.starts_with("--") || word.starts_with("DESCOPE_EMULATOR_"))
+        .filter(|word| !["--help", "--version", "--"].contains(word));
+    for word in named {
+        assert!(
+            readme.contains(&format!("`{word}`")),
+            "README.md lacks {word}"
+        );
+    }
+    let example = readme
+        .split("```toml")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let scratch = Scratch::new("readme");
+    let file = scratch.file("example.toml", example);
+    Running::start(&scratch, |command| {
+        command.arg("--config").arg(&file);
+    })
+    .stop();
+}
+
+fn exec(script: &str, more: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(BINARY);
+    command
+        .arg("exec")
+        .args(more)
+        .args(["--", "sh", "-c", script]);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .env("DESCOPE_PUBLIC_KEY", "of another project")
+        .env("NO_PROXY", "example.com")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn exec_gives_a_command_an_emulator_and_hands_on_its_status() {
+    let (code, out, err) = exec(
+        "echo $DESCOPE_BASE_URI $DESCOPE_BASE_URL $DESCOPE_PROJECT_ID $DESCOPE_MANAGEMENT_KEY [$DESCOPE_PUBLIC_KEY] $NO_PROXY",
+        &["--project-id", "P2mine"],
+    );
+    assert_eq!(code, Some(0), "{err}");
+    let words: Vec<&str> = out.split_whitespace().collect();
+    let base = words[0];
+    assert!(base.starts_with("http://127.0.0.1:"), "{out}");
+    assert_eq!(
+        words[1..],
+        [
+            base,
+            "P2mine",
+            "K2EmulatorManagementKeyForLocalDev",
+            "[]",
+            "example.com,127.0.0.1,localhost"
+        ]
+    );
+    assert!(
+        err.contains("baseUrl: process.env.DESCOPE_BASE_URI"),
+        "{err}"
+    );
+
+    let (code, _, err) = exec("exit 7", &[]);
+    assert_eq!(code, Some(7));
+    assert!(err.contains("the command ended with status 7"), "{err}");
+    assert!(err.contains("no message was sent"), "{err}");
+
+    let (code, _, _) = exec("kill -TERM $$", &[]);
+    assert_eq!(code, Some(128 + 15), "as a shell gives it");
+
+    let missing = refused(&["exec", "--", "no-such-command-anywhere"], None);
+    assert!(
+        missing.contains("cannot run no-such-command-anywhere"),
+        "{missing}"
+    );
+    let nothing = refused(&["exec"], None);
+    assert!(nothing.contains("COMMAND"), "{nothing}");
+}
+
+#[test]
+fn exec_hands_on_signals() {
+    let scratch = Scratch::new("exec-signal");
+    let ready = scratch.0.join("ready");
+    let script = format!(
+        "trap 'exit 9' TERM; touch {}; while :; do sleep 0.01; done",
+        ready.display()
+    );
+    let mut child = Command::new(BINARY)
+        .args(["exec", "--", "sh", "-c", &script])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !ready.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+#[test]
+fn exec_shows_what_was_sent_when_the_command_failed() {
+    let script = r#"curl --silent --noproxy '*' -H "Authorization: Bearer $DESCOPE_PROJECT_ID" -d '{"loginId":"joe@example.com"}' "$DESCOPE_BASE_URI/v1/auth/magiclink/signup/email" >&2
+        curl --silent --noproxy '*' -H "Authorization: Bearer $DESCOPE_PROJECT_ID" -d '{"token":"wrong"}' "$DESCOPE_BASE_URI/v1/auth/magiclink/verify" >&2
+        exit 1"#;
+    if Command::new("curl").arg("--version").output().is_err() {
+        return;
+    }
+    let (code, _, err) = exec(script, &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("1 for sign-up by email to joe@example.com"),
+        "{err}"
+    );
+    assert!(
+        err.contains("POST /v1/auth/magiclink/verify 401 E062504"),
+        "{err}"
+    );
 }

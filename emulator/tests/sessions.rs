@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use descope_magiclink_emulator::{
     AccessKey, CustomClaimsAt, Emulator, EmulatorBuilder, Filter, Purpose, RateLimit, RefreshReuse,
@@ -28,6 +28,7 @@ fn with_joe() -> EmulatorBuilder {
                 .name("Acme Inc.")
                 .attribute("plan", "pro"),
         )
+        .tenant(Tenant::new("other"))
         .user(
             User::new(JOE)
                 .phone("+15555550000")
@@ -351,7 +352,7 @@ async fn claims_are_those_that_the_service_was_seen_to_issue() {
         [2_419_200; 2]
     );
 
-    let tess = emulator.mint("tess@example.com").tokens().unwrap();
+    let tess = emulator.tokens("tess@example.com").issue().unwrap();
     for token in [tess.session_jwt(), tess.refresh_jwt()] {
         assert_eq!(claims(&Value::from(token))["tu"], true);
     }
@@ -512,7 +513,7 @@ async fn refresh_expires_and_try_refresh_never_fails() {
 }
 
 #[tokio::test]
-async fn validate_answers_with_the_claims() {
+async fn validate_answers_with_the_claims_and_times_as_text() {
     let emulator = with_joe().start().await.unwrap();
     let api = Api::new(&emulator);
     let auth = sign_in(&api, json!({})).await;
@@ -521,10 +522,20 @@ async fn validate_answers_with_the_claims() {
         .post_as(session, "/v1/auth/validate", json!({}))
         .await
         .ok();
-    assert_eq!(validated.as_object().unwrap(), &claims(&auth["sessionJwt"]));
-    api.post_as(text(&auth["refreshJwt"]), "/v1/auth/validate", json!({}))
+    let mut wanted = claims(&auth["sessionJwt"]);
+    for name in ["exp", "iat"] {
+        let at = UNIX_EPOCH + Duration::from_secs(wanted[name].as_u64().unwrap());
+        wanted[name] = humantime::format_rfc3339_seconds(at).to_string().into();
+    }
+    assert_eq!(validated, Value::Object(wanted));
+    let message = api
+        .post_as(text(&auth["refreshJwt"]), "/v1/auth/validate", json!({}))
         .await
         .refused(401, "E061005");
+    assert_eq!(
+        message,
+        "Failed to validate invalid JWT for any token - onetime"
+    );
     api.post("/v1/auth/validate", json!({}))
         .await
         .refused(401, "E061005");
@@ -626,6 +637,7 @@ async fn tokens_come_in_cookies_when_asked() {
 async fn two_users_merge_as_asked() {
     for keep_other in [false, true] {
         let emulator = with_joe()
+            .tenant(Tenant::new("third"))
             .user(
                 User::new("ann@example.com")
                     .name("Ann")
@@ -861,11 +873,11 @@ async fn minted_tokens_are_as_good_or_as_bad_as_asked() {
     let emulator = with_joe().start().await.unwrap();
     let api = Api::new(&emulator);
     let good = emulator
-        .mint(JOE)
+        .tokens(JOE)
         .tenant("acme")
         .amr(["sms", "mfa"])
         .claim("plan", "pro")
-        .tokens()
+        .issue()
         .unwrap();
     let seen = api
         .post_as(good.session_jwt(), "/v1/auth/validate", json!({}))
@@ -877,12 +889,12 @@ async fn minted_tokens_are_as_good_or_as_bad_as_asked() {
     );
     api.get_as(good.refresh_jwt(), "/v1/auth/me").await.ok();
     for bad in [
-        emulator.mint(JOE).expired(),
-        emulator.mint(JOE).forged(),
-        emulator.mint(JOE).issuer("P2other"),
-        emulator.mint(JOE).claim("drn", Value::Null),
+        emulator.tokens(JOE).expired(),
+        emulator.tokens(JOE).forged(),
+        emulator.tokens(JOE).issuer("P2other"),
+        emulator.tokens(JOE).claim("drn", Value::Null),
     ] {
-        let bad = bad.tokens().unwrap();
+        let bad = bad.issue().unwrap();
         api.post_as(bad.session_jwt(), "/v1/auth/validate", json!({}))
             .await
             .refused(401, "E061005");
@@ -893,8 +905,8 @@ async fn minted_tokens_are_as_good_or_as_bad_as_asked() {
     assert!(!format!("{good:?}").contains(good.session_jwt()));
     assert!(
         emulator
-            .mint("nobody")
-            .tokens()
+            .tokens("nobody")
+            .issue()
             .unwrap_err()
             .to_string()
             .contains("nobody")

@@ -18,7 +18,7 @@ pub(crate) struct Call {
 
 /// Whose token or key a call carries: when the service refuses it, that is whom it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CredentialKind {
+pub enum CredentialKind {
     /// Nobody's: the project id alone.
     Project,
     /// The token of a link, in the body.

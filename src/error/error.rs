@@ -304,6 +304,29 @@ impl ApiError {
         }
     }
 
+    /// As the service answers with a code of its own, for tests of what works with an error.
+    ///
+    /// ```
+    /// use descope_magiclink::{ApiError, Error, ErrorCode};
+    ///
+    /// let refused = ApiError::with_code(http::StatusCode::UNAUTHORIZED, ErrorCode::TokenExpired);
+    /// assert_eq!(Error::from(refused).code(), Some(&ErrorCode::TokenExpired));
+    /// ```
+    #[must_use]
+    pub fn with_code(status: StatusCode, code: ErrorCode) -> Self {
+        Self {
+            status,
+            code: Some(code),
+            description: None,
+            message: None,
+            retry_after: None,
+            request_id: None,
+            sent: CredentialKind::UserToken,
+            redirect: None,
+            headers: HeaderMap::new(),
+        }
+    }
+
     /// Whether something else than the service has refused the call: a client error without the
     /// service's code. 429 is about the rate whoever says it.
     pub(crate) fn is_foreign(&self) -> bool {
@@ -619,7 +642,9 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    pub(crate) fn new(limit: Duration) -> Self {
+    /// As of a call with this limit, for tests of what works with one.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
         Self { limit }
     }
 
@@ -784,6 +809,18 @@ pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
         kind,
         source: Some(Arc::new(error.without_url())),
     })
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        Self::Api(Box::new(error))
+    }
+}
+
+impl From<Timeout> for Error {
+    fn from(timeout: Timeout) -> Self {
+        Self::Timeout(timeout)
+    }
 }
 
 impl From<SessionError> for Error {

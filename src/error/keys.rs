@@ -11,6 +11,12 @@ pub struct KeysUnavailable {
     cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
+impl From<KeyProblem> for KeysUnavailable {
+    fn from(problem: KeyProblem) -> Self {
+        Self::new(problem)
+    }
+}
+
 impl KeysUnavailable {
     pub(crate) fn new(problem: KeyProblem) -> Self {
         Self {

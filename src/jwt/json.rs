@@ -16,7 +16,7 @@ const MAX_DEPTH: u8 = 32;
 
 /// How `serde_json` hands over a number that is no 64-bit integer when some crate of the build has
 /// turned on its `arbitrary_precision` feature: as a map with this one member.
-const NUMBER_MEMBER: &str = "$serde_json::private::Number";
+pub(crate) const NUMBER_MEMBER: &str = "$serde_json::private::Number";
 
 /// Whether this build of `serde_json` hands such numbers over as maps; asked once, by reading one.
 static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {

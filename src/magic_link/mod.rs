@@ -1,17 +1,20 @@
 //! Sending magic links, verifying their tokens, and changing addresses by them.
 
 pub(crate) mod address;
-pub(crate) mod options;
+pub(crate) mod link_request;
 mod sign_in;
 mod sign_up;
+mod sign_up_or_in;
 mod token;
 mod update;
 mod verify;
 
 use std::fmt;
 
-pub use sign_in::{SendSignIn, SendSignUpOrIn};
-pub use sign_up::{SendSignUp, SignUpUser};
+pub use link_request::LinkRequest;
+pub use sign_in::SignIn;
+pub use sign_up::{SignUp, SignUpUser};
+pub use sign_up_or_in::SignUpOrIn;
 pub use update::UpdateAddress;
 
 use crate::client::Client;
@@ -19,7 +22,7 @@ use crate::client::Client;
 /// Sign-up and sign-in by magic link: from [`Client::magic_link`](crate::Client::magic_link).
 ///
 /// Each function takes what the call cannot work without, and returns a request to add options to
-/// and to [`send`](SendSignIn::send).
+/// and to [`send`](LinkRequest::send).
 ///
 /// ```no_run
 /// use descope_magiclink::{Client, DeliveryMethod, MagicLinkToken};

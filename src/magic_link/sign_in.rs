@@ -1,8 +1,7 @@
-//! Signing in a user who is registered, or whoever it is.
+//! Signing in a user who is registered.
 
-use super::options::{LoginOptions, MessageOptions, setters};
-use super::{MagicLink, Sent, address};
-use crate::client::Client;
+use super::link_request::{LinkRequest, options};
+use super::{MagicLink, Sent};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
 use crate::raw::types;
@@ -10,67 +9,34 @@ use crate::secret::RefreshToken;
 
 impl MagicLink {
     /// Sends a link to a user who is registered. Fails when the login id is not.
-    pub fn sign_in(&self, method: DeliveryMethod, login_id: impl Into<String>) -> SendSignIn {
-        SendSignIn {
-            client: self.client.clone(),
-            method,
-            login_id: login_id.into(),
-            message: MessageOptions::default(),
-            login: LoginOptions::default(),
-            use_recovery: None,
-            refresh_token: None,
-        }
-    }
-
-    /// Sends a link to a user, who is registered if they are not yet.
-    pub fn sign_up_or_in(
+    pub fn sign_in(
         &self,
         method: DeliveryMethod,
         login_id: impl Into<String>,
-    ) -> SendSignUpOrIn {
-        SendSignUpOrIn {
-            client: self.client.clone(),
+    ) -> LinkRequest<SignIn> {
+        let kind = SignIn {
             method,
-            login_id: login_id.into(),
-            message: MessageOptions::default(),
-            login: LoginOptions::default(),
-            use_recovery: None,
-        }
+            refresh_token: None,
+        };
+        LinkRequest::new(&self.client, login_id.into(), kind)
     }
 }
 
-/// A sign-in, before it is sent: from [`MagicLink::sign_in`](super::MagicLink::sign_in).
+/// A sign-in: see [`MagicLink::sign_in`].
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
-pub struct SendSignIn {
-    client: Client,
+pub struct SignIn {
     method: DeliveryMethod,
-    login_id: String,
-    message: MessageOptions,
-    login: LoginOptions,
-    use_recovery: Option<bool>,
     refresh_token: Option<RefreshToken>,
 }
 
-/// A sign-up or sign-in, before it is sent: from
-/// [`MagicLink::sign_up_or_in`](super::MagicLink::sign_up_or_in).
-#[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
-pub struct SendSignUpOrIn {
-    client: Client,
-    method: DeliveryMethod,
-    login_id: String,
-    message: MessageOptions,
-    login: LoginOptions,
-    use_recovery: Option<bool>,
-}
+impl options::Redirect for SignIn {}
+impl options::Delivery for SignIn {}
+impl options::Message for SignIn {}
+impl options::Login for SignIn {}
+impl options::SignIn for SignIn {}
+impl options::Recovery for SignIn {}
 
-setters! {
-    SendSignIn: redirect_url provider_id template tenant_id custom_claim sign_in recovery;
-    SendSignUpOrIn: redirect_url provider_id template tenant_id custom_claim sign_in recovery;
-}
-
-impl SendSignIn {
+impl LinkRequest<SignIn> {
     /// Asks a user who is signed in to prove it once more: the session that follows is a stepped-up
     /// one (10 minutes by default).
     ///
@@ -82,14 +48,14 @@ impl SendSignIn {
     /// ```
     pub fn step_up(mut self, refresh_token: &RefreshToken) -> Self {
         self.login.step_up = Some(true);
-        self.refresh_token = Some(refresh_token.clone());
+        self.kind.refresh_token = Some(refresh_token.clone());
         self
     }
 
     /// Adds this link as a further factor to the login that the refresh token belongs to.
     pub fn mfa(mut self, refresh_token: &RefreshToken) -> Self {
         self.login.mfa = Some(true);
-        self.refresh_token = Some(refresh_token.clone());
+        self.kind.refresh_token = Some(refresh_token.clone());
         self
     }
 
@@ -101,67 +67,37 @@ impl SendSignIn {
     /// [`Error::Api`](crate::Error::Api) with
     /// [`ErrorCode::UserNotFound`](crate::ErrorCode::UserNotFound) when it is not registered (tell
     /// your users nothing about it); else as the service decides.
-    pub async fn send(self) -> Result<Sent> {
-        let body = body(&self.login_id, self.message, self.login, self.use_recovery)?;
-        let (raw, refresh) = (self.client.raw(), self.refresh_token.as_ref());
-        let masked = match self.method {
+    pub async fn send(mut self) -> Result<Sent> {
+        let body = self.sign_in_body()?;
+        let (raw, refresh) = (self.client.raw(), self.kind.refresh_token.as_ref());
+        let masked = match self.kind.method {
             DeliveryMethod::Email => {
-                let answer = raw.sign_in_magic_link_email(refresh, &body).await?;
-                answer.into_inner().masked_email
+                let response = raw.sign_in_magic_link_email(refresh, &body).await?;
+                response.into_inner().masked_email
             }
             DeliveryMethod::Sms => {
-                let answer = raw.sign_in_magic_link_sms(refresh, &body).await?;
-                answer.into_inner().masked_phone
+                let response = raw.sign_in_magic_link_sms(refresh, &body).await?;
+                response.into_inner().masked_phone
             }
             DeliveryMethod::WhatsApp => {
-                let answer = raw.sign_in_magic_link_whats_app(refresh, &body).await?;
-                answer.into_inner().masked_phone
+                let response = raw.sign_in_magic_link_whats_app(refresh, &body).await?;
+                response.into_inner().masked_phone
             }
         };
         Ok(Sent::new(masked))
     }
 }
 
-impl SendSignUpOrIn {
-    /// Sends the link.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when the login id is empty; else as
-    /// the service decides.
-    pub async fn send(self) -> Result<Sent> {
-        let body = body(&self.login_id, self.message, self.login, self.use_recovery)?;
-        let raw = self.client.raw();
-        let masked = match self.method {
-            DeliveryMethod::Email => {
-                let answer = raw.sign_up_or_in_magic_link_email(&body).await?;
-                answer.into_inner().masked_email
-            }
-            DeliveryMethod::Sms => {
-                let answer = raw.sign_up_or_in_magic_link_sms(&body).await?;
-                answer.into_inner().masked_phone
-            }
-            DeliveryMethod::WhatsApp => {
-                let answer = raw.sign_up_or_in_magic_link_whats_app(&body).await?;
-                answer.into_inner().masked_phone
-            }
-        };
-        Ok(Sent::new(masked))
+impl<K: options::Recovery> LinkRequest<K> {
+    /// The body that sign-in and sign-up-or-in share.
+    pub(super) fn sign_in_body(&mut self) -> Result<types::MagicLinkSignInRequest> {
+        Ok(types::MagicLinkSignInRequest {
+            login_id: self.checked_login_id()?,
+            redirect_url: self.checked_redirect_url()?,
+            provider_id: self.message.provider_id.take(),
+            use_recovery: self.login.use_recovery,
+            login_options: self.login_options()?,
+            ..Default::default()
+        })
     }
-}
-
-fn body(
-    login_id: &str,
-    mut message: MessageOptions,
-    login: LoginOptions,
-    use_recovery: Option<bool>,
-) -> Result<types::MagicLinkSignInRequest> {
-    Ok(types::MagicLinkSignInRequest {
-        login_id: Some(address::login_id(login_id)?),
-        redirect_url: message.redirect_url()?,
-        provider_id: message.provider_id.take(),
-        login_options: login.into_body(message)?,
-        use_recovery,
-        ..Default::default()
-    })
 }

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::options::{LoginOptions, MessageOptions, setters, unless_empty};
+use super::link_request::{LinkRequest, options, unless_empty};
 use super::{MagicLink, Sent, address};
-use crate::client::Client;
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
 use crate::raw::types;
@@ -113,40 +112,34 @@ impl SignUpUser {
 impl MagicLink {
     /// Registers a new user and sends them a link.
     ///
-    /// The link goes to the email or phone of [`user`](SendSignUp::user), and where that has none to
+    /// The link goes to the email or phone of [`user`](LinkRequest::user), and where that has none to
     /// the login id itself. Fails when the login id is already registered.
-    pub fn sign_up(&self, method: DeliveryMethod, login_id: impl Into<String>) -> SendSignUp {
-        SendSignUp {
-            client: self.client.clone(),
-            method,
-            login_id: login_id.into(),
-            user: SignUpUser::new(),
-            message: MessageOptions::default(),
-            login: LoginOptions::default(),
-        }
+    pub fn sign_up(
+        &self,
+        method: DeliveryMethod,
+        login_id: impl Into<String>,
+    ) -> LinkRequest<SignUp> {
+        let user = SignUpUser::new();
+        LinkRequest::new(&self.client, login_id.into(), SignUp { method, user })
     }
 }
 
-/// A sign-up, before it is sent: from [`MagicLink::sign_up`](super::MagicLink::sign_up).
+/// A sign-up: see [`MagicLink::sign_up`].
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
-pub struct SendSignUp {
-    client: Client,
+pub struct SignUp {
     method: DeliveryMethod,
-    login_id: String,
     user: SignUpUser,
-    message: MessageOptions,
-    login: LoginOptions,
 }
 
-setters! {
-    SendSignUp: redirect_url provider_id template tenant_id custom_claim;
-}
+impl options::Redirect for SignUp {}
+impl options::Delivery for SignUp {}
+impl options::Message for SignUp {}
+impl options::Login for SignUp {}
 
-impl SendSignUp {
+impl LinkRequest<SignUp> {
     /// The new user's profile.
     pub fn user(mut self, user: SignUpUser) -> Self {
-        self.user = user;
+        self.kind.user = user;
         self
     }
 
@@ -159,20 +152,21 @@ impl SendSignUp {
     /// [`ErrorCode::UserAlreadyExists`](crate::ErrorCode::UserAlreadyExists) when the login id is
     /// registered; else as the service decides.
     pub async fn send(self) -> Result<Sent> {
-        let Self {
-            client,
-            method,
-            login_id,
-            user,
-            mut message,
-            login,
-        } = self;
-        let login_id = address::login_id(&login_id)?;
-        let redirect_url = message.redirect_url()?;
-        let provider_id = message.provider_id.take();
-        let login_options = login_options(login, message);
+        let login_id = address::login_id(&self.login_id)?;
+        let redirect_url = self.checked_redirect_url()?;
+        let (message, login) = (self.message, self.login);
+        let provider_id = message.provider_id;
+        let login_options = unless_empty(types::SignupLoginOptions {
+            custom_claims: login.custom_claims,
+            locale: message.locale,
+            template_id: message.template_id,
+            template_options: message.template_options,
+            tenant_id: login.tenant_id,
+            ..Default::default()
+        });
+        let SignUp { method, user } = self.kind;
         let mut user = user.into_body()?;
-        let raw = client.raw();
+        let raw = self.client.raw();
         if method == DeliveryMethod::Email {
             if user.email.is_none() {
                 user.email = Some(address::email("login_id or user.email", &login_id)?);
@@ -186,8 +180,8 @@ impl SendSignUp {
                 login_options,
                 ..Default::default()
             };
-            let answer = raw.sign_up_magic_link_email(&body).await?;
-            return Ok(Sent::new(answer.into_inner().masked_email));
+            let response = raw.sign_up_magic_link_email(&body).await?;
+            return Ok(Sent::new(response.into_inner().masked_email));
         }
         if user.phone.is_none() {
             user.phone = Some(address::phone("login_id or user.phone", &login_id)?);
@@ -201,26 +195,11 @@ impl SendSignUp {
             login_options,
             ..Default::default()
         };
-        let answer = if method == DeliveryMethod::Sms {
+        let response = if method == DeliveryMethod::Sms {
             raw.sign_up_magic_link_sms(&body).await?
         } else {
             raw.sign_up_magic_link_whats_app(&body).await?
         };
-        Ok(Sent::new(answer.into_inner().masked_phone))
+        Ok(Sent::new(response.into_inner().masked_phone))
     }
-}
-
-/// The part of the options that has an object of its own; `None` when that would be empty.
-fn login_options(
-    login: LoginOptions,
-    message: MessageOptions,
-) -> Option<types::SignupLoginOptions> {
-    unless_empty(types::SignupLoginOptions {
-        custom_claims: login.custom_claims,
-        locale: message.locale,
-        template_id: message.template_id,
-        template_options: message.template_options,
-        tenant_id: login.tenant_id,
-        ..Default::default()
-    })
 }

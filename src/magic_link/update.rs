@@ -1,8 +1,7 @@
 //! Changing a user's address.
 
-use super::options::{MessageOptions, setters};
+use super::link_request::{LinkRequest, options};
 use super::{MagicLink, Sent, address};
-use crate::client::Client;
 use crate::delivery::PhoneDelivery;
 use crate::error::Result;
 use crate::raw::types;
@@ -17,7 +16,7 @@ impl MagicLink {
         refresh_token: &RefreshToken,
         login_id: impl Into<String>,
         email: impl Into<String>,
-    ) -> UpdateAddress {
+    ) -> LinkRequest<UpdateAddress> {
         self.update(refresh_token, login_id.into(), Address::Email(email.into()))
     }
 
@@ -39,7 +38,7 @@ impl MagicLink {
         method: PhoneDelivery,
         login_id: impl Into<String>,
         phone: impl Into<String>,
-    ) -> UpdateAddress {
+    ) -> LinkRequest<UpdateAddress> {
         let address = Address::Phone(method, phone.into());
         self.update(refresh_token, login_id.into(), address)
     }
@@ -49,17 +48,15 @@ impl MagicLink {
         refresh_token: &RefreshToken,
         login_id: String,
         address: Address,
-    ) -> UpdateAddress {
-        UpdateAddress {
-            client: self.client.clone(),
+    ) -> LinkRequest<UpdateAddress> {
+        let kind = UpdateAddress {
             refresh_token: refresh_token.clone(),
-            login_id,
             address,
-            message: MessageOptions::default(),
             add_to_login_ids: None,
             on_merge_use_existing: None,
             fail_on_conflict: None,
-        }
+        };
+        LinkRequest::new(&self.client, login_id, kind)
     }
 }
 
@@ -69,30 +66,24 @@ enum Address {
     Phone(PhoneDelivery, String),
 }
 
-/// A change of address, before it is sent: from
-/// [`MagicLink::update_email`](super::MagicLink::update_email) and
-/// [`update_phone`](super::MagicLink::update_phone).
+/// A change of address: see [`MagicLink::update_email`] and [`MagicLink::update_phone`].
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
 pub struct UpdateAddress {
-    client: Client,
     refresh_token: RefreshToken,
-    login_id: String,
     address: Address,
-    message: MessageOptions,
     add_to_login_ids: Option<bool>,
     on_merge_use_existing: Option<bool>,
     fail_on_conflict: Option<bool>,
 }
 
-setters! {
-    UpdateAddress: redirect_url provider_id template;
-}
+impl options::Redirect for UpdateAddress {}
+impl options::Delivery for UpdateAddress {}
+impl options::Message for UpdateAddress {}
 
-impl UpdateAddress {
+impl LinkRequest<UpdateAddress> {
     /// Makes the new address a login id too, so that the user can sign in with it.
     pub fn add_to_login_ids(mut self) -> Self {
-        self.add_to_login_ids = Some(true);
+        self.kind.add_to_login_ids = Some(true);
         self
     }
 
@@ -105,14 +96,14 @@ impl UpdateAddress {
     /// verifying the link gives tokens for the other. Without this option a merge keeps the caller
     /// and deletes the other.
     pub fn add_to_login_ids_keeping_existing_user(mut self) -> Self {
-        self.add_to_login_ids = Some(true);
-        self.on_merge_use_existing = Some(true);
+        self.kind.add_to_login_ids = Some(true);
+        self.kind.on_merge_use_existing = Some(true);
         self
     }
 
     /// Fails, instead of merging, when the address belongs to another user.
     pub fn fail_on_conflict(mut self) -> Self {
-        self.fail_on_conflict = Some(true);
+        self.kind.fail_on_conflict = Some(true);
         self
     }
 
@@ -123,43 +114,44 @@ impl UpdateAddress {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id and for what
     /// is no address; [`Error::Session`](crate::Error::Session) for an empty refresh token; else as
     /// the service decides.
-    pub async fn send(mut self) -> Result<Sent> {
-        let login_id = Some(address::login_id(&self.login_id)?);
-        let redirect_url = self.message.redirect_url()?;
-        let (raw, refresh) = (self.client.raw(), &self.refresh_token);
-        match &self.address {
+    pub async fn send(self) -> Result<Sent> {
+        let login_id = self.checked_login_id()?;
+        let redirect_url = self.checked_redirect_url()?;
+        let (message, kind) = (self.message, self.kind);
+        let (raw, refresh) = (self.client.raw(), &kind.refresh_token);
+        match &kind.address {
             Address::Email(email) => {
                 let body = types::UpdateUserEmailMagicLinkRequest {
                     login_id,
                     email: Some(address::email("email", email)?),
                     redirect_url,
-                    provider_id: self.message.provider_id,
-                    template_id: self.message.template_id,
-                    template_options: self.message.template_options,
-                    locale: self.message.locale,
-                    add_to_login_ids: self.add_to_login_ids,
-                    on_merge_use_existing: self.on_merge_use_existing,
-                    fail_on_conflict: self.fail_on_conflict,
+                    provider_id: message.provider_id,
+                    template_id: message.template_id,
+                    template_options: message.template_options,
+                    locale: message.locale,
+                    add_to_login_ids: kind.add_to_login_ids,
+                    on_merge_use_existing: kind.on_merge_use_existing,
+                    fail_on_conflict: kind.fail_on_conflict,
                     ..Default::default()
                 };
-                let answer = raw.update_user_email_magic_link(refresh, &body).await?;
-                Ok(Sent::new(answer.into_inner().masked_email))
+                let response = raw.update_user_email_magic_link(refresh, &body).await?;
+                Ok(Sent::new(response.into_inner().masked_email))
             }
             Address::Phone(method, phone) => {
                 let body = types::UpdateUserPhoneMagicLinkRequest {
                     login_id,
                     phone: Some(address::phone("phone", phone)?),
                     redirect_url,
-                    provider_id: self.message.provider_id,
-                    template_id: self.message.template_id,
-                    template_options: self.message.template_options,
-                    locale: self.message.locale,
-                    add_to_login_ids: self.add_to_login_ids,
-                    on_merge_use_existing: self.on_merge_use_existing,
-                    fail_on_conflict: self.fail_on_conflict,
+                    provider_id: message.provider_id,
+                    template_id: message.template_id,
+                    template_options: message.template_options,
+                    locale: message.locale,
+                    add_to_login_ids: kind.add_to_login_ids,
+                    on_merge_use_existing: kind.on_merge_use_existing,
+                    fail_on_conflict: kind.fail_on_conflict,
                     ..Default::default()
                 };
-                let answer = match method {
+                let response = match method {
                     PhoneDelivery::Sms => {
                         raw.update_user_phone_magic_link_sms(refresh, &body).await?
                     }
@@ -168,7 +160,7 @@ impl UpdateAddress {
                         call.await?
                     }
                 };
-                Ok(Sent::new(answer.into_inner().masked_phone))
+                Ok(Sent::new(response.into_inner().masked_phone))
             }
         }
     }

@@ -2,72 +2,72 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Management;
 use crate::error::{Error, Result};
-use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
-use crate::magic_link::{SignUpUser, address};
+use crate::magic_link::SignUpUser;
+use crate::magic_link::link_request::{LinkRequest, options};
 use crate::raw::{ResponseValue, types};
-use crate::secret::MagicLinkToken;
+use crate::secret::{MagicLinkToken, ManagementKey};
 
 impl Management {
     /// A token for a user who is registered, to put into a link or a message of your own; it is
     /// verified like that of a magic link.
-    pub fn embedded_sign_in(&self, login_id: impl Into<String>) -> EmbeddedSignIn {
-        EmbeddedSignIn::new(self.clone(), login_id.into())
+    pub fn embedded_sign_in(&self, login_id: impl Into<String>) -> LinkRequest<EmbeddedSignIn> {
+        let kind = EmbeddedSignIn {
+            key: self.key.clone(),
+            timeout: None,
+        };
+        LinkRequest::new(&self.client, login_id.into(), kind)
     }
 
     /// As [`embedded_sign_in`](Self::embedded_sign_in), for a user who may be new.
-    pub fn embedded_sign_up(&self, login_id: impl Into<String>) -> EmbeddedSignUp {
-        EmbeddedSignUp::new(self.clone(), login_id.into())
+    pub fn embedded_sign_up(&self, login_id: impl Into<String>) -> LinkRequest<EmbeddedSignUp> {
+        let kind = EmbeddedSignUp {
+            key: self.key.clone(),
+            timeout: None,
+            user: None,
+            email_verified: None,
+            phone_verified: None,
+        };
+        LinkRequest::new(&self.client, login_id.into(), kind)
     }
 }
 
-/// An embedded link for a registered user, before it is generated: from
-/// [`Management::embedded_sign_in`](super::Management::embedded_sign_in).
-///
-/// The service takes no other login options here than claims.
+/// An embedded link for a registered user: see [`Management::embedded_sign_in`]. The service takes no
+/// other login options for it than claims.
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
 pub struct EmbeddedSignIn {
-    management: Management,
-    login_id: String,
+    key: ManagementKey,
     timeout: Option<Duration>,
-    login: LoginOptions,
 }
 
-/// An embedded link for a user who may be new, before it is generated: from
-/// [`Management::embedded_sign_up`](super::Management::embedded_sign_up).
+/// An embedded link for a user who may be new: see [`Management::embedded_sign_up`].
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
 pub struct EmbeddedSignUp {
-    management: Management,
-    login_id: String,
+    key: ManagementKey,
     timeout: Option<Duration>,
-    message: MessageOptions,
-    login: LoginOptions,
     user: Option<SignUpUser>,
     email_verified: Option<bool>,
     phone_verified: Option<bool>,
 }
 
-setters! {
-    EmbeddedSignIn: custom_claim;
-    EmbeddedSignUp: template tenant_id custom_claim sign_in second_factor;
-}
+impl options::Message for EmbeddedSignUp {}
+impl options::Login for EmbeddedSignUp {}
+impl options::SignIn for EmbeddedSignUp {}
+impl options::Management for EmbeddedSignUp {}
 
-impl EmbeddedSignIn {
-    pub(super) fn new(management: Management, login_id: String) -> Self {
-        Self {
-            management,
-            login_id,
-            timeout: None,
-            login: LoginOptions::default(),
-        }
-    }
-
+impl LinkRequest<EmbeddedSignIn> {
     /// How long the token is good for, in whole seconds; without it the project's setting is used.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.kind.timeout = Some(timeout);
+        self
+    }
+
+    /// A claim to add to the session.
+    pub fn custom_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.login.custom_claims.insert(name.into(), value.into());
         self
     }
 
@@ -79,51 +79,38 @@ impl EmbeddedSignIn {
     /// as the service decides.
     pub async fn send(self) -> Result<MagicLinkToken> {
         let body = types::EmbeddedLinkSignInRequest {
-            login_id: Some(address::login_id(&self.login_id)?),
-            timeout: seconds(self.timeout)?,
+            login_id: self.checked_login_id()?,
+            timeout: seconds(self.kind.timeout)?,
             custom_claims: self.login.custom_claims,
             ..Default::default()
         };
-        let Management { client, key } = &self.management;
-        token(client.raw().embedded_link_signin(key, &body).await?)
+        let raw = self.client.raw();
+        token(raw.embedded_link_signin(&self.kind.key, &body).await?)
     }
 }
 
-impl EmbeddedSignUp {
-    pub(super) fn new(management: Management, login_id: String) -> Self {
-        Self {
-            management,
-            login_id,
-            timeout: None,
-            message: MessageOptions::default(),
-            login: LoginOptions::default(),
-            user: None,
-            email_verified: None,
-            phone_verified: None,
-        }
-    }
-
+impl LinkRequest<EmbeddedSignUp> {
     /// How long the token is good for, in whole seconds; without it the project's setting is used.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.kind.timeout = Some(timeout);
         self
     }
 
     /// The profile of a new user.
     pub fn user(mut self, user: SignUpUser) -> Self {
-        self.user = Some(user);
+        self.kind.user = Some(user);
         self
     }
 
     /// Takes the email address as verified: you have checked that it is the user's.
     pub fn email_verified(mut self) -> Self {
-        self.email_verified = Some(true);
+        self.kind.email_verified = Some(true);
         self
     }
 
     /// Takes the phone number as verified: you have checked that it is the user's.
     pub fn phone_verified(mut self) -> Self {
-        self.phone_verified = Some(true);
+        self.kind.phone_verified = Some(true);
         self
     }
 
@@ -133,18 +120,18 @@ impl EmbeddedSignUp {
     ///
     /// [`Error::InvalidArgument`] for an empty login id or a timeout that is zero or too long; else
     /// as the service decides.
-    pub async fn send(self) -> Result<MagicLinkToken> {
+    pub async fn send(mut self) -> Result<MagicLinkToken> {
         let body = types::EmbeddedLinkSignUpOrInRequest {
-            login_id: Some(address::login_id(&self.login_id)?),
-            timeout: seconds(self.timeout)?,
-            login_options: self.login.into_body(self.message)?,
-            user: self.user.map(SignUpUser::into_body).transpose()?,
-            email_verified: self.email_verified,
-            phone_verified: self.phone_verified,
+            login_id: self.checked_login_id()?,
+            timeout: seconds(self.kind.timeout)?,
+            login_options: self.login_options()?,
+            user: self.kind.user.map(SignUpUser::into_body).transpose()?,
+            email_verified: self.kind.email_verified,
+            phone_verified: self.kind.phone_verified,
             ..Default::default()
         };
-        let Management { client, key } = &self.management;
-        token(client.raw().embedded_link_signup(key, &body).await?)
+        let raw = self.client.raw();
+        token(raw.embedded_link_signup(&self.kind.key, &body).await?)
     }
 }
 
@@ -162,8 +149,11 @@ fn seconds(timeout: Option<Duration>) -> Result<Option<i32>> {
     }
 }
 
-fn token(answer: ResponseValue<types::EmbeddedLinkSignInResponse>) -> Result<MagicLinkToken> {
-    let missing = answer.missing("token");
-    let token = answer.into_inner().token.filter(|token| !token.is_empty());
+fn token(response: ResponseValue<types::EmbeddedLinkSignInResponse>) -> Result<MagicLinkToken> {
+    let missing = response.missing("token");
+    let token = response
+        .into_inner()
+        .token
+        .filter(|token| !token.is_empty());
     token.ok_or(missing)
 }

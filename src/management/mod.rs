@@ -4,7 +4,7 @@ mod embedded_link;
 mod test_user;
 
 pub use embedded_link::{EmbeddedSignIn, EmbeddedSignUp};
-pub use test_user::{GenerateTestLink, TestLink, TestUser};
+pub use test_user::{TestLink, TestMagicLink, TestUser};
 
 use crate::client::Client;
 use crate::error::{ConfigError, Error, Result};
@@ -90,7 +90,7 @@ impl Management {
         let answer = self
             .client
             .raw()
-            .load_user(Some(&login_id), None, &self.key)
+            .load_user(&self.key, Some(&login_id), None)
             .await?;
         user_of(answer)
     }
@@ -108,7 +108,7 @@ impl Management {
         let answer = self
             .client
             .raw()
-            .load_user(None, Some(user_id), &self.key)
+            .load_user(&self.key, None, Some(user_id))
             .await?;
         user_of(answer)
     }

@@ -6,9 +6,9 @@ use super::{Management, user_of};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
 use crate::magic_link::address;
-use crate::magic_link::options::{LoginOptions, MessageOptions, setters};
+use crate::magic_link::link_request::{LinkRequest, options};
 use crate::raw::types;
-use crate::secret::{MagicLinkToken, Secret};
+use crate::secret::{MagicLinkToken, ManagementKey, Secret};
 use crate::user::User;
 
 impl Management {
@@ -16,7 +16,7 @@ impl Management {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an empty login id; else as the service decides.
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides.
     pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
         let body = user.into_body()?;
         let answer = self.client.raw().create_test_user(&self.key, &body).await?;
@@ -29,8 +29,9 @@ impl Management {
         &self,
         method: DeliveryMethod,
         login_id: impl Into<String>,
-    ) -> GenerateTestLink {
-        GenerateTestLink::new(self.clone(), method, login_id.into())
+    ) -> LinkRequest<TestMagicLink> {
+        let key = self.key.clone();
+        LinkRequest::new(&self.client, login_id.into(), TestMagicLink { method, key })
     }
 }
 
@@ -136,33 +137,20 @@ impl TestUser {
     }
 }
 
-/// A link for a test user, before it is generated: from
-/// [`Management::test_magic_link`](super::Management::test_magic_link).
+/// A link for a test user: see [`Management::test_magic_link`].
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent until `send`"]
-pub struct GenerateTestLink {
-    management: Management,
+pub struct TestMagicLink {
     method: DeliveryMethod,
-    login_id: String,
-    message: MessageOptions,
-    login: LoginOptions,
+    key: ManagementKey,
 }
 
-setters! {
-    GenerateTestLink: redirect_url template tenant_id custom_claim sign_in second_factor;
-}
+impl options::Redirect for TestMagicLink {}
+impl options::Message for TestMagicLink {}
+impl options::Login for TestMagicLink {}
+impl options::SignIn for TestMagicLink {}
+impl options::Management for TestMagicLink {}
 
-impl GenerateTestLink {
-    pub(super) fn new(management: Management, method: DeliveryMethod, login_id: String) -> Self {
-        Self {
-            management,
-            method,
-            login_id,
-            message: MessageOptions::default(),
-            login: LoginOptions::default(),
-        }
-    }
-
+impl LinkRequest<TestMagicLink> {
     /// Generates the link. Nothing is delivered.
     ///
     /// # Errors
@@ -171,19 +159,19 @@ impl GenerateTestLink {
     /// users who are no test users.
     pub async fn send(mut self) -> Result<TestLink> {
         let body = types::TestUserGenerateMagicLinkRequest {
-            login_id: Some(address::login_id(&self.login_id)?),
-            delivery_method: Some(self.method.to_string()),
-            redirect_url: self.message.redirect_url()?,
-            login_options: self.login.into_body(self.message)?,
+            login_id: self.checked_login_id()?,
+            delivery_method: Some(self.kind.method.to_string()),
+            redirect_url: self.checked_redirect_url()?,
+            login_options: self.login_options()?,
             ..Default::default()
         };
-        let Management { client, key } = &self.management;
-        let answer = client
+        let call = self
+            .client
             .raw()
-            .generate_magic_link_for_test_user(key, &body)
-            .await?;
-        let missing = answer.missing("link");
-        let link = answer.into_inner().link.filter(|link| !link.is_empty());
+            .generate_magic_link_for_test_user(&self.kind.key, &body);
+        let response = call.await?;
+        let missing = response.missing("link");
+        let link = response.into_inner().link.filter(|link| !link.is_empty());
         Ok(TestLink {
             link: link.ok_or(missing)?,
         })

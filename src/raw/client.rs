@@ -43,6 +43,8 @@ impl Client {
     /// Issues a session JWT for an access key, for services rather than people. There is no refresh JWT; exchange the key again when the session expires.
     ///
     /// Sends a `POST` request to `/v1/auth/accesskey/exchange`
+    #[doc(alias = "/v1/auth/accesskey/exchange")]
+    #[doc(alias = "ExchangeAccessKey")]
     pub async fn exchange_access_key<'a>(
         &'a self,
         authorization: &'a crate::secret::AccessKey,
@@ -80,6 +82,8 @@ impl Client {
     /// Ends the session that the refresh JWT belongs to. Session JWTs already issued stay valid until they expire, since they are checked without asking the service.
     ///
     /// Sends a `POST` request to `/v1/auth/logout`
+    #[doc(alias = "/v1/auth/logout")]
+    #[doc(alias = "Logout")]
     pub async fn logout<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -113,6 +117,8 @@ impl Client {
     /// Ends every session of the user, on all devices, this one included.
     ///
     /// Sends a `POST` request to `/v1/auth/logoutall`
+    #[doc(alias = "/v1/auth/logoutall")]
+    #[doc(alias = "LogoutAllDevices")]
     pub async fn logout_all_devices<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -146,6 +152,8 @@ impl Client {
     /// Emails a link to a registered user. Fails when the login ID is unknown. Step-up and a second factor need the user's refresh JWT in the Authorization header.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signin/email`
+    #[doc(alias = "/v1/auth/magiclink/signin/email")]
+    #[doc(alias = "SignInMagicLinkEmail")]
     pub async fn sign_in_magic_link_email<'a>(
         &'a self,
         authorization: Option<&'a crate::secret::RefreshToken>,
@@ -185,6 +193,8 @@ impl Client {
     /// Sends a link by text message to a registered user. Fails when the login ID is unknown. Step-up and a second factor need the user's refresh JWT in the Authorization header.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signin/sms`
+    #[doc(alias = "/v1/auth/magiclink/signin/sms")]
+    #[doc(alias = "SignInMagicLinkSMS")]
     pub async fn sign_in_magic_link_sms<'a>(
         &'a self,
         authorization: Option<&'a crate::secret::RefreshToken>,
@@ -224,6 +234,8 @@ impl Client {
     /// Sends a link by WhatsApp to a registered user. Fails when the login ID is unknown. Step-up and a second factor need the user's refresh JWT in the Authorization header.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signin/whatsapp`
+    #[doc(alias = "/v1/auth/magiclink/signin/whatsapp")]
+    #[doc(alias = "SignInMagicLinkWhatsApp")]
     pub async fn sign_in_magic_link_whats_app<'a>(
         &'a self,
         authorization: Option<&'a crate::secret::RefreshToken>,
@@ -263,6 +275,8 @@ impl Client {
     /// Emails a link to the user with this login ID, and registers the user first when the login ID is unknown.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup-in/email`
+    #[doc(alias = "/v1/auth/magiclink/signup-in/email")]
+    #[doc(alias = "SignUpOrInMagicLinkEmail")]
     pub async fn sign_up_or_in_magic_link_email<'a>(
         &'a self,
         body: &'a types::MagicLinkSignInRequest,
@@ -296,6 +310,8 @@ impl Client {
     /// Sends a link by text message to the user with this login ID, and registers the user first when the login ID is unknown.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup-in/sms`
+    #[doc(alias = "/v1/auth/magiclink/signup-in/sms")]
+    #[doc(alias = "SignUpOrInMagicLinkSMS")]
     pub async fn sign_up_or_in_magic_link_sms<'a>(
         &'a self,
         body: &'a types::MagicLinkSignInRequest,
@@ -329,6 +345,8 @@ impl Client {
     /// Sends a link by WhatsApp to the user with this login ID, and registers the user first when the login ID is unknown.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup-in/whatsapp`
+    #[doc(alias = "/v1/auth/magiclink/signup-in/whatsapp")]
+    #[doc(alias = "SignUpOrInMagicLinkWhatsApp")]
     pub async fn sign_up_or_in_magic_link_whats_app<'a>(
         &'a self,
         body: &'a types::MagicLinkSignInRequest,
@@ -362,6 +380,8 @@ impl Client {
     /// Registers a new user and emails them a link. Fails when the login ID is already registered. The answer holds the masked address and never the link or its token.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup/email`
+    #[doc(alias = "/v1/auth/magiclink/signup/email")]
+    #[doc(alias = "SignUpMagicLinkEmail")]
     pub async fn sign_up_magic_link_email<'a>(
         &'a self,
         body: &'a types::MagicLinkSignUpEmailRequest,
@@ -395,6 +415,8 @@ impl Client {
     /// Registers a new user and sends them a link by text message. Fails when the login ID is already registered.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup/sms`
+    #[doc(alias = "/v1/auth/magiclink/signup/sms")]
+    #[doc(alias = "SignUpMagicLinkSMS")]
     pub async fn sign_up_magic_link_sms<'a>(
         &'a self,
         body: &'a types::MagicLinkSignUpPhoneRequest,
@@ -428,6 +450,8 @@ impl Client {
     /// Registers a new user and sends them a link by WhatsApp. Fails when the login ID is already registered. The phone number travels in the field phone, as for text messages.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup/whatsapp`
+    #[doc(alias = "/v1/auth/magiclink/signup/whatsapp")]
+    #[doc(alias = "SignUpMagicLinkWhatsApp")]
     pub async fn sign_up_magic_link_whats_app<'a>(
         &'a self,
         body: &'a types::MagicLinkSignUpPhoneRequest,
@@ -461,6 +485,8 @@ impl Client {
     /// Emails a link to the new address of a signed-in user. The address changes when that link is verified.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/update/email`
+    #[doc(alias = "/v1/auth/magiclink/update/email")]
+    #[doc(alias = "UpdateUserEmailMagicLink")]
     pub async fn update_user_email_magic_link<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -498,6 +524,8 @@ impl Client {
     /// Sends a link by text message to the new number of a signed-in user. The number changes when that link is verified.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/update/phone/sms`
+    #[doc(alias = "/v1/auth/magiclink/update/phone/sms")]
+    #[doc(alias = "UpdateUserPhoneMagicLinkSMS")]
     pub async fn update_user_phone_magic_link_sms<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -535,6 +563,8 @@ impl Client {
     /// Sends a link by WhatsApp to the new number of a signed-in user. The number changes when that link is verified.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/update/phone/whatsapp`
+    #[doc(alias = "/v1/auth/magiclink/update/phone/whatsapp")]
+    #[doc(alias = "UpdateUserPhoneMagicLinkWhatsApp")]
     pub async fn update_user_phone_magic_link_whats_app<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -572,6 +602,8 @@ impl Client {
     /// Exchanges the token of a link for a session. A token works once and expires after the time set in the project, whichever delivery method carried it; pending address changes are applied here.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/verify`
+    #[doc(alias = "/v1/auth/magiclink/verify")]
+    #[doc(alias = "VerifyMagicLink")]
     pub async fn verify_magic_link<'a>(
         &'a self,
         body: &'a types::VerifyMagicLinkRequest,
@@ -605,6 +637,8 @@ impl Client {
     /// Returns the user that the refresh JWT belongs to; the user object is the whole body.
     ///
     /// Sends a `GET` request to `/v1/auth/me`
+    #[doc(alias = "/v1/auth/me")]
+    #[doc(alias = "Me")]
     pub async fn me<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -640,6 +674,8 @@ impl Client {
     /// Returns the sign-ins of the user that the refresh JWT belongs to, as a bare array.
     ///
     /// Sends a `GET` request to `/v1/auth/me/history`
+    #[doc(alias = "/v1/auth/me/history")]
+    #[doc(alias = "MeAuthHistory")]
     pub async fn me_auth_history<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -675,6 +711,8 @@ impl Client {
     /// Returns tenants of the user that the refresh JWT belongs to. Send either dct or ids, not both.
     ///
     /// Sends a `POST` request to `/v1/auth/me/tenants`
+    #[doc(alias = "/v1/auth/me/tenants")]
+    #[doc(alias = "MyTenants")]
     pub async fn my_tenants<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -712,6 +750,8 @@ impl Client {
     /// Issues a new session JWT for a refresh JWT. A new refresh JWT comes along only when the project rotates them or returns tokens in the body; fails after the user has logged out.
     ///
     /// Sends a `POST` request to `/v1/auth/refresh`
+    #[doc(alias = "/v1/auth/refresh")]
+    #[doc(alias = "RefreshSession")]
     pub async fn refresh_session<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -749,6 +789,8 @@ impl Client {
     /// Makes one of the user's tenants the current one. Answers a new session JWT and a new refresh JWT; the session carries the tenant in its dct claim.
     ///
     /// Sends a `POST` request to `/v1/auth/tenant/select`
+    #[doc(alias = "/v1/auth/tenant/select")]
+    #[doc(alias = "SelectTenant")]
     pub async fn select_tenant<'a>(
         &'a self,
         authorization: &'a crate::secret::RefreshToken,
@@ -786,6 +828,8 @@ impl Client {
     /// Works like a refresh, but answers an empty object when the refresh JWT is missing, invalid or expired.
     ///
     /// Sends a `POST` request to `/v1/auth/try-refresh`
+    #[doc(alias = "/v1/auth/try-refresh")]
+    #[doc(alias = "TryRefreshSession")]
     pub async fn try_refresh_session<'a>(
         &'a self,
         authorization: Option<&'a crate::secret::RefreshToken>,
@@ -825,6 +869,8 @@ impl Client {
     /// Checks the session JWT at the service and answers its claims as the whole body. Validating with the public keys needs no call and is the usual way.
     ///
     /// Sends a `POST` request to `/v1/auth/validate`
+    #[doc(alias = "/v1/auth/validate")]
+    #[doc(alias = "ValidateSession")]
     pub async fn validate_session<'a>(
         &'a self,
         authorization: &'a crate::secret::SessionToken,
@@ -862,6 +908,8 @@ impl Client {
     /// Returns the tier of the customer's rate limits. Management calls repeat it in the header x-descope-license, so that the right limits apply; a call without the header works too.
     ///
     /// Sends a `GET` request to `/v1/mgmt/license`
+    #[doc(alias = "/v1/mgmt/license")]
+    #[doc(alias = "LicenseHandshake")]
     pub async fn license_handshake<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -897,6 +945,8 @@ impl Client {
     /// Makes a magic link for a test user and returns it instead of sending it. The link can be verified straight away, without a sign-in call before it.
     ///
     /// Sends a `POST` request to `/v1/mgmt/tests/generate/magiclink`
+    #[doc(alias = "/v1/mgmt/tests/generate/magiclink")]
+    #[doc(alias = "GenerateMagicLinkForTestUser")]
     pub async fn generate_magic_link_for_test_user<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -939,11 +989,13 @@ impl Client {
     /// - `login_id`: One of the user's login IDs. Needed unless userId is given.
     /// - `user_id`: The user's ID, which begins with the letter U. Needed unless loginId is given.
     /// - `authorization`
+    #[doc(alias = "/v1/mgmt/user")]
+    #[doc(alias = "LoadUser")]
     pub async fn load_user<'a>(
         &'a self,
+        authorization: &'a crate::secret::ManagementKey,
         login_id: Option<&'a str>,
         user_id: Option<&'a str>,
-        authorization: &'a crate::secret::ManagementKey,
     ) -> Result<ResponseValue<types::UserResponse>, Error> {
         let url = format!("{}/v1/mgmt/user", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
@@ -978,6 +1030,8 @@ impl Client {
     /// Creates a user for tests, whose links and codes can be generated without sending anything. Test users stay out of the audit trail and can be deleted all at once.
     ///
     /// Sends a `POST` request to `/v1/mgmt/user/create/test`
+    #[doc(alias = "/v1/mgmt/user/create/test")]
+    #[doc(alias = "CreateTestUser")]
     pub async fn create_test_user<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -1015,6 +1069,8 @@ impl Client {
     /// Deletes one user by login ID or by user ID.
     ///
     /// Sends a `POST` request to `/v1/mgmt/user/delete`
+    #[doc(alias = "/v1/mgmt/user/delete")]
+    #[doc(alias = "DeleteUser")]
     pub async fn delete_user<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -1048,6 +1104,8 @@ impl Client {
     /// Ends the sessions of one user, found by login ID or by user ID.
     ///
     /// Sends a `POST` request to `/v1/mgmt/user/logout`
+    #[doc(alias = "/v1/mgmt/user/logout")]
+    #[doc(alias = "LogoutAllUserDevices")]
     pub async fn logout_all_user_devices<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -1081,6 +1139,8 @@ impl Client {
     /// Makes a token that signs an existing user in when it is verified like the token of a magic link. Nothing is sent; the caller delivers the token.
     ///
     /// Sends a `POST` request to `/v1/mgmt/user/signin/embeddedlink`
+    #[doc(alias = "/v1/mgmt/user/signin/embeddedlink")]
+    #[doc(alias = "EmbeddedLinkSignin")]
     pub async fn embedded_link_signin<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -1118,6 +1178,8 @@ impl Client {
     /// Registers a user and makes a token that signs them in when it is verified like the token of a magic link. Nothing is sent; the caller delivers the token.
     ///
     /// Sends a `POST` request to `/v1/mgmt/user/signup/embeddedlink`
+    #[doc(alias = "/v1/mgmt/user/signup/embeddedlink")]
+    #[doc(alias = "EmbeddedLinkSignup")]
     pub async fn embedded_link_signup<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -1155,6 +1217,8 @@ impl Client {
     /// Deletes every test user of the project; other users are untouched.
     ///
     /// Sends a `DELETE` request to `/v1/mgmt/user/test/delete/all`
+    #[doc(alias = "/v1/mgmt/user/test/delete/all")]
+    #[doc(alias = "DeleteAllTestUsers")]
     pub async fn delete_all_test_users<'a>(
         &'a self,
         authorization: &'a crate::secret::ManagementKey,
@@ -1190,6 +1254,8 @@ impl Client {
     /// Arguments:
     /// - `project_id`: ID of the project, which begins with the letter P.
     /// - `certs`: Whether to add the certificates of the keys.
+    #[doc(alias = "/v2/keys/{projectId}")]
+    #[doc(alias = "GetKeysV2")]
     pub async fn get_keys_v2<'a>(
         &'a self,
         project_id: &'a str,

@@ -27,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Arc<Settings>,
     /// How long a call may take in all.
     pub(crate) timeout: Duration,
+    /// Those of a call on nobody's behalf.
+    pub(crate) headers: Arc<HeaderMap>,
 }
 
 pub(crate) struct Settings {
@@ -34,8 +36,6 @@ pub(crate) struct Settings {
     pub(crate) auth_management_key: Option<ManagementKey>,
     #[cfg(feature = "management")]
     pub(crate) management_key: Option<ManagementKey>,
-    /// Those of a call on nobody's behalf.
-    pub(crate) headers: HeaderMap,
     pub(crate) retry: RetryPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) licenses: Licenses,
@@ -44,12 +44,8 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Those of calls that carry the project id, and a key where the project demands one.
-    pub(crate) fn anonymous(
-        project_id: &str,
-        auth_management_key: Option<ManagementKey>,
-    ) -> Result<Self, ConfigError> {
-        Ok(Self {
-            headers: anonymous_headers(project_id, auth_management_key.as_ref())?,
+    pub(crate) fn anonymous(project_id: &str, auth_management_key: Option<ManagementKey>) -> Self {
+        Self {
             project_id: project_id.to_owned(),
             auth_management_key,
             #[cfg(feature = "management")]
@@ -58,15 +54,16 @@ impl Settings {
             clock: Arc::new(SystemClock),
             licenses: Licenses::default(),
             observer: None,
-        })
+        }
     }
 }
 
 impl Inner {
-    pub(crate) fn new(settings: Settings, timeout: Duration) -> Self {
+    pub(crate) fn new(settings: Settings, headers: HeaderMap, timeout: Duration) -> Self {
         Self {
             settings: Arc::new(settings),
             timeout,
+            headers: Arc::new(headers),
         }
     }
 
@@ -117,17 +114,28 @@ impl CredentialKind {
 /// that both can reach. Never sent.
 const CREDENTIAL_KIND: &str = "x-credential-kind";
 
-/// A secret that stands in the `Authorization` header after the project id.
-pub(crate) trait Credential {
-    const NAME: &'static str;
-    const KIND: CredentialKind;
-    /// Whether the auth management key, if there is one, follows it.
-    const TAKES_AUTH_KEY: bool = true;
+/// A secret that stands in the `Authorization` header after the project id: a [`RefreshToken`], a
+/// [`SessionToken`], an [`AccessKey`] or a [`ManagementKey`].
+pub trait Credential: authorize::Authorize {}
 
-    fn text(&self) -> &str;
+impl<T: authorize::Authorize> Credential for T {}
+
+mod authorize {
+    use crate::error::CredentialKind;
+
+    /// What only this crate implements.
+    pub trait Authorize {
+        const NAME: &'static str;
+        const KIND: CredentialKind;
+        /// Whether the auth management key, if there is one, follows it.
+        const TAKES_AUTH_KEY: bool = true;
+
+        fn text(&self) -> &str;
+    }
 }
+use authorize::Authorize;
 
-impl Credential for RefreshToken {
+impl Authorize for RefreshToken {
     const NAME: &'static str = "refresh_token";
     const KIND: CredentialKind = CredentialKind::UserToken;
 
@@ -136,7 +144,7 @@ impl Credential for RefreshToken {
     }
 }
 
-impl Credential for SessionToken {
+impl Authorize for SessionToken {
     const NAME: &'static str = "session_token";
     const KIND: CredentialKind = CredentialKind::UserToken;
 
@@ -145,7 +153,7 @@ impl Credential for SessionToken {
     }
 }
 
-impl Credential for AccessKey {
+impl Authorize for AccessKey {
     const NAME: &'static str = "access_key";
     const KIND: CredentialKind = CredentialKind::AccessKey;
 
@@ -154,7 +162,7 @@ impl Credential for AccessKey {
     }
 }
 
-impl Credential for ManagementKey {
+impl Authorize for ManagementKey {
     const NAME: &'static str = "management_key";
     const KIND: CredentialKind = CredentialKind::ManagementKey;
     const TAKES_AUTH_KEY: bool = false;
@@ -219,13 +227,12 @@ impl Client {
 
 impl ClientHooks<Inner> for Client {
     async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
-        let settings = &*self.inner.settings;
         let headers = request.headers_mut();
         // Operations without a result lack it; their errors are JSON all the same.
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("application/json"));
-        for (name, value) in &settings.headers {
+        for (name, value) in &*self.inner.headers {
             headers.entry(name).or_insert_with(|| value.clone());
         }
         Ok(())
@@ -238,19 +245,23 @@ impl ClientHooks<Inner> for Client {
         request: reqwest::Request,
         info: &OperationInfo,
     ) -> Result<reqwest::Response, Error> {
-        let call = self.call(request, info);
         #[cfg(feature = "tracing")]
-        let call = tracing::Instrument::instrument(
-            call,
-            tracing::debug_span!(
+        {
+            let span = tracing::debug_span!(
                 "call",
                 operation = info.operation_id,
                 status = tracing::field::Empty,
                 code = tracing::field::Empty,
                 attempts = tracing::field::Empty,
-            ),
-        );
-        call.await
+            );
+            let call =
+                tracing::Instrument::instrument(self.send_observed(request, info), span.clone());
+            let (result, attempts) = call.await;
+            record(&span, attempts, &result);
+            result
+        }
+        #[cfg(not(feature = "tracing"))]
+        self.send_observed(request, info).await.0
     }
 
     async fn post(
@@ -263,15 +274,16 @@ impl ClientHooks<Inner> for Client {
 }
 
 impl Client {
-    async fn call(
+    /// Gives how many times the request was sent too.
+    async fn send_observed(
         &self,
         mut request: reqwest::Request,
         info: &OperationInfo,
-    ) -> Result<reqwest::Response, Error> {
+    ) -> (Result<reqwest::Response, Error>, u32) {
         let deadline = Deadline::after(self.inner.timeout);
         // reqwest panics without one.
         if tokio::runtime::Handle::try_current().is_err() {
-            return Err(ConfigError::NoRuntime.into());
+            return (Err(ConfigError::NoRuntime.into()), 0);
         }
         let settings = &*self.inner.settings;
         let credential = CredentialKind::take(request.headers_mut(), info);
@@ -309,7 +321,6 @@ impl Client {
             }
             Err(error) => Err(from_reqwest(error, self.inner.timeout)),
         };
-        record(sent.attempts, &result);
         if let Some(observer) = observer {
             observer.tell(&mut CallEvent::Completed {
                 operation: info.operation_id,
@@ -318,7 +329,7 @@ impl Client {
                 duration: deadline.elapsed(),
             });
         }
-        result
+        (result, sent.attempts)
     }
 }
 
@@ -337,25 +348,21 @@ fn management_key(
 
 /// Completes the span of a call: never with its URL, headers or body.
 #[cfg(feature = "tracing")]
-fn record(attempts: u32, result: &Result<reqwest::Response, Error>) {
-    let span = tracing::Span::current();
+fn record(span: &tracing::Span, attempts: u32, result: &Result<reqwest::Response, Error>) {
     span.record("attempts", attempts);
     let status = match result {
         Ok(response) => Some(response.status()),
         Err(error) => {
-            span.record("code", error.code().map(tracing::field::debug));
+            span.record("code", error.code().map(tracing::field::display));
             error.status()
         }
     };
     span.record("status", status.map(|status| status.as_u16()));
 }
 
-#[cfg(not(feature = "tracing"))]
-fn record(_: u32, _: &Result<reqwest::Response, Error>) {}
-
 /// The headers of a call on nobody's behalf: `Bearer PROJECT` or `Bearer PROJECT:KEY`, and those that
 /// every call carries.
-fn anonymous_headers(
+pub(crate) fn anonymous_headers(
     project_id: &str,
     auth_management_key: Option<&ManagementKey>,
 ) -> Result<HeaderMap, ConfigError> {

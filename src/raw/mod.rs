@@ -32,11 +32,14 @@
 //! # }
 //! ```
 //!
+//! An endpoint that the description lacks can be called too: [`Client::call`].
+//!
 //! A change here that breaks callers (an operation or a field renamed or gone, a new parameter of a
 //! path or query) is a breaking release of the crate; a new operation or field is a minor one.
 
 #[rustfmt::skip]
 #[allow(
+    deprecated,
     missing_docs,
     unreachable_pub,
     unused_qualifications,
@@ -55,6 +58,7 @@ mod client;
 /// Bodies of requests and answers, one type per schema of the description.
 #[rustfmt::skip]
 #[allow(
+    deprecated,
     missing_docs,
     unreachable_pub,
     unused_qualifications,
@@ -68,10 +72,13 @@ mod client;
 )]
 pub mod types;
 
+mod call;
 pub(crate) mod hooks;
 pub(crate) mod license;
 
+pub use call::Call;
 pub use client::Client;
+pub use hooks::Credential;
 
 pub use crate::transport::body::Members;
 pub use crate::transport::response::ResponseValue;

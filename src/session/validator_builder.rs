@@ -23,9 +23,13 @@ use crate::jwks::cache::{CachePolicy, KeyCache};
 use crate::jwks::fetch::Endpoint;
 use crate::jwt::jwk::{Algorithm, KeySet};
 #[cfg(feature = "client")]
-use crate::raw::hooks::{Inner, Settings as CallSettings};
+use crate::raw::hooks::{Inner, Settings as CallSettings, anonymous_headers};
+#[cfg(feature = "client")]
+use crate::secret::ManagementKey;
 #[cfg(feature = "client")]
 use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
+#[cfg(feature = "client")]
+use crate::transport::retry::RetryPolicy;
 
 const DEFAULT_HOST: &str = "api.descope.com";
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
@@ -46,6 +50,9 @@ const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 struct FetchSettings {
     /// Those of a client; else the validator makes one.
     client: Option<(WorkerHttp, Inner)>,
+    http_client: Option<reqwest::Client>,
+    auth_management_key: Option<ManagementKey>,
+    retry: RetryPolicy,
     policy: CachePolicy,
     timeout: Duration,
 }
@@ -55,6 +62,9 @@ impl Default for FetchSettings {
     fn default() -> Self {
         Self {
             client: None,
+            http_client: None,
+            auth_management_key: None,
+            retry: RetryPolicy::new(),
             policy: CachePolicy {
                 time_to_live: DEFAULT_TIME_TO_LIVE,
                 max_age: DEFAULT_MAX_AGE,
@@ -257,9 +267,9 @@ impl SessionValidatorBuilder {
     ///
     /// <div class="warning">
     ///
-    /// This is a choice between two evils. For so long a key that was withdrawn during an outage
-    /// goes on to be accepted; after it, nobody's session can be checked until the endpoint is
-    /// back. Set it to the value of [`key_ttl`](Self::key_ttl) to have no such grace.
+    /// A longer time keeps users signed in through a longer outage, and also accepts for as long a key
+    /// that was withdrawn during it. After this time no session can be checked until the endpoint
+    /// answers again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {
@@ -272,6 +282,29 @@ impl SessionValidatorBuilder {
     /// set. Bounds what a flood of made-up tokens can cause.
     pub fn unknown_key_cooldown(mut self, time: Duration) -> Self {
         self.fetch.policy.unknown_key_cooldown = time;
+        self
+    }
+
+    #[cfg(feature = "client")]
+    /// The HTTP client to fetch keys with, for certificates or a proxy of your own. It must not follow
+    /// redirects. A client's validator uses the client's.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.fetch.http_client = Some(client);
+        self
+    }
+
+    #[cfg(feature = "client")]
+    /// The key for a project whose public authentication API is switched off. A client's validator
+    /// uses the client's.
+    pub fn auth_management_key(mut self, key: impl Into<ManagementKey>) -> Self {
+        self.fetch.auth_management_key = Some(key.into());
+        self
+    }
+
+    #[cfg(feature = "client")]
+    /// When a fetch of the keys is repeated. A client's validator does as the client.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.fetch.retry = policy;
         self
     }
 
@@ -435,11 +468,14 @@ impl SessionValidatorBuilder {
                     base_url: base_url.clone(),
                     connect_timeout: CONNECT_TIMEOUT,
                     proxy: Proxy::default(),
-                    own: None,
+                    own: self.fetch.http_client.clone(),
                 };
                 http.check()?;
-                let settings = CallSettings::anonymous(project_id, None)?;
-                let inner = Inner::new(settings, self.fetch.timeout);
+                let key = self.fetch.auth_management_key.clone();
+                let headers = anonymous_headers(project_id, key.as_ref())?;
+                let mut settings = CallSettings::anonymous(project_id, key);
+                settings.retry = self.fetch.retry;
+                let inner = Inner::new(settings, headers, self.fetch.timeout);
                 (WorkerHttp::new(http), inner)
             }
         };

@@ -8,11 +8,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer};
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{
+    BorrowedStrDeserializer, MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer,
+};
+use serde::de::{
+    DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use crate::jwt::json::NUMBER_MEMBER;
 use crate::secret::{MagicLinkToken, RefreshToken, Secret, SessionToken};
 
 /// Most members that an event names.
@@ -137,7 +142,15 @@ pub(crate) trait FromJson: Serialize + Sized {
     /// Whether a response without it is a success all the same.
     const OPTIONAL_BODY: bool = false;
 
+    fn from_null() -> Read<Self> {
+        Err(Value::Null)
+    }
+
     fn from_bool(value: bool) -> Read<Self> {
+        Err(value.into())
+    }
+
+    fn from_number(value: f64) -> Read<Self> {
         Err(value.into())
     }
 
@@ -193,7 +206,7 @@ impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
     }
 
     fn visit_unit<E>(self) -> Result<Read<T>, E> {
-        Ok(Err(Value::Null))
+        Ok(T::from_null())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Read<T>, E> {
@@ -216,7 +229,7 @@ impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
         const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
         let is_whole = value.fract() == 0.0 && value.abs() <= LARGEST_EXACT;
         let whole = is_whole.then(|| T::from_integer(value as i64).ok());
-        Ok(whole.flatten().ok_or_else(|| value.into()))
+        Ok(whole.flatten().map_or_else(|| T::from_number(value), Ok))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Read<T>, E> {
@@ -227,8 +240,60 @@ impl<'de, T: FromJson> Visitor<'de> for Reader<'_, T> {
         T::from_list(items, self.skipped)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Read<T>, A::Error> {
-        T::from_object(members, self.skipped)
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read<T>, A::Error> {
+        let Some(Name(first)) = members.next_key()? else {
+            return T::from_object(members, self.skipped);
+        };
+        if first == NUMBER_MEMBER {
+            let text: String = members.next_value()?;
+            return match text.parse::<Number>() {
+                Ok(number) => self.visit_number(number),
+                Err(_) => Ok(Err(
+                    Map::from_iter([(first.into_owned(), text.into())]).into()
+                )),
+            };
+        }
+        let first = Some(first);
+        T::from_object(Peeked { first, members }, self.skipped)
+    }
+}
+
+impl<T: FromJson> Reader<'_, T> {
+    fn visit_number<E: serde::de::Error>(self, number: Number) -> Result<Read<T>, E> {
+        match (number.as_i64(), number.as_f64()) {
+            (Some(value), _) => self.visit_i64(value),
+            (None, Some(value)) => self
+                .visit_f64(value)
+                .map(|read| read.map_err(|_| number.into())),
+            (None, None) => Ok(Err(number.into())),
+        }
+    }
+}
+
+/// An object whose first name was read already.
+struct Peeked<'de, A> {
+    first: Option<Cow<'de, str>>,
+    members: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Peeked<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(Cow::Borrowed(name)) => seed
+                .deserialize(BorrowedStrDeserializer::new(name))
+                .map(Some),
+            Some(Cow::Owned(name)) => seed.deserialize(name.into_deserializer()).map(Some),
+            None => self.members.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.members.next_value_seed(seed)
     }
 }
 
@@ -321,6 +386,7 @@ impl<T: FromMembers> FromJson for T {
 
 /// The name of a member, borrowed where it has no escapes.
 #[derive(Deserialize)]
+#[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The members of an object, or of the one that it wraps.
@@ -430,6 +496,55 @@ impl FromJson for i64 {
     }
 }
 
+impl FromJson for f64 {
+    fn from_integer(value: i64) -> Read<Self> {
+        Ok(value as Self)
+    }
+
+    fn from_number(value: f64) -> Read<Self> {
+        Ok(value)
+    }
+}
+
+/// An item of a list or a map that may be `null`.
+impl<T: FromJson> FromJson for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_null() -> Read<Self> {
+        Ok(None)
+    }
+
+    fn from_bool(value: bool) -> Read<Self> {
+        T::from_bool(value).map(Some)
+    }
+
+    fn from_number(value: f64) -> Read<Self> {
+        T::from_number(value).map(Some)
+    }
+
+    fn from_integer(value: i64) -> Read<Self> {
+        T::from_integer(value).map(Some)
+    }
+
+    fn from_text(text: &str) -> Read<Self> {
+        T::from_text(text).map(Some)
+    }
+
+    fn from_list<'de, A: SeqAccess<'de>>(
+        items: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Ok(T::from_list(items, skipped)?.map(Some))
+    }
+
+    fn from_object<'de, A: MapAccess<'de>>(
+        members: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Ok(T::from_object(members, skipped)?.map(Some))
+    }
+}
+
 /// What was read is written again, which gives what came.
 fn as_it_came(read: &impl Serialize) -> Value {
     serde_json::to_value(read).unwrap_or_default()
@@ -494,6 +609,15 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 impl FromJson for Members {
     fn from_object<'de, A: MapAccess<'de>>(of: A, _: &mut Skipped) -> Result<Read<Self>, A::Error> {
         members(of, "").map(Ok)
+    }
+}
+
+impl FromJson for Members<BTreeMap<String, String>> {
+    fn from_object<'de, A: MapAccess<'de>>(
+        members: A,
+        skipped: &mut Skipped,
+    ) -> Result<Read<Self>, A::Error> {
+        Ok(BTreeMap::from_object(members, skipped)?.map(Self))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::body::{self, FromJson, Skipped, Stop};
@@ -59,8 +60,21 @@ impl<T> ResponseValue<T> {
         DecodeError::missing(self.status, what, self.body_error.clone())
     }
 
-    pub(crate) fn into_parts(self) -> (T, StatusCode, HeaderMap) {
+    /// The decoded body, the status and the headers.
+    #[must_use]
+    pub fn into_parts(self) -> (T, StatusCode, HeaderMap) {
         (self.inner, self.status, self.headers)
+    }
+
+    /// A response as it might have come, for tests of what works with one.
+    #[must_use]
+    pub fn new(inner: T, status: StatusCode, headers: HeaderMap) -> Self {
+        Self {
+            inner,
+            status,
+            headers,
+            body_error: None,
+        }
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
@@ -111,6 +125,28 @@ impl<T> ResponseValue<T> {
             headers: std::mem::take(response.headers_mut()),
             body_error,
         })
+    }
+}
+
+impl<T: DeserializeOwned> ResponseValue<T> {
+    /// A response of a kind that the description does not have.
+    pub(crate) async fn of_any(mut response: reqwest::Response) -> Result<Self, Error> {
+        let limit = Call::of(&response).limit;
+        let status = response.status();
+        let body = match body::read(&mut response, LARGEST_BODY).await {
+            Ok(body) => body,
+            Err(Stop::TooLarge(_)) => {
+                return Err(Error::Transport(TransportError::too_large(LARGEST_BODY)));
+            }
+            Err(Stop::Failed(_, error)) => return Err(from_reqwest(error, limit)),
+        };
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+        let body = if body.is_empty() { b"null" } else { body };
+        let inner = serde_json::from_slice(body)
+            .map_err(|error| DecodeError::json(status, &error))
+            .map_err(Error::Decode)?;
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Self::new(inner, status, headers))
     }
 }
 

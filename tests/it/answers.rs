@@ -606,7 +606,8 @@ async fn times_outgrow_32_bits() {
     }
 }
 
-/// One event tells what was read leniently: the operation and the paths, and no value.
+/// One event tells what was read leniently: the operation and the paths, and no value. A span stands for
+/// each call.
 #[cfg(feature = "tracing")]
 mod events {
     use std::fmt::Write;
@@ -619,6 +620,7 @@ mod events {
     use super::*;
 
     static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static SPANS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
     struct Collector;
 
@@ -627,11 +629,20 @@ mod events {
             metadata.target().starts_with("descope_magiclink")
         }
 
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
+        fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+            let mut text = Text::default();
+            attributes.record(&mut text);
+            let mut spans = SPANS.lock().unwrap();
+            spans.push(format!("{}: {}", attributes.metadata().name(), text.0));
+            Id::from_u64(spans.len() as u64)
         }
 
-        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record(&self, id: &Id, values: &Record<'_>) {
+            let mut text = Text::default();
+            values.record(&mut text);
+            let index = usize::try_from(id.into_u64()).unwrap() - 1;
+            SPANS.lock().unwrap()[index].push_str(&text.0);
+        }
 
         fn record_follows_from(&self, _: &Id, _: &Id) {}
 
@@ -673,6 +684,20 @@ mod events {
             .user("joe")
             .await
             .unwrap();
+
+        let bad = json!({ "errorCode": "E112102", "errorDescription": "canary" });
+        let socket = Socket::start(vec![Reply::json(400, &bad.to_string())]).await;
+        let found = socket.client().management_with("key").user("joe").await;
+        found.unwrap_err();
+        let spans = SPANS.lock().unwrap().clone();
+        for expected in [
+            r#"call: operation="my_tenants";attempts=1;status=200;"#,
+            r#"call: operation="load_user";attempts=1;status=200;"#,
+            r#"call: operation="load_user";attempts=1;code=E112102;status=400;"#,
+        ] {
+            assert!(spans.iter().any(|span| span == expected), "{spans:#?}");
+        }
+        assert!(!spans.concat().contains("canary"), "{spans:?}");
 
         let events = EVENTS.lock().unwrap().clone();
         let told = |operation: &str| {

@@ -14,6 +14,7 @@
 )]
 
 mod answers;
+mod call;
 mod configuration;
 mod errors;
 mod flows;

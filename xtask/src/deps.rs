@@ -21,7 +21,7 @@ pub(crate) fn deps() -> Outcome {
             "none",
             "--no-dedupe",
         ],
-    ))?;
+    )?)?;
     let crates: BTreeSet<(&str, &str)> = tree
         .lines()
         .filter_map(|line| {

@@ -35,25 +35,34 @@ enum Command {
     },
     /// Compare spec/openapi.yaml with the description that Descope publishes
     Upstream {
-        /// The published file, downloaded before; YAML or JSON
-        file: PathBuf,
-        /// For whom the report is
-        #[arg(long, value_enum, default_value = "text")]
-        format: upstream::Format,
+        /// The published file, downloaded before, as YAML or JSON; without it, what spec/published.lock holds
+        file: Option<PathBuf>,
+        /// Write spec/published.lock, when nothing is left to follow
+        #[arg(long)]
+        accept: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Say what release the changes since a git revision make, why, and draft the change log
     Semver {
         /// The revision, such as the tag of the last release
         revision: String,
-        /// Compare the description alone, which takes no build
+        /// Compare the description alone
         #[arg(long)]
         spec_only: bool,
+        /// Fail unless version, CHANGELOG.md and spec/approvals.yaml fit
+        #[arg(long)]
+        check: bool,
     },
     /// Run the request tests and show which snapshots changed since a git revision
     Snapshots {
         /// The revision
         #[arg(default_value = "HEAD")]
         revision: String,
+        /// Accept every request as it is now, and say which
+        #[arg(long)]
+        accept: bool,
     },
     /// Write the listings of the public APIs to tests/public-api.txt and web/tests/public-api.txt
     PublicApi {
@@ -74,12 +83,15 @@ fn main() -> ExitCode {
     }
     let outcome = match Cli::parse().command {
         Command::Codegen { check } => codegen::codegen(check),
-        Command::Upstream { file, format } => upstream::upstream(&file, format),
+        Command::Upstream { file, accept, json } => {
+            upstream::upstream(file.as_deref(), accept, json)
+        }
         Command::Semver {
             revision,
             spec_only,
-        } => semver::semver(&revision, spec_only),
-        Command::Snapshots { revision } => snapshots::snapshots(&revision),
+            check,
+        } => semver::semver(&revision, spec_only, check),
+        Command::Snapshots { revision, accept } => snapshots::snapshots(&revision, accept),
         Command::PublicApi { check } => public_api::public_api(check),
         Command::Deps => deps::deps(),
         Command::Tidy => tidy::tidy(),
@@ -89,7 +101,8 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             print_error(&format!("error: {error}"));
-            ExitCode::FAILURE
+            // Apart from 1, which says that something was found.
+            ExitCode::from(2)
         }
     }
 }

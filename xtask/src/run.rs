@@ -23,13 +23,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {
 }
 
 /// A program that works in the project's root.
-pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
+pub(crate) fn program(name: &str, arguments: &[&str]) -> Result<Command, Box<dyn Error>> {
     let mut command = Command::new(name);
-    command.args(arguments).current_dir(project::root());
-    command
+    command.args(arguments).current_dir(project::root()?);
+    Ok(command)
 }
 
 /// What git prints.
 pub(crate) fn git(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
-    output(&mut program("git", arguments))
+    output(&mut program("git", arguments)?)
 }

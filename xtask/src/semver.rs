@@ -2,78 +2,189 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::Path;
 
 use descope_magiclink_codegen::generate::{load, project};
-use descope_magiclink_codegen::review::semver;
+use descope_magiclink_codegen::review::advice::Release;
+use descope_magiclink_codegen::review::semver::{self, Change};
 
-use crate::output::{Outcome, print};
-use crate::public_api;
-use crate::run::{git, output};
+use crate::output::{Outcome, print, print_error};
+use crate::public_api::PACKAGES;
+use crate::run::{git, output, program};
 
-pub(crate) fn semver(revision: &str, spec_only: bool) -> Outcome {
+/// The manifests of what is published; the first has what all share.
+const MANIFESTS: [&str; 3] = ["Cargo.toml", "web/Cargo.toml", "emulator/Cargo.toml"];
+
+pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
+    let root = project::root()?;
     let commit = git(&["rev-parse", "--verify", &format!("{revision}^{{commit}}")])
         .map_err(|_| format!("`{revision}` is no revision of this repository"))?;
     let commit = commit.trim();
-    let show = |path: &str| git(&["show", &format!("{commit}:{path}")]);
-    let old = load::load(&show("spec/openapi.yaml")?)?;
-    let new = load::load(&project::spec()?)?;
+    // What that revision did not have yet was empty.
+    let then = |path: &str| git(&["show", &format!("{commit}:{path}")]).unwrap_or_default();
+    let now = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+    let (old, new) = (
+        load::load(&then("spec/openapi.yaml"))?,
+        load::load(&project::spec(&root)?)?,
+    );
     let description = semver::description(&old, &new);
+    let mut is_complete = true;
     let api = if spec_only {
         None
     } else {
-        let folder = check_out(commit)?;
-        let then = public_api::listing(&folder)
-            .map_err(|error| format!("{revision} does not build here: {error}; try --spec-only"))?;
-        fs::remove_dir_all(folder)?;
-        let now = public_api::listing(&project::root())?;
-        Some(semver::public_api(&then, &now))
+        let mut changes = semver::public_api(&published(then)?, &published(now)?);
+        let found = checks(&root, commit)?;
+        is_complete = found.is_some();
+        changes.extend(found.into_iter().flatten());
+        Some(changes)
     };
-    let version = version(&show("Cargo.toml")?).ok_or("the manifest names no version")?;
-    let report = semver::report(revision, &version, &description, api.as_deref());
-    print(&report);
-    Ok(true)
+    let (before, version) = (version(&then("Cargo.toml"))?, version(&now("Cargo.toml"))?);
+    print(&semver::report(
+        revision,
+        &before,
+        &description,
+        api.as_deref(),
+    ));
+    if !is_complete {
+        print_error(
+            "cargo-semver-checks is not installed: names, signatures and features alone were compared",
+        );
+    }
+    if !check {
+        return Ok(true);
+    }
+    let changes: Vec<Change> = description
+        .into_iter()
+        .chain(api.unwrap_or_default())
+        .collect();
+    let approvals = semver::approvals(&fs::read_to_string(root.join("spec/approvals.yaml"))?)?;
+    let problems = semver::problems(
+        &before,
+        &version,
+        &now("CHANGELOG.md"),
+        &changes,
+        &approvals,
+    );
+    for problem in &problems {
+        print_error(problem);
+    }
+    Ok(problems.is_empty())
+}
+
+/// All that a revision publishes: the listings, which `public-api --check` keeps true, and what the
+/// manifests say.
+fn published(read: impl Fn(&str) -> String) -> Result<String, Box<dyn Error>> {
+    let mut text: String = PACKAGES.iter().map(|(_, file)| read(file)).collect();
+    for manifest in MANIFESTS {
+        let manifest: toml::Table = read(manifest).parse()?;
+        let package = manifest
+            .get("package")
+            .and_then(|package| package.get("name")?.as_str());
+        let package = package.unwrap_or_default();
+        if let Some(version) = manifest
+            .get("workspace")
+            .and_then(|w| w.get("package")?.get("rust-version")?.as_str())
+        {
+            text += &format!("rust-version {version}\n");
+        }
+        for (name, enables) in manifest
+            .get("features")
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flatten()
+        {
+            if name == "default" {
+                let enables = enables
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(toml::Value::as_str);
+                text.extend(enables.map(|name| format!("default feature {package}/{name}\n")));
+            } else {
+                text += &format!("feature {package}/{name}\n");
+            }
+        }
+    }
+    Ok(text)
 }
 
 /// The version in `[workspace.package]`, which all published crates share.
-fn version(manifest: &str) -> Option<String> {
-    let (_, section) = manifest.split_once("[workspace.package]")?;
-    let line = section
-        .lines()
-        .find_map(|line| line.strip_prefix("version = "))?;
-    Some(line.trim_matches('"').to_owned())
+fn version(manifest: &str) -> Result<String, Box<dyn Error>> {
+    let manifest: toml::Table = manifest.parse()?;
+    let version = manifest
+        .get("workspace")
+        .and_then(|w| w.get("package")?.get("version")?.as_str());
+    Ok(version
+        .ok_or("Cargo.toml names no version in [workspace.package]")?
+        .to_owned())
 }
 
-/// The files of a commit in a folder of their own; neither the work tree nor the index is touched.
-fn check_out(commit: &str) -> Result<PathBuf, Box<dyn Error>> {
-    let folder = public_api::scratch(commit)?;
-    if folder.is_dir() {
-        fs::remove_dir_all(&folder)?;
+/// What cargo-semver-checks finds, bounds, generics and more that no listing shows; nothing where it is not
+/// installed.
+fn checks(root: &Path, commit: &str) -> Result<Option<Vec<Change>>, Box<dyn Error>> {
+    if output(&mut program("cargo", &["semver-checks", "--version"])?).is_err() {
+        return Ok(None);
     }
-    fs::create_dir_all(&folder)?;
-    let index = folder.join(".index");
-    let git = |arguments: &[&str]| {
-        output(
-            Command::new("git")
-                .args(arguments)
-                .env("GIT_INDEX_FILE", &index)
-                .current_dir(project::root()),
-        )
-    };
-    git(&["read-tree", commit])?;
-    let prefix = format!("--prefix={}/", folder.display());
-    git(&["checkout-index", "--all", &prefix])?;
-    fs::remove_file(index)?;
-    Ok(folder)
+    let mut changes = Vec::new();
+    for (package, _) in PACKAGES {
+        let run = program(
+            "cargo",
+            &[
+                "semver-checks",
+                "--package",
+                package,
+                "--baseline-rev",
+                commit,
+                "--release-type",
+                "patch",
+                "--color",
+                "never",
+            ],
+        )?
+        .current_dir(root)
+        .output()?;
+        let said = String::from_utf8_lossy(&run.stdout);
+        let found: Vec<Change> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("--- failure ")?.split_once(": "))
+            .map(|(lint, what)| Change {
+                release: Release::Major,
+                section: "Changed",
+                text: format!(
+                    "{package}: {} (cargo-semver-checks: {lint})",
+                    what.trim_end_matches(" ---")
+                ),
+            })
+            .collect();
+        if !run.status.success() && found.is_empty() {
+            return Err(format!(
+                "cargo-semver-checks failed: {}",
+                String::from_utf8_lossy(&run.stderr).trim()
+            )
+            .into());
+        }
+        changes.extend(found);
+    }
+    Ok(Some(changes))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{published, version};
+
+    const ROOT: &str = "[workspace.package]\nversion = \"0.3.1\"\nrust-version = \"1.88\"\n[package]\nname = \"a\"\n\
+        [features]\ndefault = [\"b\"]\nb = []\n";
+
     #[test]
-    fn the_version_is_that_of_the_workspace() {
-        let manifest = "[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"0.3.1\"\n";
-        assert_eq!(super::version(manifest).as_deref(), Some("0.3.1"));
-        assert_eq!(super::version("[package]\nversion = \"1.0.0\"\n"), None);
+    fn a_manifest_says_version_features_and_compiler() {
+        assert_eq!(version(ROOT).unwrap(), "0.3.1");
+        assert!(version("[package]\nversion = \"1.0.0\"\n").is_err());
+        let read = |path: &str| match path {
+            "Cargo.toml" => ROOT.to_owned(),
+            "tests/public-api.txt" => "pub fn a::f()\n".to_owned(),
+            _ => String::new(),
+        };
+        let lines = "pub fn a::f()\nrust-version 1.88\nfeature a/b\ndefault feature a/b\n";
+        assert_eq!(published(read).unwrap(), lines);
     }
 }

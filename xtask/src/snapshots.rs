@@ -7,7 +7,7 @@ use std::process::Command;
 use std::{env, fs, io};
 
 use descope_magiclink_codegen::generate::project;
-use descope_magiclink_codegen::review::snapshots::{Files, changes, unreferenced};
+use descope_magiclink_codegen::review::snapshots::{Files, changes};
 
 use crate::output::{Outcome, print, print_error};
 use crate::public_api;
@@ -18,40 +18,51 @@ const FOLDER: &str = "tests/snapshots";
 const TEST: &str = "requests";
 const PACKAGE: &str = "descope-magiclink-tests";
 
-pub(crate) fn snapshots(revision: &str) -> Outcome {
-    let root = project::root();
+pub(crate) fn snapshots(revision: &str, accept: bool) -> Outcome {
+    let root = project::root()?;
     let folder = root.join(FOLDER);
-    let referenced = run_tests()?;
+    let before = read(&folder, ".snap")?;
+    // Of another run: what it was about may be accepted, or gone.
+    for name in read(&folder, ".snap.new")?.keys() {
+        fs::remove_file(folder.join(name))?;
+    }
+    let referenced = run_tests(&root, accept)?;
     let now = read(&folder, ".snap")?;
-    let pending = read(&folder, ".snap.new")?;
-    let mut is_clean = true;
-    if !pending.is_empty() {
-        is_clean = false;
-        let before = now
-            .iter()
-            .filter(|(name, _)| pending.contains_key(&format!("{name}.new")))
+    let pending: Files = read(&folder, ".snap.new")?
+        .into_iter()
+        .map(|(name, text)| (name.trim_end_matches(".new").to_owned(), text))
+        .collect();
+    let is_pending = |name: &String| pending.contains_key(name);
+    let mut is_clean = pending.is_empty();
+    if !is_clean {
+        let before = now.iter().filter(|(name, _)| is_pending(name));
+        let before = before
             .map(|(name, text)| (name.clone(), text.clone()))
             .collect();
-        let after = pending
-            .iter()
-            .map(|(name, text)| (name.trim_end_matches(".new").to_owned(), text.clone()))
-            .collect();
-        let diff = changes(&before, &after);
         print(&format!(
-            "Requests that differ from their snapshot:\n\n{diff}"
+            "Requests that differ from their snapshot:\n\n{}",
+            changes(&before, &pending)
         ));
         print_error(&format!(
-            "{} pending: accept with `cargo insta review`, or all with `INSTA_UPDATE=always cargo test -p {PACKAGE} \
-             --test {TEST}`; then run this again",
+            "{} pending: accept one by one with `cargo insta review`, or all with `cargo xtask snapshots --accept`",
             pending.len()
         ));
     }
-    let unused = unreferenced(&now, &referenced);
-    if !unused.is_empty() {
+    let accepted: Vec<&str> = now
+        .iter()
+        .filter(|(name, text)| accept && before.get(*name) != Some(text))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if accept {
+        print(&format!(
+            "accepted {}: {}",
+            accepted.len(),
+            accepted.join(", ")
+        ));
+    }
+    for name in now.keys().filter(|name| !referenced.contains(*name)) {
         is_clean = false;
-        for name in &unused {
-            print_error(&format!("{FOLDER}/{name}: no test compares it; delete it"));
-        }
+        print_error(&format!("{FOLDER}/{name}: no test compares it; delete it"));
     }
     let diff = changes(&at_revision(revision)?, &now);
     if diff.is_empty() {
@@ -62,9 +73,9 @@ pub(crate) fn snapshots(revision: &str) -> Outcome {
     Ok(is_clean)
 }
 
-/// Runs the test to its end, leaving a pending snapshot for each request that differs; gives the names
-/// of the snapshots that it looked at.
-fn run_tests() -> Result<BTreeSet<String>, Box<dyn Error>> {
+/// Runs the test to its end, and leaves a pending snapshot for each request that differs, or accepts it;
+/// gives the names of the snapshots that it looked at.
+fn run_tests(root: &Path, accept: bool) -> Result<BTreeSet<String>, Box<dyn Error>> {
     let scratch = public_api::scratch("")?;
     fs::create_dir_all(&scratch)?;
     let list = scratch.join("snapshots.txt");
@@ -75,10 +86,10 @@ fn run_tests() -> Result<BTreeSet<String>, Box<dyn Error>> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["test", "--quiet", "--package", PACKAGE, "--test", TEST])
-        .env("INSTA_UPDATE", "new")
+        .env("INSTA_UPDATE", if accept { "always" } else { "new" })
         .env("INSTA_FORCE_PASS", "1")
         .env("INSTA_SNAPSHOT_REFERENCES_FILE", &list)
-        .current_dir(project::root())
+        .current_dir(root)
         .output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stdout);

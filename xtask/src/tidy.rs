@@ -22,7 +22,7 @@ const COMMANDS: [&str; 2] = ["cargo run --example ", "cargo test"];
 const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 pub(crate) fn tidy() -> Outcome {
-    let root = project::root();
+    let root = project::root()?;
     let listed = git(&[
         "ls-files",
         "--cached",

@@ -3,36 +3,57 @@
 use std::fs;
 use std::path::Path;
 
-use clap::ValueEnum;
 use descope_magiclink_codegen::generate::{load, project};
+use descope_magiclink_codegen::review::facts::Facts;
 use descope_magiclink_codegen::review::{divergences, upstream};
 
-use crate::output::{Outcome, print};
+use crate::output::{Outcome, print, print_error};
 
-/// For whom the report is.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Format {
-    /// People, in a terminal
-    Text,
-    /// Programs
-    Json,
-    /// A pull request
-    Markdown,
-}
+const LOCK: &str = "spec/published.lock";
 
-pub(crate) fn upstream(file: &Path, format: Format) -> Outcome {
-    let text = fs::read_to_string(file)
-        .map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    let theirs = load::value(&text)
-        .map_err(|error| format!("{} is no description: {error}", file.display()))?;
-    let ours = load::load(&project::spec()?)?;
-    let path = project::root().join("spec/divergences.yaml");
-    let divergences = divergences::parse(&fs::read_to_string(path)?)?;
-    let report = upstream::compare(&ours, &theirs, &divergences)?;
-    print(&match format {
-        Format::Text => report.text(),
-        Format::Json => report.json()?,
-        Format::Markdown => report.markdown(),
+/// Without a file, what was published when the lock was written.
+pub(crate) fn upstream(file: Option<&Path>, accept: bool, json: bool) -> Outcome {
+    let root = project::root()?;
+    let lock = root.join(LOCK);
+    let before = match fs::read_to_string(&lock) {
+        Ok(text) => Some(Facts::parse(&text).map_err(|error| format!("{LOCK}: {error}"))?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(format!("{LOCK} cannot be read: {error}").into()),
+    };
+    let ours = load::load(&project::spec(&root)?)?;
+    let theirs = match (file, &before) {
+        (Some(file), _) => {
+            let name = file.display();
+            let text = fs::read_to_string(file)
+                .map_err(|error| format!("{name} cannot be read: {error}"))?;
+            upstream::read(&text, &Facts::ours(&ours.value), before.as_ref())
+                .map_err(|error| format!("{name}: {error}"))?
+        }
+        (None, Some(before)) => before.clone(),
+        (None, None) => return Err(format!("there is no {LOCK}: name a published file").into()),
+    };
+    let divergences = divergences::parse(&fs::read_to_string(root.join("spec/divergences.yaml"))?)?;
+    let report = upstream::review(
+        &ours,
+        &theirs,
+        before.as_ref().unwrap_or(&theirs),
+        &divergences,
+    );
+    print(&if json {
+        report.json()?
+    } else {
+        report.markdown()
     });
-    Ok(report.is_clean())
+    if !accept {
+        return Ok(report.is_clean());
+    }
+    if report.is_followed() {
+        fs::write(&lock, theirs.text())?;
+        print(&format!("wrote {LOCK}"));
+    } else {
+        print_error(&format!(
+            "{LOCK} was not written: first follow or keep each difference above"
+        ));
+    }
+    Ok(report.is_followed())
 }

@@ -68,5 +68,27 @@ pub(crate) fn references<'a>(value: &'a Value, pointer: &str, each: &mut dyn FnM
 
 /// A name as it is when only its words count: two that are equal then give the same Rust name.
 pub(crate) fn plain(name: &str) -> String {
-    name.to_lowercase().replace(['_', '-'], "")
+    let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+/// A path without the names of its parameters, which do not reach the wire.
+#[must_use]
+pub fn nameless(path: &str) -> String {
+    let mut parts = path.split('{');
+    let first = parts.next().unwrap_or(path).to_owned();
+    parts.fold(first, |text, part| {
+        text + "{}" + part.split_once('}').map_or("", |(_, rest)| rest)
+    })
+}
+
+pub(crate) fn is_true(value: Option<&Value>) -> bool {
+    value == Some(&Value::Bool(true))
+}
+
+/// Gives an object a member.
+pub(crate) fn set(object: &mut Value, name: &str, member: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
 }

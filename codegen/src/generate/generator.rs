@@ -32,7 +32,7 @@ pub const FORMATS: [(&str, &str); 6] = [
 /// operation that causes it is looked for.
 pub fn generate(document: &OpenAPI) -> Result<TokenStream, Error> {
     run(document).map_err(|message| Error::Generator {
-        operation: culprit(document),
+        operation: culprit(document).map(|id| (id, None)),
         message,
     })
 }
@@ -102,8 +102,7 @@ fn culprit(document: &OpenAPI) -> Option<String> {
         }
         if serde_json::from_value(alone).is_ok_and(|alone| run(&alone).is_err()) {
             let id = operation.get("operationId").and_then(Value::as_str);
-            let id = id.unwrap_or("without id");
-            found = Some(format!("{id} ({} {path})", method.to_uppercase()));
+            found = id.map(str::to_owned);
         }
     });
     found

@@ -4,6 +4,7 @@
 //! runs them all.
 
 pub mod document;
+mod follow;
 pub mod generator;
 pub mod lint;
 pub mod load;
@@ -11,7 +12,7 @@ pub mod passes;
 pub mod prepare;
 pub mod project;
 
-use self::project::Bindings;
+use self::project::Files;
 use crate::error::Error;
 
 /// Generates the bindings from the text of a description.
@@ -19,10 +20,22 @@ use crate::error::Error;
 /// # Errors
 ///
 /// See [`Error`]: each names the place in the description, or the pass that failed.
-pub fn bindings(spec: &str) -> Result<Bindings, Error> {
+pub fn bindings(spec: &str) -> Result<Files, Error> {
     let source = load::load(spec)?;
     lint::lint(&source)?;
     let prepared = prepare::prepare(&source)?;
-    let tokens = generator::generate(&prepared)?;
+    let tokens = generator::generate(&prepared).map_err(|error| match error {
+        Error::Generator {
+            operation: Some((id, _)),
+            message,
+        } => {
+            let line = passes::line_of(&source, &id);
+            Error::Generator {
+                operation: Some((id, line)),
+                message,
+            }
+        }
+        error => error,
+    })?;
     passes::finish(&source, tokens)
 }

@@ -74,7 +74,7 @@ pub fn prepare(source: &Source) -> Result<OpenAPI, Error> {
 }
 
 /// The parameter for the `Authorization` header: required, unless the project id alone will do too.
-fn credential(operation: &Value) -> Option<Value> {
+pub(super) fn credential(operation: &Value) -> Option<Value> {
     let names: Vec<&str> = operation
         .get("security")?
         .as_array()?

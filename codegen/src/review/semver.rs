@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::compare::{Api, Difference, Kind};
-use super::report::Release;
+use super::advice::{Release, find as moved};
+use super::compare::{Difference, compare};
+use super::facts::Facts;
+use crate::error::Error;
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -31,128 +34,113 @@ fn change(release: Release, section: &'static str, text: String) -> Change {
 /// What changed between two states of our description, as a user of the generated bindings meets it.
 #[must_use]
 pub fn description(old: &Source, new: &Source) -> Vec<Change> {
-    let (before, after) = (Api::exact(&old.value), Api::exact(&new.value));
-    // Every operation of ours concerns us, so "theirs", which is the past here, is seen whole.
-    let mut changes: Vec<Change> = after
-        .differences(&before, |_| true)
+    let (before, after) = (Facts::exact(&old.value), Facts::exact(&new.value));
+    let mut changes: Vec<Change> = compare(&after, &before, &["path", "errors"])
         .iter()
-        .filter_map(of_difference)
+        .filter_map(|difference| of_difference(difference, &after, &before))
         .collect();
-    for operation in after.operations() {
-        let earlier = before.operations().find(|o| o.place() == operation.place());
-        if let Some(earlier) = earlier.filter(|earlier| earlier.id != operation.id) {
-            changes.push(change(
-                Release::Major,
-                "Changed",
-                format!("operation `{}` is now `{}`", earlier.id, operation.id),
-            ));
-        }
-    }
-    let (earlier, later) = (schemas(&old.value), schemas(&new.value));
+    let (earlier, later) = (names(&old.value), names(&new.value));
     for name in earlier.difference(&later) {
-        let text = format!("schema `{name}`");
-        changes.push(change(Release::Major, "Removed", text));
+        changes.push(change(
+            Release::Major,
+            "Removed",
+            format!("schema `{name}`"),
+        ));
     }
     for name in later.difference(&earlier) {
-        let text = format!("schema `{name}`");
-        changes.push(change(Release::Minor, "Added", text));
+        changes.push(change(Release::Minor, "Added", format!("schema `{name}`")));
     }
     if changes.is_empty() && old.value != new.value {
         let text = "the description's prose, which is the documentation of the bindings".to_owned();
         changes.push(change(Release::Patch, "Changed", text));
     }
-    // One schema serves many operations; its change is one change.
-    let mut seen = BTreeSet::new();
-    changes.retain(|change| seen.insert(change.text.clone()));
     changes
 }
 
-fn schemas(document: &Value) -> BTreeSet<String> {
-    document
+fn names(document: &Value) -> BTreeSet<String> {
+    let schemas = document
         .pointer("/components/schemas")
-        .and_then(Value::as_object)
-        .map(|schemas| schemas.keys().cloned().collect())
-        .unwrap_or_default()
+        .and_then(Value::as_object);
+    schemas
+        .into_iter()
+        .flat_map(|schemas| schemas.keys().cloned())
+        .collect()
 }
 
-fn of_difference(difference: &Difference) -> Option<Change> {
+fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {
+    use Release::{Major, Minor, Patch};
     let Difference {
-        method,
-        path,
-        operation,
-        location,
-        kind,
+        at,
+        group,
+        member,
         ours,
         theirs,
-        pointer,
-        moved,
         ..
     } = difference;
-    let location = location.as_deref().unwrap_or_default();
-    let now = ours.as_deref().unwrap_or_default();
-    let before = theirs.as_deref().unwrap_or_default();
-    let name = location.rsplit('.').next().unwrap_or(location);
-    let parts: Vec<&str> = pointer.split('/').collect();
-    // Where the field is, as far as one schema serves many operations.
-    let place = match parts.as_slice() {
-        ["", "components", "schemas", schema, ..] => format!("`{name}` of `{schema}`"),
-        _ => format!("`{location}` of `{operation}`"),
-    };
-    let is_parameter = !location.starts_with("request") && !location.starts_with("response");
-    let is_body = matches!(location, "request" | "response");
-    Some(match kind {
-        Kind::OperationAdded => match moved {
+    let is_parameter = ["query ", "header ", "path "]
+        .iter()
+        .any(|start| member.starts_with(start));
+    Some(match (ours.as_deref(), theirs.as_deref()) {
+        (Some(id), None) if member.is_empty() => match moved(before, after, id) {
             Some(from) => change(
-                Release::Patch,
+                Patch,
                 "Changed",
-                format!("`{operation}` is sent to {method} {path} instead of {from}"),
+                format!("`{id}` is sent to {group} instead of {from}"),
             ),
-            None => change(
-                Release::Minor,
-                "Added",
-                format!("operation `{operation}` ({method} {path})"),
-            ),
+            None => change(Minor, "Added", format!("operation `{id}` ({group})")),
         },
-        // Told at the other end of the move.
-        Kind::OperationOmitted if moved.is_some() => return None,
-        Kind::OperationOmitted => change(
-            Release::Major,
-            "Removed",
-            format!("operation `{operation}` ({method} {path})"),
-        ),
-        Kind::FieldAdded if is_body || is_parameter => {
-            change(Release::Major, "Changed", format!("{place} is new ({now})"))
-        }
-        Kind::FieldAdded => change(Release::Minor, "Added", format!("{place} ({now})")),
-        Kind::FieldOmitted => change(Release::Major, "Removed", format!("{place} ({before})")),
-        Kind::Type | Kind::Format | Kind::Required => change(
-            Release::Major,
+        (None, Some(id)) if member.is_empty() => match moved(after, before, id) {
+            // Told at the other end.
+            Some(_) => return None,
+            None => change(Major, "Removed", format!("operation `{id}` ({group})")),
+        },
+        (Some(now), Some(was)) if member == "id" => change(
+            Major,
             "Changed",
-            format!("{place} is {now} instead of {before}"),
+            format!("operation `{was}` is now `{now}`"),
         ),
-        Kind::Enum => {
-            let list = |text: &str| text.split(", ").map(str::to_owned).collect::<BTreeSet<_>>();
-            let grows = before != "any" && list(before).is_subset(&list(now));
-            let release = if grows {
-                Release::Minor
+        (now, was) if group == "document" || member == "success" => {
+            let release = if at.starts_with("scheme") {
+                Major
             } else {
-                Release::Major
+                Patch
             };
-            change(
-                release,
-                "Changed",
-                format!("{place} allows {now} instead of {before}"),
-            )
+            change(release, "Changed", said(at, now, was))
         }
-        Kind::Security => change(
-            Release::Major,
-            "Changed",
-            format!("`{operation}` authenticates by {now} instead of {before}"),
-        ),
+        (now, was) if member == "deprecated" => change(Minor, "Changed", said(at, now, was)),
+        (Some(now), None) if group.contains(' ') || is_parameter => {
+            change(Major, "Changed", format!("`{at}` is new ({now})"))
+        }
+        (Some(now), None) => change(Minor, "Added", format!("`{at}` ({now})")),
+        (None, Some(was)) => change(Major, "Removed", format!("`{at}` ({was})")),
+        (Some(now), Some(was)) => {
+            let bare = |text: &str| text.replace("; deprecated", "");
+            let only_grows = match (bare(now).split_once(" in {"), bare(was).split_once(" in {")) {
+                (Some((kind, now)), Some((earlier, was))) => {
+                    let list = |text: &str| -> BTreeSet<String> {
+                        text.trim_end_matches('}')
+                            .split(", ")
+                            .map(str::to_owned)
+                            .collect()
+                    };
+                    kind == earlier && list(was).is_subset(&list(now))
+                }
+                _ => bare(now) == bare(was),
+            };
+            let release = if only_grows { Minor } else { Major };
+            change(release, "Changed", said(at, Some(now), Some(was)))
+        }
+        (None, None) => return None,
     })
 }
 
-/// What changed between two listings of the public API, one item per line.
+fn said(at: &str, now: Option<&str>, was: Option<&str>) -> String {
+    let name = |value: Option<&str>| value.unwrap_or("nothing").to_owned();
+    format!("`{at}` is {} instead of {}", name(now), name(was))
+}
+
+/// What changed between two listings of what is published, one item per line: items of the public API,
+/// `feature PACKAGE/NAME`, `default feature PACKAGE/NAME`, and `rust-version NUMBER`.
 #[must_use]
 pub fn public_api(old: &str, new: &str) -> Vec<Change> {
     let (before, after): (BTreeSet<&str>, BTreeSet<&str>) =
@@ -166,7 +154,14 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
         if let Some(position) = same {
             let old = removed.remove(position);
             let text = format!("`{line}`, which was `{old}`");
-            changes.push(change(Release::Major, "Changed", text));
+            // A newer compiler is no breaking change by the custom of the ecosystem.
+            let is_compiler = line.starts_with("rust-version ");
+            let release = if is_compiler {
+                Release::Minor
+            } else {
+                Release::Major
+            };
+            changes.push(change(release, "Changed", text));
         } else {
             let release = if breaks_when_added(line, &before) {
                 Release::Major
@@ -189,6 +184,9 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
 
 /// The path of the item on a line: what stays the same when its signature or type changes.
 fn name(line: &str) -> Option<&str> {
+    if line.starts_with("rust-version ") {
+        return Some("rust-version");
+    }
     let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
     let rest = line.strip_prefix("pub ")?;
     // Before the path stand only keywords: `async fn`, `struct`, `mod`.
@@ -255,6 +253,113 @@ pub fn next_version(version: &str, release: Release) -> Option<String> {
         (_, Release::Minor) => (major, minor + 1, 0),
     };
     Some(format!("{}.{}.{}", next.0, next.1, next.2))
+}
+
+/// A breaking change that may go into a release that is not named so.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The change, in the words of the report.
+    pub change: String,
+    /// The one release that it may go into.
+    pub release: String,
+    /// Why it breaks nobody.
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approvals {
+    approvals: Vec<Approval>,
+}
+
+/// Reads `spec/approvals.yaml`.
+///
+/// # Errors
+///
+/// [`Error::Yaml`], with the line, when the text is not such a list or lacks a reason.
+pub fn approvals(text: &str) -> Result<Vec<Approval>, Error> {
+    let list: Approvals =
+        serde_saphyr::from_str(text).map_err(|error| Error::Yaml(error.to_string()))?;
+    match list
+        .approvals
+        .iter()
+        .find(|approval| approval.reason.trim().is_empty())
+    {
+        Some(approval) => Err(Error::Yaml(format!("`{}` has no reason", approval.change))),
+        None => Ok(list.approvals),
+    }
+}
+
+/// What keeps a release from being made: its version, its section in the change log, and approvals that
+/// are for nothing.
+#[must_use]
+pub fn problems(
+    before: &str,
+    now: &str,
+    changelog: &str,
+    changes: &[Change],
+    approvals: &[Approval],
+) -> Vec<String> {
+    let approves = |approval: &Approval, change: &Change| {
+        approval.release == now && approval.change == change.text
+    };
+    let is_approved =
+        |change: &&Change| approvals.iter().any(|approval| approves(approval, change));
+    let numbers = |version: &str| {
+        version
+            .split('.')
+            .map(|n| n.parse::<u64>().unwrap_or(0))
+            .collect::<Vec<_>>()
+    };
+    let mut problems = Vec::new();
+    let unapproved: Vec<Change> = changes
+        .iter()
+        .filter(|change| !is_approved(change))
+        .cloned()
+        .collect();
+    if let Some(release) = verdict(&unapproved) {
+        let least = next_version(before, release).unwrap_or_else(|| before.to_owned());
+        if numbers(now) < numbers(&least) {
+            let why: Vec<&str> = unapproved
+                .iter()
+                .filter(|c| c.release == release)
+                .map(|c| c.text.as_str())
+                .collect();
+            problems.push(format!(
+                "the version is {now} and must be {least} at least, for it is a {release} release: {}; raise it in \
+                 [workspace.package] of Cargo.toml, or approve a break that breaks nobody in spec/approvals.yaml",
+                why.join("; ")
+            ));
+        }
+    }
+    let heading = format!("## [{now}]");
+    let section = changelog
+        .split_once(&heading)
+        .map(|(_, rest)| rest.split("\n## ").next().unwrap_or(rest));
+    match section {
+        None if !changes.is_empty() => {
+            problems.push(format!("CHANGELOG.md has no section `{heading}`"))
+        }
+        Some(section)
+            if verdict(changes) == Some(Release::Major) && !section.contains("Breaking") =>
+        {
+            problems.push(format!(
+                "the section `{heading}` of CHANGELOG.md has no line that begins with **Breaking:**"
+            ));
+        }
+        _ => {}
+    }
+    for approval in approvals
+        .iter()
+        .filter(|approval| !changes.iter().any(|change| approves(approval, change)))
+    {
+        problems.push(format!(
+            "spec/approvals.yaml: `{}` is for {}, and this is {now} without that change: remove it",
+            approval.change, approval.release
+        ));
+    }
+    problems
 }
 
 /// The verdict with its reasons, and a draft for the change log. `api` is `None` when the public API
@@ -402,6 +507,59 @@ mod tests {
         assert_eq!(api(&[clock], &[clock, "pub fn a::Clock::b(&self)"]), major);
         assert_eq!(api(&[], &["impl !core::marker::Send for a::P"]), major);
         assert_eq!(api(&["impl !core::marker::Send for a::P"], &[]), minor);
+    }
+
+    #[test]
+    fn what_a_manifest_says_counts() {
+        let feature = "feature a/b";
+        assert_eq!(api(&[feature], &[]), Some(Release::Major));
+        assert_eq!(api(&[], &[feature]), Some(Release::Minor));
+        assert_eq!(
+            api(&["default feature a/b", feature], &[feature]),
+            Some(Release::Major)
+        );
+        assert_eq!(
+            api(&["rust-version 1.88"], &["rust-version 1.90"]),
+            Some(Release::Minor)
+        );
+    }
+
+    #[test]
+    fn a_release_fits_its_version_its_change_log_and_its_approvals() {
+        let gone = public_api("pub fn a::b()", "");
+        let text = "`pub fn a::b()`";
+        let log = "# Log\n\n## [0.1.1]\n\n- **Breaking:** b is gone.\n\n## [0.1.0]\n";
+        let approve = |release: &str| {
+            let list = format!(
+                "approvals:\n  - {{change: '{text}', release: {release}, reason: nobody has it}}\n"
+            );
+            approvals(&list).unwrap_or_default()
+        };
+        let all = |now: &str, log: &str, approvals: &[Approval]| {
+            problems("0.1.0", now, log, &gone, approvals)
+        };
+        assert_eq!(all("0.1.1", log, &approve("0.1.1")), Vec::<String>::new());
+        let text = all("0.1.1", log, &[]).concat();
+        assert!(
+            text.contains("is 0.1.1 and must be 0.2.0 at least") && text.contains("a::b()"),
+            "{text}"
+        );
+        let text = all("0.1.2", log, &approve("0.1.1")).join("\n");
+        assert!(
+            text.contains("is for 0.1.1, and this is 0.1.2"),
+            "an approval is for one release: {text}"
+        );
+        assert!(text.contains("no section `## [0.1.2]`"), "{text}");
+        let text = all("0.2.0", "## [0.2.0]\n\nb is gone.\n", &[]).concat();
+        assert!(
+            text.contains("no line that begins with **Breaking:**"),
+            "{text}"
+        );
+        assert_eq!(
+            problems("0.1.0", "0.1.0", "", &[], &[]),
+            Vec::<String>::new()
+        );
+        assert!(approvals("approvals: [{change: a, release: b, reason: ''}]").is_err());
     }
 
     #[test]

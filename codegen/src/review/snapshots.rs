@@ -8,78 +8,54 @@ use similar::TextDiff;
 /// File names and contents.
 pub type Files = BTreeMap<String, String>;
 
-/// The operation that a snapshot is of: the part of the name behind the test file's.
-#[must_use]
-pub fn operation(name: &str) -> &str {
-    let stem = name.strip_suffix(".snap").unwrap_or(name);
-    let mut parts = stem.split("__").skip(1);
-    match parts.next() {
-        // Management calls share a prefix.
-        Some("management") => parts.next().unwrap_or(stem),
-        Some(operation) => operation,
-        None => stem,
-    }
-}
-
 /// The snapshot itself, without what insta notes above it.
-#[must_use]
-pub fn content(text: &str) -> &str {
+fn content(text: &str) -> String {
     let mut parts = text.splitn(3, "---\n");
-    match (parts.next(), parts.next(), parts.next()) {
+    let content = match (parts.next(), parts.next(), parts.next()) {
         (Some(""), Some(_), Some(content)) => content,
         _ => text,
-    }
+    };
+    content.trim_end().to_owned() + "\n"
 }
 
-/// What changed from one state to another, grouped by operation, as unified diffs; empty when nothing
-/// did.
+/// What changed from one state to another, each change once with the names of the snapshots that it is in;
+/// empty when nothing did.
 #[must_use]
 pub fn changes(old: &Files, new: &Files) -> String {
+    let mut hunks: Vec<(String, Vec<&str>)> = Vec::new();
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let mut groups: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
-    let text = |files: &Files, name: &str| {
-        files
-            .get(name)
-            .map(|text| content(text).trim_end().to_owned() + "\n")
-    };
     for name in names {
-        if text(old, name) != text(new, name) {
-            groups.entry(operation(name)).or_default().push(name);
+        let text = |files: &Files| {
+            files
+                .get(name)
+                .map(|text| content(text))
+                .unwrap_or_default()
+        };
+        let (before, after) = (text(old), text(new));
+        let diff = TextDiff::from_lines(&before, &after);
+        for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+            // Without the line numbers, which differ for one change in two places.
+            let text = hunk.to_string();
+            let text = text.split_once('\n').map_or("", |(_, text)| text);
+            match hunks.iter_mut().find(|(other, _)| other == text) {
+                Some((_, names)) => names.push(name),
+                None => hunks.push((text.to_owned(), vec![name])),
+            }
         }
     }
     let mut out = String::new();
-    for (operation, names) in groups {
-        let _ = writeln!(out, "{operation}");
-        for name in names {
-            let (before, after) = (text(old, name), text(new, name));
-            let how = match (&before, &after) {
-                (None, _) => "new",
-                (_, None) => "gone",
-                _ => "changed",
-            };
-            let request = after.as_deref().or(before.as_deref()).unwrap_or_default();
-            let request = request.lines().next().unwrap_or_default();
-            let _ = writeln!(out, "  {name} ({how}): {request}");
-            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
-            let diff = TextDiff::from_lines(&before, &after);
-            for line in diff.unified_diff().context_radius(3).to_string().lines() {
-                let _ = writeln!(out, "    {line}");
-            }
+    for (text, names) in hunks {
+        let names: BTreeSet<&str> = names
+            .into_iter()
+            .map(|name| name.trim_end_matches(".snap"))
+            .collect();
+        let _ = writeln!(out, "{}", names.into_iter().collect::<Vec<_>>().join(", "));
+        for line in text.lines() {
+            let _ = writeln!(out, "    {line}");
         }
         out.push('\n');
     }
     out
-}
-
-/// Snapshots without a test that compares them: `referenced` are the file names that a run of all
-/// tests has looked at.
-#[must_use]
-pub fn unreferenced(files: &Files, referenced: &BTreeSet<String>) -> Vec<String> {
-    files
-        .keys()
-        .filter(|name| !referenced.contains(*name))
-        .cloned()
-        .collect()
 }
 
 #[cfg(test)]
@@ -87,67 +63,53 @@ mod tests {
     use super::*;
 
     fn files(list: &[(&str, &str)]) -> Files {
+        let head = "---\nsource: a\n---\n";
         list.iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .map(|(name, text)| (format!("{name}.snap"), format!("{head}{text}")))
             .collect()
     }
 
     #[test]
-    fn changes_are_grouped_by_operation() {
+    fn each_change_is_shown_once() {
         let old = files(&[
-            (
-                "requests__sign_in__email__full.snap",
-                "---\nsource: a\n---\nPOST /a\n\nx: 1",
-            ),
-            (
-                "requests__sign_in__sms__full.snap",
-                "---\nsource: a\n---\nPOST /b",
-            ),
-            ("requests__verify.snap", "---\nsource: a\n---\nPOST /v"),
+            ("a", "POST /a\n\nx: 1"),
+            ("b", "GET /b\n\n\n\n\n\nPOST /a\n\nx: 1"),
+            ("c", "POST /v"),
+            ("d", "y"),
         ]);
         let new = files(&[
-            (
-                "requests__sign_in__email__full.snap",
-                "---\nsource: b\n---\nPOST /a\n\nx: 2",
-            ),
-            (
-                "requests__sign_in__sms__full.snap",
-                "---\nsource: b\n---\nPOST /b",
-            ),
-            ("requests__me.snap", "---\nsource: b\n---\nGET /me"),
+            ("a", "POST /a\n\nx: 2"),
+            ("b", "GET /b\n\n\n\n\n\nPOST /a\n\nx: 2"),
+            ("d", "y"),
+            ("e", "GET /me"),
         ]);
-        assert_eq!(
-            changes(&old, &new),
-            "me
-  requests__me.snap (new): GET /me
-    @@ -0,0 +1 @@
-    +GET /me
-
-sign_in
-  requests__sign_in__email__full.snap (changed): POST /a
-    @@ -1,3 +1,3 @@
+        let expected = "\
+a
      POST /a
      
     -x: 1
     +x: 2
 
-verify
-  requests__verify.snap (gone): POST /v
-    @@ -1 +0,0 @@
+b
+     
+     POST /a
+     
+    -x: 1
+    +x: 2
+
+c
     -POST /v
 
-"
+e
+    +GET /me
+
+";
+        assert_eq!(changes(&old, &new), expected);
+        let twice = |text: &str| files(&[("a", text), ("b", text)]);
+        assert_eq!(
+            changes(&twice("x: 1"), &twice("x: 2")),
+            "a, b\n    -x: 1\n    +x: 2\n\n"
         );
         assert_eq!(changes(&old, &old), "");
-    }
-
-    #[test]
-    fn an_operation_is_the_second_part_of_the_name() {
-        assert_eq!(operation("requests__verify.snap"), "verify");
-        assert_eq!(operation("requests__sign_in__email__full.snap"), "sign_in");
-        assert_eq!(
-            operation("requests__management__load_user.snap"),
-            "load_user"
-        );
     }
 }

@@ -1,351 +1,428 @@
-//! What the description that Descope publishes says about the operations that we bind, against ours
-//! and against the list of divergences that are meant.
+//! What the description that Descope publishes says about the operations that we bind, against ours,
+//! against the list of divergences that are meant, and against what it said before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::compare::{Api, Difference, Kind};
+use super::advice::{Advice, Sides};
+use super::compare::{Difference, compare};
 use super::divergences::Divergence;
-use super::report::{AcknowledgedDifference, NewDifference, Operations, Release, Report};
+use super::facts::Facts;
+use super::yaml;
 use crate::error::Error;
-use crate::generate::load::Source;
+use crate::generate::document::{nameless, operation_pointer, operations, references, set};
+use crate::generate::load::{self, Source, escape};
 
-/// Operations below these paths concern us, whether we describe them or not.
-const PREFIXES: [&str; 3] = ["/v1/auth/magiclink/", "/v1/auth/me/", "/v2/keys/"];
-/// A new method of a path of ours concerns us too, if the path begins so.
-const OUR_PATHS: &str = "/v1/auth/";
+/// Names that do not reach the wire.
+const NAMES: [&str; 2] = ["id", "path"];
+/// Of those, and of errors, our description need not say the same.
+const NOT_OURS: [&str; 3] = ["id", "path", "errors"];
 
-/// Compares our description with a published one.
+/// Reads a published file: the whole description in OpenAPI 3.0, or the facts of one.
 ///
 /// # Errors
 ///
-/// [`Error::Published`] when `theirs` has no operations at all: it is most likely another file.
-pub fn compare(ours: &Source, theirs: &Value, divergences: &[Divergence]) -> Result<Report, Error> {
-    let (our_api, their_api) = (Api::new(&ours.value), Api::new(theirs));
-    let count = |api: &Api| api.operations().count();
-    if count(&their_api) == 0 {
-        return Err(Error::Published(
-            "describes no operations; is it the right one?".to_owned(),
+/// [`Error::Published`] when it is something that cannot be compared, with the reason, the line and what
+/// to do.
+pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, Error> {
+    if let Ok(facts) = Facts::parse(text) {
+        return Ok(facts);
+    }
+    let document = load::value(text)?;
+    let refuse = |pointer: &str, message: String| {
+        // With lines, reading a large file takes long; this is the one time they are needed.
+        let line = load::load(text)
+            .ok()
+            .and_then(|source| source.line(pointer));
+        let line = line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        Err(Error::Published(format!("{line}{message}")))
+    };
+    match document.get("openapi").and_then(Value::as_str) {
+        Some(version) if version.starts_with("3.0") => {}
+        Some(version) => {
+            return refuse(
+                "/openapi",
+                format!(
+                    "it is OpenAPI {version}, and 3.0 is what is read here: get that edition, or convert it"
+                ),
+            );
+        }
+        None => {
+            return refuse("", "it has no member `openapi` and is no description in OpenAPI 3.0; is it the right file?".to_owned());
+        }
+    }
+    if let Some(pointer) = type_list(
+        document.get("components").unwrap_or(&Value::Null),
+        "/components",
+    ) {
+        return refuse(
+            &pointer,
+            "the type is a list, as OpenAPI 3.1 has it: get the edition in 3.0, or convert it"
+                .to_owned(),
+        );
+    }
+    let facts = match Facts::published(&document, ours) {
+        Ok(facts) => facts,
+        Err(target) => {
+            let mut place = String::new();
+            references(&document, "", &mut |pointer, other| {
+                if other == target && place.is_empty() {
+                    pointer.clone_into(&mut place);
+                }
+            });
+            return refuse(
+                &place,
+                format!(
+                    "`{target}` is not in it: the file is cut off, or one of several; download it whole"
+                ),
+            );
+        }
+    };
+    let before = before.map_or(0, |before| before.described);
+    if facts.described == 0 || facts.described * 2 < before {
+        return refuse(
+            "/paths",
+            format!(
+                "it describes {} operations, and {before} were published before: it is cut off, or one of several; download \
+             it whole",
+                facts.described
+            ),
+        );
+    }
+    Ok(facts)
+}
+
+/// The first schema whose type is a list.
+fn type_list(value: &Value, pointer: &str) -> Option<String> {
+    let members = value.as_object()?;
+    if members.get("type").is_some_and(Value::is_array) {
+        return Some(format!("{pointer}/type"));
+    }
+    members
+        .iter()
+        .find_map(|(name, member)| type_list(member, &format!("{pointer}/{}", escape(name))))
+}
+
+/// A difference that no divergence covers.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewDifference {
+    /// The difference.
+    #[serde(flatten)]
+    pub difference: Difference,
+    /// What was published there before, if it was something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The line of our description that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// What to do.
+    #[serde(flatten)]
+    pub advice: Advice,
+}
+
+/// A place in the list of divergences that no longer holds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stale {
+    /// The place.
+    pub at: String,
+    /// Its line in `spec/divergences.yaml`.
+    pub line: u64,
+    /// What to do.
+    pub message: String,
+}
+
+/// The outcome of a comparison.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Our operations, those of them that are published, and all that are.
+    pub operations: [usize; 3],
+    /// What the list does not cover.
+    pub news: Vec<NewDifference>,
+    /// What the list covers without need.
+    pub stale: Vec<Stale>,
+    /// What is published otherwise than before and needs nothing more: it was followed, or we have no part
+    /// in it. First what is published now, then what was.
+    pub moved: Vec<Difference>,
+    /// Differences that are meant.
+    pub known: usize,
+}
+
+/// Compares our description with the published one, and that with what it was `before`.
+#[must_use]
+pub fn review(ours: &Source, theirs: &Facts, before: &Facts, divergences: &[Divergence]) -> Report {
+    let our_facts = Facts::ours(&ours.value);
+    let sides = Sides {
+        ours: &our_facts,
+        theirs,
+    };
+    let differences = compare(&our_facts, theirs, &NOT_OURS);
+    let mut moved = compare(theirs, before, &NAMES);
+    let mut report = Report {
+        operations: [
+            our_facts.operations.len(),
+            our_facts
+                .operations
+                .keys()
+                .filter(|key| theirs.operations.contains_key(*key))
+                .count(),
+            theirs.described,
+        ],
+        news: Vec::new(),
+        stale: Vec::new(),
+        moved: Vec::new(),
+        known: 0,
+    };
+    for difference in &differences {
+        if divergences.iter().any(|entry| entry.covers(difference)) {
+            report.known += 1;
+            continue;
+        }
+        // By the name that the published file has for the schema, it may be another one.
+        let earlier = moved.iter().position(|moved| moved.at == difference.at);
+        let earlier = earlier.map(|index| moved.remove(index));
+        report.news.push(NewDifference {
+            before: earlier.and_then(|earlier| earlier.theirs).filter(|was| {
+                Some(was) != difference.theirs.as_ref() && Some(was) != difference.ours.as_ref()
+            }),
+            line: ours.line(&pointer(&ours.value, difference)),
+            advice: sides.advise(difference),
+            difference: difference.clone(),
+        });
+    }
+    report.moved = moved;
+    for entry in divergences {
+        for at in &entry.at {
+            let covered = |d: &&Difference| d.at == at.value && entry.covers(d);
+            if differences.iter().find(covered).is_some() {
+                continue;
+            }
+            let inside = format!("{} in ", at.value);
+            let message = if differences.iter().any(|d| d.at == at.value) {
+                "the two sides say something else now: see the difference above"
+            } else if differences.iter().any(|d| d.at.starts_with(&inside)) {
+                "holds in some operations only: name each, as `Schema.property in METHOD PATH`"
+            } else {
+                "no longer differs: remove the place"
+            };
+            let (at, line) = (at.value.clone(), at.referenced.line());
+            report.stale.push(Stale {
+                at,
+                line,
+                message: message.to_owned(),
+            });
+        }
+    }
+    report
+}
+
+/// Where our description has the place of a difference.
+fn pointer(ours: &Value, difference: &Difference) -> String {
+    let Difference { group, member, .. } = difference;
+    if !group.contains(' ') {
+        return match group.as_str() {
+            "document" => "/servers".to_owned(),
+            group => format!(
+                "/components/schemas/{}/properties/{}",
+                escape(group),
+                escape(member)
+            ),
+        };
+    }
+    let mut found = "/paths".to_owned();
+    operations(ours, |path, method, _| {
+        if *group == format!("{} {}", method.to_uppercase(), nameless(path)) {
+            found = operation_pointer(path, method);
+        }
+    });
+    found
+}
+
+impl Report {
+    /// Whether every difference is meant and every entry needed.
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
+        self.news.is_empty() && self.stale.is_empty()
+    }
+
+    /// Whether moreover nothing is published otherwise than before.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.is_followed() && self.moved.is_empty()
+    }
+
+    /// The report as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Document`], should a part not be writable as JSON.
+    pub fn json(&self) -> Result<String, Error> {
+        serde_json::to_string_pretty(self).map_err(|error| Error::Document(error.to_string()))
+    }
+
+    /// The report as Markdown: one part for each schema and operation, each difference once.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        let [ours, both, described] = self.operations;
+        let count =
+            |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let _ = writeln!(
+            out,
+            "{both} of our {ours} operations are among the {described} published. {}, {} to remove from \
+             spec/divergences.yaml, {} known.",
+            count(self.news.len(), "new difference"),
+            count(self.stale.len(), "place"),
+            count(self.known, "difference"),
+        );
+        let mut groups: BTreeMap<&str, Vec<&NewDifference>> = BTreeMap::new();
+        for news in &self.news {
+            groups.entry(&news.difference.group).or_default().push(news);
+        }
+        if !groups.is_empty() {
+            out.push_str("\n## spec/openapi.yaml\n\n");
+        }
+        for (group, list) in &groups {
+            group_of(group, list, &mut out);
+        }
+        if !self.stale.is_empty() {
+            out.push_str("\n## spec/divergences.yaml\n\n");
+        }
+        for stale in &self.stale {
+            let _ = writeln!(
+                out,
+                "- [ ] line {}: `{}` {}",
+                stale.line, stale.at, stale.message
+            );
+        }
+        if !self.news.is_empty() {
+            out.push_str(
+                "\n## To keep ours instead\n\nAdd to spec/divergences.yaml, with reason and evidence:\n\n```yaml\n",
+            );
+            for news in &self.news {
+                let Difference {
+                    at, ours, theirs, ..
+                } = &news.difference;
+                let mut entry = json!({ "at": [at], "reason": "", "evidence": "" });
+                for (name, value) in [("ours", ours), ("published", theirs)] {
+                    if let Some(value) = value {
+                        set(&mut entry, name, json!(value));
+                    }
+                }
+                let _ = writeln!(out, "  - {}", yaml::flow(&entry));
+            }
+            out.push_str("```\n");
+        }
+        if !self.moved.is_empty() {
+            out.push_str("\n## Published otherwise than before, and nothing more to do here\n\n");
+        }
+        for moved in &self.moved {
+            let (now, before) = (said(moved.ours.as_deref()), said(moved.theirs.as_deref()));
+            let _ = writeln!(out, "- {}: {now} instead of {before}", moved.at);
+        }
+        let _ = match self.news.iter().map(|news| news.advice.release).max() {
+            Some(release) => writeln!(
+                out,
+                "\nFollowing all of it makes a {release} release. Then run this again."
+            ),
+            None if self.is_followed() && !self.moved.is_empty() => {
+                writeln!(
+                    out,
+                    "\nWhen you have read it, run this again with `--accept`: it writes spec/published.lock."
+                )
+            }
+            None => Ok(()),
+        };
+        out
+    }
+}
+
+fn said(value: Option<&str>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
+}
+
+/// The differences of one schema or operation.
+fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
+    let places: BTreeSet<&String> = list
+        .iter()
+        .flat_map(|news| &news.difference.places)
+        .collect();
+    let places: Vec<&str> = places
+        .into_iter()
+        .map(String::as_str)
+        .filter(|place| *place != group && !place.is_empty())
+        .collect();
+    let places = if places.is_empty() {
+        String::new()
+    } else {
+        format!(", in {}", places.join(", "))
+    };
+    let _ = writeln!(out, "- **{group}**{places}");
+    let (mut add, mut components): (Vec<&Value>, BTreeMap<&String, &Value>) =
+        (Vec::new(), BTreeMap::new());
+    for news in list {
+        let NewDifference {
+            difference,
+            before,
+            line,
+            advice,
+        } = news;
+        let Difference {
+            at,
+            member,
+            ours,
+            theirs,
+            ..
+        } = difference;
+        let name = match at.split_once(" in ") {
+            Some((_, place)) => format!("`{member}` in {place}: "),
+            None if member.is_empty() => String::new(),
+            None => format!("`{member}`: "),
+        };
+        let line = line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        let what = match (ours, theirs) {
+            (None, theirs) => format!("published {}, and we lack it", said(theirs.as_deref())),
+            (ours, None) => format!("ours {}, and not published", said(ours.as_deref())),
+            (ours, theirs) => format!(
+                "ours {}, published {}",
+                said(ours.as_deref()),
+                said(theirs.as_deref())
+            ),
+        };
+        let before = before
+            .as_deref()
+            .map(|was| format!(" (before: `{was}`)"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  - [ ] {line}{name}{what}{before}. {}: {}",
+            advice.release, advice.follow
+        );
+        if !advice.add.is_null() {
+            add.push(&advice.add);
+        }
+        components.extend(&advice.components);
+    }
+    if add.is_empty() && components.is_empty() {
+        return;
+    }
+    out.push_str("\n```yaml\n");
+    let indent = if group.contains(' ') { 2 } else { 8 };
+    for value in add {
+        out.push_str(&yaml::block(value, indent, yaml::WIDTH));
+    }
+    for (name, component) in components {
+        out.push_str(&yaml::block(
+            &json!({ name.as_str(): component }),
+            4,
+            yaml::WIDTH,
         ));
     }
-    let our_paths: BTreeSet<&str> = our_api.operations().map(|o| o.path.as_str()).collect();
-    let differences = our_api.differences(&their_api, |path| {
-        path == "/v1/auth/me"
-            || PREFIXES.iter().any(|prefix| path.starts_with(prefix))
-            || (path.starts_with(OUR_PATHS) && our_paths.contains(path))
-    });
-    let added = |d: &&Difference| d.kind == Kind::OperationAdded;
-    let both = count(&our_api) - differences.iter().filter(added).count();
-    let mut known: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    let mut groups: Vec<(Difference, Vec<Difference>)> = Vec::new();
-    for difference in differences {
-        let covering: Vec<usize> = divergences
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.covers(&difference))
-            .map(|(index, _)| index)
-            .collect();
-        for index in &covering {
-            known.entry(*index).or_default().push(difference.at());
-        }
-        if covering.is_empty() {
-            match groups
-                .iter_mut()
-                .find(|(first, _)| same_change(first, &difference))
-            {
-                Some((_, more)) => more.push(difference),
-                None => groups.push((difference, Vec::new())),
-            }
-        }
-    }
-    let mut ids: BTreeSet<String> = divergences.iter().map(|entry| entry.id.clone()).collect();
-    let news = groups
-        .into_iter()
-        .map(|(first, more)| news(ours, first, &more, &mut ids))
-        .collect();
-    let stale = divergences
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| !known.contains_key(index))
-        .map(|(_, entry)| entry.clone())
-        .collect();
-    let notes = their_api
-        .operations()
-        .filter(|operation| operation.deprecated)
-        .filter(|theirs| {
-            our_api
-                .operations()
-                .any(|ours| ours.place() == theirs.place())
-        })
-        .map(|operation| format!("{} is deprecated in the published file", operation.place()))
-        .collect();
-    Ok(Report {
-        operations: Operations {
-            ours: count(&our_api),
-            theirs: count(&their_api),
-            both,
-        },
-        news,
-        stale,
-        known: known
-            .into_iter()
-            .filter_map(|(index, places)| {
-                let divergence = divergences.get(index)?.clone();
-                Some(AcknowledgedDifference { divergence, places })
-            })
-            .collect(),
-        notes,
-    })
-}
-
-/// Whether two differences are one change of one schema, met in two operations.
-fn same_change(one: &Difference, other: &Difference) -> bool {
-    let name = |d: &Difference| d.location.as_deref().map(|l| last_name(l).to_owned());
-    if one.moved.is_some() {
-        // The two ends of a move.
-        return one.moved == Some(other.at()) && other.moved == Some(one.at());
-    }
-    one.pointer.starts_with("/components/")
-        && one.pointer == other.pointer
-        && one.kind == other.kind
-        && name(one) == name(other)
-        && one.ours == other.ours
-        && one.theirs == other.theirs
-}
-
-fn last_name(location: &str) -> &str {
-    location.rsplit('.').next().unwrap_or(location)
-}
-
-fn news(
-    ours: &Source,
-    first: Difference,
-    more: &[Difference],
-    ids: &mut BTreeSet<String>,
-) -> NewDifference {
-    let parts: Vec<&str> = first.pointer.split('/').collect();
-    let schema = match parts.as_slice() {
-        ["", "components", "schemas", name, ..] => Some((*name).to_owned()),
-        _ => None,
-    };
-    let line = ours.line(&first.pointer);
-    let end_of_move = |d: &&Difference| d.moved.is_some() && d.kind == Kind::OperationAdded;
-    let first_of_move = more.iter().find(end_of_move).cloned();
-    let mut more = more.to_vec();
-    let first = match first_of_move {
-        // Both ends say the same; ours is the one to speak of.
-        Some(ours) => {
-            more = vec![first];
-            ours
-        }
-        None => first,
-    };
-    let line = ours.line(&first.pointer).or(line);
-    let (what, adopt, release) = describe(&first, schema.as_deref());
-    let all: Vec<&Difference> = std::iter::once(&first).chain(&more).collect();
-    let entry = entries(&all, ids);
-    let places = all.iter().map(|difference| difference.at()).collect();
-    let add = first.yaml_snippet.clone();
-    NewDifference {
-        difference: first,
-        places,
-        schema,
-        line,
-        what,
-        adopt,
-        add,
-        release,
-        entry,
-    }
-}
-
-/// The difference in words, what to do to follow it, and the release that makes.
-fn describe(difference: &Difference, schema: Option<&str>) -> (String, String, Release) {
-    let location = difference.location.as_deref().unwrap_or_default();
-    let name = last_name(location);
-    let ours = difference.ours.as_deref().unwrap_or_default();
-    let theirs = difference.theirs.as_deref().unwrap_or_default();
-    let holder = schema.map_or_else(
-        || "the operation".to_owned(),
-        |name| format!("schema {name}"),
-    );
-    let is_request = !location.starts_with("response");
-    match difference.kind {
-        Kind::OperationAdded => match &difference.moved {
-            Some(to) => (
-                format!("moved: published at {to} now"),
-                "try the new path against a test project; when it answers, change the path in the description"
-                    .to_owned(),
-                Release::Patch,
-            ),
-            None => (
-                "no longer published".to_owned(),
-                "try it against a test project; when it is gone, remove the operation and the schemas that \
-                 only it used, and what the facade builds on it"
-                    .to_owned(),
-                Release::Major,
-            ),
-        },
-        Kind::OperationOmitted => match (&difference.moved, &difference.sibling) {
-            (Some(from), _) => (
-                format!("moved: we describe it at {from}"),
-                "see there".to_owned(),
-                Release::Patch,
-            ),
-            (None, Some(sibling)) => (
-                format!("new, and takes the same request as {sibling}: perhaps a new delivery method"),
-                format!(
-                    "add the operation beside {sibling}, and the method to `DeliveryMethod` in \
-                     src/delivery.rs and to the facade's matches, which the compiler will name"
-                ),
-                Release::Minor,
-            ),
-            (None, None) => (
-                "new".to_owned(),
-                "add the operation and its schemas to the description; the facade can follow later".to_owned(),
-                Release::Minor,
-            ),
-        },
-        Kind::FieldAdded => (
-            format!("we have it ({ours}), and it is no longer published"),
-            if is_request {
-                format!("the service may ignore it from now on: remove `{name}` from {holder}, and its setter from the facade")
-            } else {
-                format!("the service may leave it out from now on: remove `{name}` from {holder}, and its accessor from the facade")
-            },
-            Release::Major,
-        ),
-        Kind::FieldOmitted => (
-            format!("published, and we lack it: {theirs}"),
-            if location.starts_with("request") {
-                format!("add `{name}` to {holder}; a setter in the facade where users need it")
-            } else if is_request {
-                format!("add the parameter `{name}` to the operation; generated methods take one more argument")
-            } else {
-                format!("add `{name}` to {holder}; an accessor in the facade where users need it")
-            },
-            if is_request && !location.starts_with("request") {
-                Release::Major
-            } else {
-                Release::Minor
-            },
-        ),
-        Kind::Type | Kind::Format => (
-            format!("we have {ours}, published is {theirs}"),
-            format!(
-                "find out what the service sends now, then change `{name}` in {holder}; the Rust type of \
-                 the field may change"
-            ),
-            Release::Major,
-        ),
-        Kind::Enum if ours == "any" => (
-            format!("we allow {ours}, published is {theirs}"),
-            format!(
-                "name the values in the description of `{name}` in {holder}; it stays a plain string"
-            ),
-            Release::Patch,
-        ),
-        Kind::Enum => (
-            format!("we allow {ours}, published is {theirs}"),
-            format!("change the `enum` of `{name}` in {holder}; a value that goes makes a major release"),
-            Release::Minor,
-        ),
-        Kind::Required if theirs == "needed" => (
-            "optional for us, published as needed".to_owned(),
-            format!(
-                "write \"Needed.\" into the description of `{name}` in {holder}; if the facade can leave it \
-                 out, make it an argument there, which is a major release"
-            ),
-            Release::Patch,
-        ),
-        Kind::Required => (
-            "needed for us, published as optional".to_owned(),
-            format!("make `{name}` optional in {holder}"),
-            Release::Major,
-        ),
-        Kind::Security => (
-            format!("we authenticate by {ours}, published is {theirs}"),
-            "change `security` of the operation; the generated method takes another credential".to_owned(),
-            Release::Major,
-        ),
-    }
-}
-
-/// The entries that cover some differences of one kind, with `*` where paths differ.
-fn entries(differences: &[&Difference], ids: &mut BTreeSet<String>) -> String {
-    type Place = (Kind, String, Vec<String>, usize, Option<String>);
-    let mut patterns: BTreeMap<Place, Vec<Vec<&str>>> = BTreeMap::new();
-    for difference in differences {
-        let segments: Vec<&str> = difference.path.split('/').collect();
-        let key = (
-            difference.kind,
-            difference.method.clone(),
-            // A star in place of the version or the family would say more than is meant.
-            segments.iter().take(3).map(ToString::to_string).collect(),
-            segments.len(),
-            difference.location.clone(),
-        );
-        patterns.entry(key).or_default().push(segments);
-    }
-    let Some(first) = differences.first() else {
-        return String::new();
-    };
-    let mut text = String::new();
-    for ((kind, method, _, _, location), paths) in patterns {
-        let merged = paths.iter().skip(1).fold(
-            paths.first().cloned().unwrap_or_default(),
-            |merged, path| {
-                let pairs = merged.into_iter().zip(path);
-                pairs
-                    .map(|(one, other)| if one == *other { one } else { "*" })
-                    .collect()
-            },
-        );
-        let path = merged.join("/");
-        let id = unique_id(first, location.as_deref(), ids);
-        let location = location
-            .map(|location| format!(" {location}"))
-            .unwrap_or_default();
-        let _ = write!(
-            text,
-            "  - id: {id}\n    at: {method} {path}{location}\n    kind: {kind}\n    reason: \"\"\n    evidence: \"\"\n"
-        );
-    }
-    text
-}
-
-fn unique_id(
-    difference: &Difference,
-    location: Option<&str>,
-    ids: &mut BTreeSet<String>,
-) -> String {
-    let subject = location.map_or(difference.operation.as_str(), last_name);
-    let subject = if subject.is_empty() {
-        "operation"
-    } else {
-        subject
-    };
-    let mut kebab = String::new();
-    let mut after_lower = false;
-    for letter in subject.chars().filter(char::is_ascii_alphanumeric) {
-        if letter.is_ascii_uppercase() && after_lower {
-            kebab.push('-');
-        }
-        after_lower = letter.is_ascii_lowercase();
-        kebab.push(letter.to_ascii_lowercase());
-    }
-    let base = match difference.kind {
-        Kind::OperationAdded | Kind::OperationOmitted => kebab,
-        Kind::FieldAdded | Kind::FieldOmitted => format!("{kebab}-field"),
-        kind => format!("{kebab}-{kind}"),
-    };
-    let mut id = base.clone();
-    let mut number = 2;
-    while !ids.insert(id.clone()) {
-        id = format!("{base}-{number}");
-        number += 1;
-    }
-    id
+    out.push_str("```\n\n");
 }

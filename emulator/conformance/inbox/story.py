@@ -1,7 +1,8 @@
 """A person at the inbox: a message arrives without a reload, its link is clicked, and the app is signed in.
 
 The app is a page of this script that verifies the token with Descope's Python SDK. Screenshots of the inbox at phone
-and desktop width are left in the directory that is the first argument.
+and desktop width are left in the directory that is the first argument; the second is the file of axe-core, which looks
+at every view.
 """
 
 import http.server
@@ -10,11 +11,13 @@ import os
 import sys
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
 from descope import DeliveryMethod, DescopeClient
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -45,7 +48,7 @@ class App(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def browser(width, height, phone=False, dark=False):
+def browser(width, height, phone=False, dark=False, more=()):
     options = Options()
     options.binary_location = CHROMIUM
     for argument in (
@@ -55,6 +58,7 @@ def browser(width, height, phone=False, dark=False):
         "--disable-background-networking",
         "--hide-scrollbars",
         f"--window-size={width},{height + 143}",
+        *more,
     ):
         options.add_argument(argument)
     if phone:
@@ -69,7 +73,9 @@ def browser(width, height, phone=False, dark=False):
 
 
 def until(driver, what, condition, seconds=10):
-    return WebDriverWait(driver, seconds).until(condition, f"timed out: {what}")
+    # The page draws anew while it is looked at.
+    wait = WebDriverWait(driver, seconds, ignored_exceptions=[StaleElementReferenceException])
+    return wait.until(condition, f"timed out: {what}")
 
 
 def rows(driver):
@@ -87,8 +93,17 @@ def quiet(driver):
     assert not problems, problems
 
 
-def control(method, path):
-    request = urllib.request.Request(f"{BASE}/_emulator/v1/{path}", b"{}", {"Content-Type": "application/json"}, method=method)
+def accessible(driver, axe, where):
+    driver.execute_script(axe)
+    found = driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
+    problems = [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+    assert not problems, f"{where}: {problems}"
+
+
+def control(method, path, body={}):
+    data = json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{BASE}/_emulator/v1/{path}", data, headers, method=method)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
@@ -159,8 +174,128 @@ def phone(shots, app):
             driver.quit()
 
 
+VIEWS = ("messages", "users", "requests", "clock", "faults")
+
+
+def texts(driver, view):
+    return driver.find_element(By.ID, view).text
+
+
+def views(shots, axe):
+    """Every view at both widths, light and dark: what is in it, that it fits, and what axe-core says."""
+    control("POST", "users", {"loginId": "a-rather-long-name@a-rather-long-company-name.example.com", "roles": ["admin"]})
+    control("POST", "faults", {"operation": "RefreshSession", "times": 2, "answer": {"status": 503}})
+    control("POST", "faults", {"path": "/v2/keys/", "delayMillis": 5})
+    for width, height in ((1280, 800), (390, 844)):
+        for dark in (False, True):
+            name = "-dark" if dark else ""
+            driver = browser(width, height, phone=width < 500, dark=dark)
+            try:
+                driver.get(f"{BASE}/_emulator/")
+                until(driver, "messages", lambda d: len(rows(d)) == 2)
+                for number, view in enumerate(VIEWS, 1):
+                    driver.find_element(By.TAG_NAME, "body").send_keys(str(number))
+                    shown = "main" if view == "messages" else view
+                    until(driver, view, lambda d: d.find_element(By.ID, shown).is_displayed())
+                    if view not in ("messages", "clock"):
+                        filled = f"#{view} [data-table] > *"
+                        until(driver, f"{view} are there", lambda d: d.find_elements(By.CSS_SELECTOR, filled))
+                    fits(driver)
+                    accessible(driver, axe, f"{view} at {width}{name}")
+                    driver.save_screenshot(f"{shots}/{view}-{width}{name}.png")
+                quiet(driver)
+            finally:
+                driver.quit()
+
+
+def powers(shots):
+    """Users, requests, clock and faults by keyboard and live, without a reload."""
+    driver = browser(1280, 800)
+    try:
+        driver.get(f"{BASE}/_emulator/#users")
+        until(driver, "the users", lambda d: "joe.person" in texts(d, "users"))
+        form = driver.find_element(By.ID, "add-user")
+        form.find_element(By.NAME, "loginId").send_keys("new@example.com" + Keys.ENTER)
+        until(driver, "the new user", lambda d: "new@example.com" in texts(d, "users"))
+        driver.find_element(By.CSS_SELECTOR, '[aria-label="Delete new@example.com"]').send_keys(Keys.ENTER)
+        until(driver, "no new user", lambda d: "new@example.com" not in texts(d, "users"))
+        assert driver.switch_to.active_element.get_attribute("id") == "users-title", "focus is not lost"
+        control("POST", "users", {"loginId": "elsewhere@example.com"})
+        until(driver, "a user who was added elsewhere", lambda d: "elsewhere@example.com" in texts(d, "users"))
+
+        driver.get(f"{BASE}/_emulator/#faults")
+        until(driver, "the faults", lambda d: "RefreshSession" in texts(d, "faults"))
+        form = driver.find_element(By.ID, "add-fault")
+        form.find_element(By.NAME, "operation").send_keys("VerifyMagicLink")
+        form.find_element(By.NAME, "times").send_keys("1" + Keys.ENTER)
+        until(driver, "the new fault", lambda d: "VerifyMagicLink" in d.find_element(By.CSS_SELECTOR, "#faults [data-table]").text)
+        headers = {"Authorization": f"Bearer {os.environ['DESCOPE_PROJECT_ID']}"}
+        url = f"{BASE}/v1/auth/magiclink/verify"
+        request = urllib.request.Request(url, b'{"token":"any"}', headers, method="POST")
+        try:
+            urllib.request.urlopen(request)
+            raise AssertionError("the fault did not hit")
+        except urllib.error.HTTPError as answer:
+            assert answer.code == 503, answer.code
+        driver.get(f"{BASE}/_emulator/#requests")
+        until(driver, "the request", lambda d: "fault: answer 503" in texts(d, "requests"))
+        first = driver.find_element(By.CSS_SELECTOR, "#requests summary")
+        first.send_keys(Keys.ENTER)
+        until(driver, "its body", lambda d: '"token": "any"' in texts(d, "requests"))
+
+        # A link to an app is shown, and is none on this page.
+        descope.magiclink.sign_up(DeliveryMethod.EMAIL, "app@example.com", "myapp://verify", {"name": "App"})
+        driver.get(f"{BASE}/_emulator/#messages")
+        until(driver, "its row", lambda d: "app@example.com" in rows(d)[0].text)
+        rows(driver)[0].click()
+        until(driver, "the app's message", lambda d: "To app@example.com" in texts(d, "detail"))
+        assert "myapp://verify?t=" in texts(driver, "detail")
+        links = driver.find_elements(By.CSS_SELECTOR, "#detail a")
+        assert not links, [link.get_attribute("href") for link in links]
+
+        driver.get(f"{BASE}/_emulator/#clock")
+        until(driver, "the clock", lambda d: "real time" in texts(d, "clock"))
+        driver.find_element(By.CSS_SELECTOR, '[data-advance="86400"]').click()
+        until(driver, "a moved clock", lambda d: "moved" in texts(d, "clock"))
+        driver.find_element(By.ID, "freeze").click()
+        until(driver, "a frozen clock", lambda d: "stands still" in texts(d, "clock"))
+        control("POST", "clock", {"real": True})
+        until(driver, "real time again", lambda d: "real time" in texts(d, "clock"))
+        quiet(driver)
+    finally:
+        driver.quit()
+
+
+def rebound():
+    """A page that gave its own host name this machine's address gets nothing of the emulator."""
+    port = urllib.parse.urlparse(BASE).port
+    driver = browser(800, 600, more=("--host-resolver-rules=MAP rebound.test 127.0.0.1",))
+    try:
+        driver.get(f"http://rebound.test:{port}/v2/keys/any")
+        status = """
+            const [method, path, done] = arguments;
+            const body = method === "POST" ? "{}" : undefined;
+            fetch(path, { method, body, headers: { authorization: "Bearer P2:K2" } })
+                .then((answer) => done(answer.status), () => done("no answer"));
+        """
+        for method, path in (
+            ("POST", "/v1/mgmt/user/signin/embeddedlink"),
+            ("POST", "/v1/auth/magiclink/verify"),
+            ("GET", "/_emulator/v1/messages"),
+            ("POST", "/_emulator/v1/sessions"),
+        ):
+            found = driver.execute_async_script(status, method, path)
+            assert found == 403, (method, path, found)
+            cross = driver.execute_async_script(status, method, f"{BASE}{path}")
+            assert cross == "no answer", (method, path, cross)
+    finally:
+        driver.quit()
+
+
 def main():
     shots = sys.argv[1]
+    with open(sys.argv[2], encoding="utf-8") as file:
+        axe = file.read()
     os.makedirs(shots, exist_ok=True)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), App)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -169,6 +304,9 @@ def main():
     started = time.monotonic()
     desktop(shots, app)
     phone(shots, app)
+    views(shots, axe)
+    powers(shots)
+    rebound()
     print(f"inbox: ok in {time.monotonic() - started:.1f} s, screenshots in {shots}")
     server.shutdown()
 

@@ -192,8 +192,8 @@ test("failures as a caller sees them", async () => {
   assert.equal(limited.retryAfter, 7);
 
   for (const flaw of [{ expired: true }, { forged: true }, { issuer: "P2Other" }]) {
-    const minted = await control("POST", "sessions", { loginId: "joe@example.com", ...flaw });
-    await assert.rejects(client.validateSession(minted.sessionJwt));
+    const issued = await control("POST", "sessions", { loginId: "joe@example.com", ...flaw });
+    await assert.rejects(client.validateSession(issued.sessionJwt));
   }
   await control("POST", "keys/rotate", {});
   const rotated = await control("POST", "sessions", { loginId: "joe@example.com" });

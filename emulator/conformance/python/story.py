@@ -229,9 +229,9 @@ class Story(unittest.TestCase):
         self.assertEqual(caught.exception.rate_limit_parameters, {"Retry-After": 7})
 
         for flaw in ({"expired": True}, {"forged": True}):
-            minted = control("POST", "sessions", {"loginId": "joe@example.com", **flaw})
+            issued = control("POST", "sessions", {"loginId": "joe@example.com", **flaw})
             with self.assertRaises(Exception):
-                self.client.validate_session(minted["sessionJwt"])
+                self.client.validate_session(issued["sessionJwt"])
         good = control("POST", "sessions", {"loginId": "joe@example.com"})
         self.client.validate_session(good["sessionJwt"])
 

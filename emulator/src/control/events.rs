@@ -11,30 +11,55 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::unfold;
 use serde_json::json;
 
-use crate::server::{Shared, closed};
+use crate::state::shared::{Shared, closed};
 
-/// Announces the version of the outbox, at once and whenever it changes, until the emulator stops.
+/// Bursts of changes are told of once.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What was told last: the version of the messages, and the count of all changes.
+type Told = Option<(u64, u64)>;
+
+/// Announces the version of the outbox and every other change, at once and whenever one happens, until the emulator
+/// stops.
 pub(super) fn stream(shared: &Arc<Shared>) -> Response<Body> {
-    let changes = shared.changes();
-    let closing = shared.closing();
-    let state = (Arc::downgrade(shared), changes, closing, None);
+    let state = (
+        Arc::downgrade(shared),
+        shared.changes(),
+        shared.closing(),
+        Told::None,
+    );
     let events = unfold(
         state,
-        |(shared, mut changes, mut closing, mut told)| async move {
+        |(shared, mut changes, mut closing, told)| async move {
             loop {
-                changes.borrow_and_update();
-                let version = shared.upgrade()?.world().outbox_version;
-                if told != Some(version) {
-                    told = Some(version);
-                    let event = Event::default()
-                        .event("outbox")
-                        .data(json!({ "version": version }).to_string());
-                    return Some((Ok::<_, Infallible>(event), (shared, changes, closing, told)));
-                }
-                tokio::select! {
-                    changed = changes.changed() => changed.ok()?,
-                    () = closed(&mut closing) => return None,
-                }
+                let count = *changes.borrow_and_update();
+                let version = shared.upgrade()?.state().messages.version;
+                // The messages first; everything else with the next turn.
+                let (event, now) = match told {
+                    Some((known, seen)) if known == version && seen == count => {
+                        tokio::select! {
+                            changed = changes.changed() => changed.ok()?,
+                            () = closed(&mut closing) => return None,
+                        }
+                        tokio::select! {
+                            () = tokio::time::sleep(PAUSE) => continue,
+                            () = closed(&mut closing) => return None,
+                        }
+                    }
+                    Some((known, _)) if known == version => ("changed", (version, count)),
+                    told => (
+                        "outbox",
+                        (
+                            version,
+                            told.map_or(count.wrapping_sub(1), |(_, seen)| seen),
+                        ),
+                    ),
+                };
+                let event = Event::default()
+                    .event(event)
+                    .data(json!({ "version": version }).to_string());
+                let state = (shared, changes, closing, Some(now));
+                return Some((Ok::<_, Infallible>(event), state));
             }
         },
     );

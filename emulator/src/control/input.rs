@@ -1,4 +1,4 @@
-//! What control requests and the configuration file hold.
+//! What control requests hold.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -6,158 +6,21 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::faults::{Fault, FaultTarget};
-use crate::handles::{ControlError, Mint};
-use crate::settings::{AccessKey, RateLimit, Template, Tenant, User};
+use crate::error::ControlError;
+use crate::handles::tokens::TokenBuilder;
+use crate::state::faults::{Fault, FaultTarget};
 
-/// A span such as `90s`, `3m` or `1h 30m`.
-pub(crate) fn span<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(|reason| {
-            serde::de::Error::custom(format!(
-                "{text:?} is no duration ({reason}); write it like 90s, 3m or 1h 30m"
-            ))
-        })
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleInput {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) permissions: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct UserInput {
-    #[serde(alias = "login_id")]
-    login_id: String,
-    #[serde(default, alias = "more_login_ids")]
-    more_login_ids: Vec<String>,
-    name: Option<String>,
-    email: Option<String>,
-    phone: Option<String>,
-    #[serde(default)]
-    unverified: bool,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    tenants: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    disabled: bool,
-    #[serde(default)]
-    test: bool,
-    #[serde(default)]
-    attributes: Map<String, Value>,
-    #[serde(default)]
-    claims: Map<String, Value>,
-}
-
-impl From<UserInput> for User {
-    fn from(input: UserInput) -> Self {
-        let mut user = Self::new(input.login_id);
-        user.login_ids.extend(input.more_login_ids);
-        user.name = input.name;
-        user.email = input.email.or(user.email);
-        user.phone = input.phone.or(user.phone);
-        user.verified = !input.unverified;
-        user.roles = input.roles;
-        user.tenants = input.tenants;
-        user.disabled = input.disabled;
-        user.test = input.test;
-        user.attributes = input.attributes;
-        user.claims = input.claims;
-        user
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TenantInput {
-    id: String,
-    name: Option<String>,
-    #[serde(default)]
-    attributes: Map<String, Value>,
-}
-
-impl From<TenantInput> for Tenant {
-    fn from(input: TenantInput) -> Self {
-        let tenant = Self::new(input.id);
-        let tenant = match input.name {
-            Some(name) => tenant.name(name),
-            None => tenant,
-        };
-        input
-            .attributes
-            .into_iter()
-            .fold(tenant, |tenant, (name, value)| {
-                tenant.attribute(name, value)
-            })
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TemplateInput {
-    id: String,
-    #[serde(default)]
-    subject: String,
-    text: String,
-}
-
-impl From<TemplateInput> for Template {
-    fn from(input: TemplateInput) -> Self {
-        Self::new(input.id, input.subject, input.text)
-    }
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AccessKeyInput {
-    id: String,
-    secret: String,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    tenants: BTreeMap<String, Vec<String>>,
-    #[serde(default)]
-    claims: Map<String, Value>,
-}
-
-impl From<AccessKeyInput> for AccessKey {
-    fn from(input: AccessKeyInput) -> Self {
-        let mut key = Self::new(input.id, input.secret);
-        key.roles = input.roles;
-        key.tenants = input.tenants;
-        key.claims = input.claims;
-        key
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RateLimitInput {
-    requests: u32,
-    #[serde(deserialize_with = "span")]
-    window: Option<Duration>,
-    operation: Option<String>,
-}
-
-impl From<RateLimitInput> for RateLimit {
-    fn from(input: RateLimitInput) -> Self {
-        let limit = Self::new(
-            input.requests,
-            input.window.unwrap_or(Duration::from_secs(60)),
-        );
-        match input.operation {
-            Some(operation) => limit.operation(operation),
-            None => limit,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FaultInput {
+pub(super) struct FaultInput {
     operation: Option<String>,
     path: Option<String>,
     times: Option<u32>,
@@ -223,7 +86,7 @@ struct RateLimitedInput {
 }
 
 impl FaultInput {
-    pub(crate) fn fault(self) -> Result<Fault, ControlError> {
+    pub(super) fn fault(self) -> Result<Fault, ControlError> {
         let target = || match (&self.operation, &self.path) {
             (Some(_), Some(_)) => Err(ControlError(
                 "only one of operation and path may be given".to_owned(),
@@ -280,8 +143,8 @@ impl FaultInput {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct MintInput {
-    pub(crate) login_id: String,
+pub(super) struct TokenInput {
+    pub(super) login_id: String,
     amr: Option<Vec<String>>,
     tenant: Option<String>,
     #[serde(default)]
@@ -293,38 +156,38 @@ pub(crate) struct MintInput {
     forged: bool,
 }
 
-impl MintInput {
-    pub(crate) fn apply(self, mut mint: Mint) -> Result<Mint, ControlError> {
+impl TokenInput {
+    pub(super) fn apply(self, mut tokens: TokenBuilder) -> Result<TokenBuilder, ControlError> {
         if self.expired && self.forged {
             return Err(ControlError(
                 "only one of expired and forged may be given".to_owned(),
             ));
         }
         if let Some(amr) = self.amr {
-            mint = mint.amr(amr);
+            tokens = tokens.amr(amr);
         }
         if let Some(tenant) = self.tenant {
-            mint = mint.tenant(tenant);
+            tokens = tokens.tenant(tenant);
         }
         for (name, value) in self.claims {
-            mint = mint.claim(name, value);
+            tokens = tokens.claim(name, value);
         }
         if let Some(issuer) = self.issuer {
-            mint = mint.issuer(issuer);
+            tokens = tokens.issuer(issuer);
         }
         if self.expired {
-            mint = mint.expired();
+            tokens = tokens.expired();
         }
         if self.forged {
-            mint = mint.forged();
+            tokens = tokens.forged();
         }
-        Ok(mint)
+        Ok(tokens)
     }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) enum ClockInput {
+pub(super) enum ClockInput {
     AdvanceSeconds(f64),
     Set(Moment),
     Frozen(bool),
@@ -333,7 +196,7 @@ pub(crate) enum ClockInput {
 
 /// A time such as `2026-01-25T08:56:38Z`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment(pub(crate) SystemTime);
+pub(super) struct Moment(pub(super) SystemTime);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -350,7 +213,7 @@ impl<'de> Deserialize<'de> for Moment {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RotateInput {
+pub(super) struct RotateInput {
     #[serde(default)]
-    pub(crate) revoke: bool,
+    pub(super) revoke: bool,
 }

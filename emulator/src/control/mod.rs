@@ -1,33 +1,50 @@
 //! The inbox and the control endpoints, everything below `/_emulator/`.
 
 mod events;
-pub(crate) mod input;
+mod guard;
+mod input;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::clock::{rfc3339_millis, to_time};
-use crate::error::ApiError;
-use crate::faults::{FaultId, Faults};
-use crate::handles::{Clock, ControlError, Keys, Mint, Snapshot, Stored, Users};
-use crate::http::{BODY_LIMIT, failure, json as answer_json, object};
-use crate::journal::{Journal, RecordedRequest};
-use crate::outbox::{Channel, Filter, Message, Outbox, Purpose};
-use crate::server::{Shared, closed};
-use crate::world::World;
-use input::{ClockInput, FaultInput, MintInput, RotateInput, UserInput};
+use crate::error::{ApiError, ControlError};
+use crate::handles::clock::Clock;
+use crate::handles::faults::Faults;
+use crate::handles::keys::Keys;
+use crate::handles::outbox::Outbox;
+use crate::handles::project::Project;
+use crate::handles::requests::RequestLog;
+use crate::handles::snapshot::Stats;
+use crate::handles::tokens::TokenBuilder;
+use crate::handles::users::Users;
+use crate::http::wire::{failure, json as answer_json, object, query, read_body};
+use crate::nearest::suggestion;
+use crate::operations::table::OPERATIONS;
+use crate::settings::{AccessKey, Tenant, User};
+use crate::state::State;
+use crate::state::bounded::{Bound, Bounded, Entry};
+use crate::state::clock::{rfc3339_millis, to_time};
+use crate::state::faults::FaultId;
+use crate::state::links::link_state;
+use crate::state::messages::{Channel, Filter, Message, Purpose};
+use crate::state::requests::RecordedRequest;
+use crate::state::shared::{Shared, closed};
+pub(crate) use guard::guarded;
+use input::{ClockInput, FaultInput, RoleInput, RotateInput, TokenInput};
 
-/// How many snapshots are kept for the control endpoints.
-const SNAPSHOTS: usize = 16;
+/// How many snapshots are kept for the control endpoints, and how many bytes they may take.
+const SNAPSHOTS: Bound = Bound {
+    count: 16,
+    bytes: 256 * 1024 * 1024,
+};
 /// The longest that a request may wait for a message.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -35,34 +52,43 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-impl From<ControlError> for ApiError {
-    fn from(refused: ControlError) -> Self {
-        Self::new(
-            400,
-            "EMU400",
-            "Control request refused",
-            refused.to_string(),
-        )
+/// A snapshot under its number.
+#[derive(Debug, Clone)]
+struct Saved {
+    id: u64,
+    state: State,
+}
+
+impl Entry for Saved {
+    type Key = u64;
+
+    fn key(&self) -> u64 {
+        self.id
+    }
+
+    fn bytes(&self) -> usize {
+        self.state.bytes()
     }
 }
 
 /// What the endpoints keep besides the state of the emulator.
 #[derive(Debug, Default)]
-struct Saved {
-    snapshots: Mutex<(u64, VecDeque<(u64, Snapshot)>)>,
+struct Snapshots {
+    kept: Bounded<Saved>,
+    last_id: u64,
 }
 
 /// One request to a control endpoint.
-struct Ask<'a> {
+struct ControlCall<'a> {
     shared: &'a Arc<Shared>,
-    saved: &'a Saved,
+    snapshots: &'a Mutex<Snapshots>,
     /// The segment of the path that stands for the parameter.
-    argument: &'a str,
+    argument: String,
     query: Vec<(String, String)>,
     body: Map<String, Value>,
 }
 
-impl Ask<'_> {
+impl ControlCall<'_> {
     fn query(&self, name: &str) -> Option<&str> {
         self.query
             .iter()
@@ -85,6 +111,16 @@ impl Ask<'_> {
             .map_err(|reason| ControlError(reason.to_string()).into())
     }
 
+    fn project(&self) -> Project {
+        Project::new(Arc::clone(self.shared))
+    }
+
+    fn snapshots(&self) -> std::sync::MutexGuard<'_, Snapshots> {
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn id(&self) -> Result<u64, ApiError> {
         self.argument
             .parse()
@@ -92,114 +128,176 @@ impl Ask<'_> {
     }
 }
 
-type Endpoint = fn(&Ask<'_>) -> Result<Value, ApiError>;
+type Endpoint = fn(&ControlCall<'_>) -> Result<Value, ApiError>;
 
-/// Every endpoint that answers at once, with its method and path.
-static ENDPOINTS: &[(&str, &str, Endpoint)] = &[
-    ("GET", "/_emulator/v1/status", status),
-    ("DELETE", "/_emulator/v1/messages", |ask| {
-        Outbox::new(Arc::clone(ask.shared)).clear();
+/// Every endpoint that responds at once, with its method, its path and the parameters of its query.
+static ENDPOINTS: &[(&str, &str, &[&str], Endpoint)] = &[
+    ("GET", "/_emulator/v1/status", &[], status),
+    ("DELETE", "/_emulator/v1/messages", &[], |call| {
+        Outbox::new(Arc::clone(call.shared)).clear();
         Ok(json!({}))
     }),
-    ("GET", "/_emulator/v1/clock", |ask| {
-        Ok(clock_json(ask.shared))
+    ("GET", "/_emulator/v1/clock", &[], |call| {
+        Ok(clock_json(call.shared))
     }),
-    ("POST", "/_emulator/v1/clock", move_clock),
-    ("GET", "/_emulator/v1/faults", |ask| {
-        Ok(json!({ "faults": ask.shared.world().faults.described() }))
+    ("POST", "/_emulator/v1/clock", &[], move_clock),
+    ("GET", "/_emulator/v1/faults", &[], |call| {
+        let operations: Vec<&str> = OPERATIONS.iter().map(|operation| operation.id).collect();
+        Ok(json!({ "faults": call.shared.state().faults.described(), "operations": operations }))
     }),
-    ("POST", "/_emulator/v1/faults", |ask| {
-        let id = Faults::new(Arc::clone(ask.shared)).add(ask.input::<FaultInput>()?.fault()?)?;
+    ("POST", "/_emulator/v1/faults", &[], |call| {
+        let id = Faults::new(Arc::clone(call.shared)).add(call.input::<FaultInput>()?.fault()?)?;
         Ok(json!({ "id": id.0 }))
     }),
-    ("DELETE", "/_emulator/v1/faults", |ask| {
-        Faults::new(Arc::clone(ask.shared)).clear();
+    ("DELETE", "/_emulator/v1/faults", &[], |call| {
+        Faults::new(Arc::clone(call.shared)).clear();
         Ok(json!({}))
     }),
-    ("DELETE", "/_emulator/v1/faults/{id}", |ask| {
-        Faults::new(Arc::clone(ask.shared)).remove(FaultId(ask.id()?));
+    ("DELETE", "/_emulator/v1/faults/{id}", &[], |call| {
+        Faults::new(Arc::clone(call.shared)).remove(FaultId(call.id()?));
         Ok(json!({}))
     }),
-    ("GET", "/_emulator/v1/journal", journal),
-    ("DELETE", "/_emulator/v1/journal", |ask| {
-        Journal::new(Arc::clone(ask.shared)).clear();
+    (
+        "GET",
+        "/_emulator/v1/journal",
+        &["after", "operation"],
+        journal,
+    ),
+    ("DELETE", "/_emulator/v1/journal", &[], |call| {
+        RequestLog::new(Arc::clone(call.shared)).clear();
         Ok(json!({}))
     }),
-    ("GET", "/_emulator/v1/users", users),
-    ("POST", "/_emulator/v1/users", |ask| {
-        let id = Users::new(Arc::clone(ask.shared)).add(ask.input::<UserInput>()?.into())?;
+    ("GET", "/_emulator/v1/users", &["loginId"], users),
+    ("POST", "/_emulator/v1/users", &[], |call| {
+        let id = Users::new(Arc::clone(call.shared)).add(call.input::<User>()?)?;
         Ok(json!({ "userId": id }))
     }),
-    ("DELETE", "/_emulator/v1/users", |ask| {
-        let login_id = ask
+    ("DELETE", "/_emulator/v1/users", &["loginId"], |call| {
+        let login_id = call
             .query("loginId")
             .ok_or_else(|| ControlError("loginId is missing".to_owned()))?;
-        Users::new(Arc::clone(ask.shared)).remove(login_id)?;
+        Users::new(Arc::clone(call.shared)).remove(login_id)?;
         Ok(json!({}))
     }),
-    ("POST", "/_emulator/v1/sessions", |ask| {
-        let input: MintInput = ask.input()?;
-        let mint = Mint::new(Arc::clone(ask.shared), input.login_id.clone());
-        let minted = input.apply(mint)?.tokens()?;
-        Ok(json!({ "sessionJwt": minted.session_jwt(), "refreshJwt": minted.refresh_jwt() }))
+    ("POST", "/_emulator/v1/sessions", &[], |call| {
+        let input: TokenInput = call.input()?;
+        let builder = TokenBuilder::new(Arc::clone(call.shared), input.login_id.clone());
+        let issued = input.apply(builder)?.issue()?;
+        Ok(json!({ "sessionJwt": issued.session_jwt(), "refreshJwt": issued.refresh_jwt() }))
     }),
-    ("GET", "/_emulator/v1/keys", |ask| {
-        let keys = Keys::new(Arc::clone(ask.shared));
+    ("GET", "/_emulator/v1/keys", &[], |call| {
+        let keys = Keys::new(Arc::clone(call.shared));
         Ok(json!({ "ids": keys.ids(), "published": keys.published()? }))
     }),
-    ("POST", "/_emulator/v1/keys/rotate", |ask| {
-        let keys = Keys::new(Arc::clone(ask.shared));
-        let id = if ask.input::<RotateInput>()?.revoke {
+    ("POST", "/_emulator/v1/keys/rotate", &[], |call| {
+        let keys = Keys::new(Arc::clone(call.shared));
+        let id = if call.input::<RotateInput>()?.revoke {
             keys.rotate_and_revoke()?
         } else {
             keys.rotate()?
         };
         Ok(json!({ "id": id }))
     }),
-    ("DELETE", "/_emulator/v1/keys/{id}", |ask| {
-        Keys::new(Arc::clone(ask.shared)).revoke(ask.argument)?;
+    ("DELETE", "/_emulator/v1/keys/{id}", &[], |call| {
+        Keys::new(Arc::clone(call.shared)).revoke(&call.argument)?;
         Ok(json!({}))
     }),
-    ("PUT", "/_emulator/v1/keys/published", |ask| {
-        Keys::new(Arc::clone(ask.shared)).publish_instead(Value::Object(ask.body.clone()));
+    ("PUT", "/_emulator/v1/keys/published", &[], |call| {
+        Keys::new(Arc::clone(call.shared)).publish_instead(Value::Object(call.body.clone()));
         Ok(json!({}))
     }),
-    ("DELETE", "/_emulator/v1/keys/published", |ask| {
-        Keys::new(Arc::clone(ask.shared)).restore();
+    ("DELETE", "/_emulator/v1/keys/published", &[], |call| {
+        Keys::new(Arc::clone(call.shared)).restore();
         Ok(json!({}))
     }),
-    ("POST", "/_emulator/v1/snapshots", |ask| {
-        let mut kept = ask
-            .saved
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        kept.0 += 1;
-        let id = kept.0;
-        crate::outbox::push_bounded(&mut kept.1, (id, ask.shared.snapshot()), SNAPSHOTS);
+    ("POST", "/_emulator/v1/snapshots", &[], |call| {
+        let state = call.shared.snapshot();
+        let mut snapshots = call.snapshots();
+        snapshots.last_id += 1;
+        let id = snapshots.last_id;
+        snapshots.kept.push(Saved { id, state }, SNAPSHOTS);
         Ok(json!({ "id": id }))
     }),
-    ("POST", "/_emulator/v1/snapshots/{id}/restore", |ask| {
-        let id = ask.id()?;
-        let kept = ask
-            .saved
-            .snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (_, snapshot) = kept
-            .1
-            .iter()
-            .find(|(known, _)| *known == id)
-            .ok_or_else(|| {
+    (
+        "POST",
+        "/_emulator/v1/snapshots/{id}/restore",
+        &[],
+        |call| {
+            let id = call.id()?;
+            let saved = call.snapshots().kept.get(&id).cloned();
+            let saved = saved.ok_or_else(|| {
                 ControlError(format!(
-                    "there is no snapshot {id}; the newest {SNAPSHOTS} are kept"
+                    "there is no snapshot {id}; the newest {} are kept, within {} MiB",
+                    SNAPSHOTS.count,
+                    SNAPSHOTS.bytes >> 20
                 ))
             })?;
-        ask.shared.restore(snapshot);
+            call.shared.restore(&saved.state);
+            Ok(json!({}))
+        },
+    ),
+    ("POST", "/_emulator/v1/reset", &[], |call| {
+        call.shared.reset();
         Ok(json!({}))
     }),
-    ("POST", "/_emulator/v1/reset", |ask| {
-        ask.shared.reset();
+    ("GET", "/_emulator/v1/roles", &[], |call| {
+        let state = call.shared.state();
+        let one = |(name, permissions)| json!({ "name": name, "permissions": permissions });
+        Ok(json!({ "roles": state.project.roles.iter().map(one).collect::<Vec<_>>() }))
+    }),
+    ("POST", "/_emulator/v1/roles", &[], |call| {
+        let role: RoleInput = call.input()?;
+        call.project().set_role(role.name, role.permissions);
+        Ok(json!({}))
+    }),
+    ("DELETE", "/_emulator/v1/roles/{id}", &[], |call| {
+        call.project().remove_role(&call.argument)?;
+        Ok(json!({}))
+    }),
+    ("GET", "/_emulator/v1/tenants", &[], |call| {
+        let state = call.shared.state();
+        let one = |tenant: &Tenant| {
+            json!({
+                "id": tenant.id,
+                "name": tenant.display_name(),
+                "attributes": tenant.attributes,
+            })
+        };
+        Ok(json!({ "tenants": state.project.tenants.values().map(one).collect::<Vec<_>>() }))
+    }),
+    ("POST", "/_emulator/v1/tenants", &[], |call| {
+        call.project().set_tenant(call.input()?)?;
+        Ok(json!({}))
+    }),
+    ("DELETE", "/_emulator/v1/tenants/{id}", &[], |call| {
+        call.project().remove_tenant(&call.argument)?;
+        Ok(json!({}))
+    }),
+    ("GET", "/_emulator/v1/templates", &[], |call| {
+        let state = call.shared.state();
+        let templates: Vec<_> = state.project.templates.values().collect();
+        Ok(json!({ "templates": templates }))
+    }),
+    ("POST", "/_emulator/v1/templates", &[], |call| {
+        call.project().set_template(call.input()?);
+        Ok(json!({}))
+    }),
+    ("DELETE", "/_emulator/v1/templates/{id}", &[], |call| {
+        call.project().remove_template(&call.argument)?;
+        Ok(json!({}))
+    }),
+    ("GET", "/_emulator/v1/access-keys", &[], |call| {
+        let state = call.shared.state();
+        // Without its secret: who made it knows it.
+        let one = |key: &AccessKey| json!({ "id": key.id, "roles": key.roles, "tenants": key.tenants, "claims": key.claims });
+        Ok(json!({ "accessKeys": state.project.access_keys.values().map(one).collect::<Vec<_>>() }))
+    }),
+    ("POST", "/_emulator/v1/access-keys", &[], |call| {
+        call.project().set_access_key(call.input()?)?;
+        Ok(json!({}))
+    }),
+    ("DELETE", "/_emulator/v1/access-keys/{id}", &[], |call| {
+        call.project().remove_access_key(&call.argument)?;
         Ok(json!({}))
     }),
 ];
@@ -222,6 +320,11 @@ static ASSETS: &[(&str, &str, &str)] = &[
         include_str!("inbox/inbox.js"),
     ),
     (
+        "/_emulator/views.js",
+        "text/javascript; charset=utf-8",
+        include_str!("inbox/views.js"),
+    ),
+    (
         "/_emulator/icon.svg",
         "image/svg+xml",
         include_str!("inbox/icon.svg"),
@@ -234,15 +337,18 @@ static ASSETS: &[(&str, &str, &str)] = &[
 ];
 
 const MESSAGES: &str = "/_emulator/v1/messages";
+const MESSAGES_QUERY: &[&str] = &[
+    "after", "channel", "limit", "loginId", "purpose", "to", "wait",
+];
 const EVENTS: &str = "/_emulator/v1/events";
 
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
-    let saved = Arc::new(Saved::default());
+    let snapshots = Arc::new(Mutex::new(Snapshots::default()));
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
     let mut add = |method: &str, path: &'static str, what: What| {
-        let (shared, saved) = (Arc::clone(shared), Arc::clone(&saved));
+        let (shared, snapshots) = (Arc::clone(shared), Arc::clone(&snapshots));
         let handler = move |request: Request<Body>| async move {
-            answer(&shared, &saved, what, request).await
+            answer(&shared, &snapshots, what, request).await
         };
         let filter = match method {
             "POST" => MethodFilter::POST,
@@ -255,8 +361,8 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
             None => paths.push((path, on(filter, handler))),
         }
     };
-    for (method, path, endpoint) in ENDPOINTS {
-        add(method, path, What::Endpoint(*endpoint));
+    for (method, path, parameters, endpoint) in ENDPOINTS {
+        add(method, path, What::Endpoint(parameters, *endpoint));
     }
     for (path, kind, text) in ASSETS {
         add("GET", path, What::Asset(kind, text));
@@ -274,7 +380,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
 
 #[derive(Clone, Copy)]
 enum What {
-    Endpoint(Endpoint),
+    Endpoint(&'static [&'static str], Endpoint),
     Asset(&'static str, &'static str),
     Messages,
     Events,
@@ -283,25 +389,25 @@ enum What {
 
 async fn answer(
     shared: &Arc<Shared>,
-    saved: &Saved,
+    snapshots: &Mutex<Snapshots>,
     what: What,
     request: Request<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    if let Err(refused) = only_from_here(shared, &parts) {
-        return failure(&refused);
-    }
     let outcome = match what {
         What::Asset(kind, text) => return asset(kind, text),
         What::ToInbox => return to_inbox(),
         What::Events => return events::stream(shared),
-        What::Messages => messages(shared, saved, &parts).await,
-        What::Endpoint(endpoint) => match to_bytes(body, BODY_LIMIT).await {
-            Ok(bytes) => {
-                object(&bytes).and_then(|body| endpoint(&ask(shared, saved, &parts, body)))
-            }
-            Err(_) => Err(ApiError::too_large(BODY_LIMIT)),
+        What::Messages => match control_call(shared, snapshots, &parts, MESSAGES_QUERY, Map::new())
+        {
+            Ok(call) => messages(&call).await,
+            Err(refused) => Err(refused),
         },
+        What::Endpoint(parameters, endpoint) => read_body(body)
+            .await
+            .and_then(|bytes| object(&bytes))
+            .and_then(|body| control_call(shared, snapshots, &parts, parameters, body))
+            .and_then(|call| endpoint(&call)),
     };
     match outcome {
         Ok(value) => answer_json(StatusCode::OK, &value),
@@ -309,13 +415,22 @@ async fn answer(
     }
 }
 
-fn ask<'a>(
+fn control_call<'a>(
     shared: &'a Arc<Shared>,
-    saved: &'a Saved,
-    parts: &'a Parts,
+    snapshots: &'a Mutex<Snapshots>,
+    parts: &Parts,
+    parameters: &[&str],
     body: Map<String, Value>,
-) -> Ask<'a> {
-    // The parameter is the last segment, or the one before `restore`.
+) -> Result<ControlCall<'a>, ApiError> {
+    let query = query(parts.uri.query());
+    if let Some((unknown, _)) = query
+        .iter()
+        .find(|(name, _)| !parameters.contains(&name.as_str()))
+    {
+        let near = suggestion(unknown, parameters.iter().copied());
+        return Err(ControlError(format!("there is no parameter {unknown:?}{near}")).into());
+    }
+    // The parameter of the path is the last segment, or the one before `restore`.
     let mut segments = parts.uri.path().rsplit('/');
     let last = segments.next().unwrap_or_default();
     let argument = if last == "restore" {
@@ -323,55 +438,19 @@ fn ask<'a>(
     } else {
         last
     };
-    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-        .into_owned()
-        .collect();
-    Ask {
+    // A `+` in a path is one, so only the escapes are read.
+    let escaped = format!("v={}", argument.replace('+', "%2B"));
+    let argument = url::form_urlencoded::parse(escaped.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default();
+    Ok(ControlCall {
         shared,
-        saved,
+        snapshots,
         argument,
         query,
         body,
-    }
-}
-
-/// Refuses requests that a web page of another origin made, directly or by pointing its own name at this machine.
-fn only_from_here(shared: &Shared, parts: &Parts) -> Result<(), ApiError> {
-    let header = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let authority = header(header::HOST).unwrap_or_default();
-    let refuse = |message: String| Err(ApiError::new(403, "EMU403", "Forbidden", message));
-    let Ok(url) = url::Url::parse(&format!("http://{authority}/")) else {
-        return refuse("The Host header is missing or no host".to_owned());
-    };
-    let known = match url.host() {
-        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
-        Some(url::Host::Domain(name)) => {
-            name == "localhost"
-                || name.ends_with(".localhost")
-                || shared
-                    .settings
-                    .allowed_hosts
-                    .iter()
-                    .any(|allowed| allowed.eq_ignore_ascii_case(name))
-        }
-        None => false,
-    };
-    if !known {
-        return refuse(format!(
-            "The host {authority} is not allowed; start with --allowed-host to allow it"
-        ));
-    }
-    match header(header::ORIGIN) {
-        Some(origin) if origin != format!("http://{authority}") => refuse(format!(
-            "Pages of {origin} may not use the control endpoints"
-        )),
-        _ => Ok(()),
-    }
+    })
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response<Body> {
@@ -399,37 +478,38 @@ fn to_inbox() -> Response<Body> {
     response
 }
 
-fn time(at: std::time::SystemTime) -> Value {
+fn time(at: SystemTime) -> Value {
     rfc3339_millis(at).into()
 }
 
-fn status(ask: &Ask<'_>) -> Result<Value, ApiError> {
-    let world = ask.shared.world();
-    let stored = Stored::of(&world);
-    let settings = &ask.shared.settings;
+fn status(call: &ControlCall<'_>) -> Result<Value, ApiError> {
+    let stats = Stats::of(call.shared);
+    let settings = &call.shared.settings;
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "projectId": settings.project_id,
         "managementKey": settings.management_key,
-        "now": time(to_time(world.time.now())),
+        "now": time(to_time(call.shared.state().time.now())),
         "stored": {
-            "messages": stored.messages,
-            "links": stored.links,
-            "sessions": stored.sessions,
-            "users": stored.users,
-            "journal": stored.journal,
+            "messages": stats.messages,
+            "links": stats.links,
+            "sessions": stats.sessions,
+            "users": stats.users,
+            "journal": stats.requests,
+            "bytes": stats.bytes,
         },
+        "droppedEvents": stats.dropped_events,
     }))
 }
 
 fn clock_json(shared: &Arc<Shared>) -> Value {
-    let world = shared.world();
-    json!({ "now": time(to_time(world.time.now())), "frozen": world.time.is_frozen() })
+    let state = shared.state();
+    json!({ "now": time(to_time(state.time.now())), "frozen": state.time.is_frozen() })
 }
 
-fn move_clock(ask: &Ask<'_>) -> Result<Value, ApiError> {
-    let clock = Clock::new(Arc::clone(ask.shared));
-    match ask.input::<ClockInput>()? {
+fn move_clock(call: &ControlCall<'_>) -> Result<Value, ApiError> {
+    let clock = Clock::new(Arc::clone(call.shared));
+    match call.input::<ClockInput>()? {
         ClockInput::AdvanceSeconds(seconds) => {
             let span = Duration::try_from_secs_f64(seconds.abs())
                 .map_err(|reason| ControlError(format!("advanceSeconds: {reason}")))?;
@@ -447,27 +527,25 @@ fn move_clock(ask: &Ask<'_>) -> Result<Value, ApiError> {
             return Err(ControlError("real can only be true".to_owned()).into());
         }
     }
-    // Links may have expired by it.
-    ask.shared.outbox_changed();
-    Ok(clock_json(ask.shared))
+    Ok(clock_json(call.shared))
 }
 
-fn users(ask: &Ask<'_>) -> Result<Value, ApiError> {
-    let users = Users::new(Arc::clone(ask.shared));
-    Ok(match ask.query("loginId") {
+fn users(call: &ControlCall<'_>) -> Result<Value, ApiError> {
+    let users = Users::new(Arc::clone(call.shared));
+    Ok(match call.query("loginId") {
         Some(login_id) => json!({ "users": users.get(login_id).into_iter().collect::<Vec<_>>() }),
         None => json!({ "users": users.all() }),
     })
 }
 
-fn journal(ask: &Ask<'_>) -> Result<Value, ApiError> {
-    let after: u64 = ask.number("after")?.unwrap_or(0);
-    let operation = ask.query("operation");
+fn journal(call: &ControlCall<'_>) -> Result<Value, ApiError> {
+    let after: u64 = call.number("after")?.unwrap_or(0);
+    let operation = call.query("operation");
     let wanted = |request: &RecordedRequest| {
         request.id > after && operation.is_none_or(|operation| request.operation == Some(operation))
     };
-    let requests: Vec<Value> = Journal::new(Arc::clone(ask.shared))
-        .requests()
+    let requests: Vec<Value> = RequestLog::new(Arc::clone(call.shared))
+        .all()
         .iter()
         .filter(|request| wanted(request))
         .map(|request| {
@@ -490,7 +568,7 @@ fn journal(ask: &Ask<'_>) -> Result<Value, ApiError> {
     Ok(json!({ "requests": requests }))
 }
 
-fn message_json(world: &World, message: &Message) -> Value {
+fn message_json(state: &State, message: &Message) -> Value {
     json!({
         "id": message.id,
         "channel": message.channel.as_str(),
@@ -507,21 +585,21 @@ fn message_json(world: &World, message: &Message) -> Value {
         "providerId": message.provider_id,
         "sentAt": time(message.sent_at()),
         "expiresAt": time(message.expires_at()),
-        "state": world.links.state(&message.token, world.time.now()),
+        "state": link_state(&state.links, &message.token, state.time.now()),
     })
 }
 
-/// Messages, newest first; waits for one when asked to.
-async fn messages(shared: &Arc<Shared>, saved: &Saved, parts: &Parts) -> Result<Value, ApiError> {
-    let ask = ask(shared, saved, parts, Map::new());
-    let after: u64 = ask.number("after")?.unwrap_or(0);
-    let limit: usize = ask.number("limit")?.unwrap_or(100);
-    let wait = Duration::from_secs(ask.number("wait")?.unwrap_or(0)).min(LONGEST_WAIT);
-    let mut filter = ask.query("to").map_or_else(Filter::any, Filter::to);
-    if let Some(login_id) = ask.query("loginId") {
+/// Messages, newest first; waits for one when told to.
+async fn messages(call: &ControlCall<'_>) -> Result<Value, ApiError> {
+    let shared = call.shared;
+    let after: u64 = call.number("after")?.unwrap_or(0);
+    let limit: usize = call.number("limit")?.unwrap_or(100);
+    let wait = Duration::from_secs(call.number("wait")?.unwrap_or(0)).min(LONGEST_WAIT);
+    let mut filter = call.query("to").map_or_else(Filter::any, Filter::to);
+    if let Some(login_id) = call.query("loginId") {
         filter = filter.login_id(login_id);
     }
-    if let Some(name) = ask.query("channel") {
+    if let Some(name) = call.query("channel") {
         let channel = [Channel::Email, Channel::Sms, Channel::WhatsApp]
             .into_iter()
             .find(|known| known.as_str() == name);
@@ -532,7 +610,7 @@ async fn messages(shared: &Arc<Shared>, saved: &Saved, parts: &Parts) -> Result<
         };
         filter = filter.channel(channel.ok_or_else(wrong)?);
     }
-    if let Some(name) = ask.query("purpose") {
+    if let Some(name) = call.query("purpose") {
         let purpose = Purpose::ALL
             .into_iter()
             .find(|known| known.as_str() == name);
@@ -542,22 +620,23 @@ async fn messages(shared: &Arc<Shared>, saved: &Saved, parts: &Parts) -> Result<
         })?);
     }
     let found = || {
-        let world = shared.world();
+        let state = shared.state();
         let wanted = |message: &&Message| message.id > after && filter.matches(message);
-        let messages: Vec<Value> = world
-            .outbox
+        let messages: Vec<Value> = state
+            .messages
+            .kept
             .iter()
             .rev()
             .filter(wanted)
             .take(limit)
-            .map(|message| message_json(&world, message))
+            .map(|message| message_json(&state, message))
             .collect();
         json!({
             "messages": messages,
-            "total": world.outbox.len(),
-            "version": world.outbox_version,
-            "now": time(to_time(world.time.now())),
-            "frozen": world.time.is_frozen(),
+            "total": state.messages.kept.len(),
+            "version": state.messages.version,
+            "now": time(to_time(state.time.now())),
+            "frozen": state.time.is_frozen(),
         })
     };
     let empty = |answer: &Value| {
@@ -603,7 +682,7 @@ mod tests {
         }
         let mut served: BTreeSet<_> = ENDPOINTS
             .iter()
-            .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+            .map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned()))
             .collect();
         served.insert(("GET".to_owned(), MESSAGES.to_owned()));
         served.insert(("GET".to_owned(), EVENTS.to_owned()));

@@ -129,7 +129,7 @@ impl<'a> Api<'a> {
 #[track_caller]
 fn conforms(method: &str, path: &str, status: u16, body: &Value) {
     static DESCRIPTION: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| {
-        serde_json::from_str(include_str!("../../src/openapi.json")).unwrap()
+        serde_json::from_str(include_str!("../../src/operations/openapi.json")).unwrap()
     });
     let path = path.split('?').next().unwrap();
     let path = if path.starts_with("/v2/keys/") {

@@ -61,8 +61,8 @@ pub async fn visit(app: &str, emulator: &Emulator, rotating: bool) {
         };
         request.send().await.unwrap()
     };
-    let good = emulator.mint(USER).tokens().unwrap();
-    let expired = emulator.mint(USER).expired().tokens().unwrap();
+    let good = emulator.tokens(USER).issue().unwrap();
+    let expired = emulator.tokens(USER).expired().issue().unwrap();
     let user_id = emulator.users().get(USER).unwrap()["userId"]
         .as_str()
         .unwrap()

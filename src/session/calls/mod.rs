@@ -20,8 +20,9 @@ use super::timestamp;
 use super::validator::SessionValidator;
 use crate::client::Client;
 use crate::error::Result;
-use crate::raw::types;
+use crate::raw::{ResponseValue, types};
 use crate::secret::SessionToken;
+use crate::session::tokens::TokenResponse;
 
 impl Client {
     /// Sessions: validating, refreshing and ending them, and what their users may read.
@@ -76,6 +77,41 @@ impl Sessions {
     /// [`Error::Session`](crate::Error::Session): see [`SessionValidator::validate`].
     pub async fn validate(&self, token: &SessionToken) -> Result<Session> {
         Ok(self.client.validator().validate(token).await?)
+    }
+
+    /// Checks the tokens of a response to a sign-in, as [`verify`](crate::MagicLink::verify) does: for
+    /// whoever signs users in by another call of [`raw`](crate::raw).
+    ///
+    /// ```no_run
+    /// use descope_magiclink::raw::types::JwtResponse;
+    /// use serde_json::json;
+    ///
+    /// # async fn run(client: descope_magiclink::Client) -> Result<(), descope_magiclink::Error> {
+    /// let response = client
+    ///     .raw()
+    ///     .call("verify_otp_email", http::Method::POST, "/v1/auth/otp/verify/email")
+    ///     .json(&json!({ "loginId": "joe@example.com", "code": "123456" }))
+    ///     .send::<JwtResponse>()
+    ///     .await?;
+    /// let auth = client.sessions().accept(response).await?;
+    /// println!("hello {}", auth.session.user_id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`](crate::Error::Decode) when there is no session token in it,
+    /// [`Error::Session`](crate::Error::Session) when the tokens are bad or could not be checked.
+    pub async fn accept(
+        &self,
+        response: ResponseValue<types::JwtResponse>,
+    ) -> Result<Authentication> {
+        let deadline = self.client.deadline();
+        let validator = self.client.validator();
+        let response = TokenResponse::read(response, validator)?;
+        let tokens = response.check(validator, None, deadline).await?;
+        Ok(Authentication::new(&response, tokens))
     }
 
     /// Has the service validate a session token, and gives the claims it answers with. The times

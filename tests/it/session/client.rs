@@ -121,7 +121,7 @@ async fn logging_out_everywhere_ends_the_sessions_of_one_user() {
     let sessions = world.client.sessions();
     let (_, here) = world.tokens();
     let (_, there) = world.tokens();
-    let (_, ann) = tokens_of(world.emulator.mint("ann@example.com"));
+    let (_, ann) = tokens_of(world.emulator.tokens("ann@example.com"));
     sessions.logout_all(&here).await.unwrap();
     for ended in [&here, &there] {
         assert!(sessions.refresh(ended).await.unwrap_err().is_unauthorized());
@@ -1162,7 +1162,7 @@ async fn removed_keys_end_sessions() {
         .unwrap();
     emulator.clock().freeze();
     let client = World::builder(&emulator).build().unwrap();
-    let (session, refresh) = tokens_of(emulator.mint(JOE));
+    let (session, refresh) = tokens_of(emulator.tokens(JOE));
     client.sessions().validate(&session).await.unwrap();
     emulator.keys().rotate_and_revoke().unwrap();
     emulator.clock().advance(5 * MINUTE);

@@ -695,7 +695,7 @@ async fn a_logout_forgets_the_whole_chain_at_once() {
         let (world, sessions, first) = rotating().await;
         let second = sessions.refresh(&first).await.unwrap();
         let third = sessions.refresh(&second.refresh_token).await.unwrap();
-        let (_, ann) = tokens_of(world.emulator.mint("ann@example.com"));
+        let (_, ann) = tokens_of(world.emulator.tokens("ann@example.com"));
         let anns = sessions.refresh(&ann).await.unwrap();
         // Dropped before the service has seen anything of it.
         let logout = async {

@@ -3,7 +3,7 @@
 mod access;
 mod client;
 mod issued;
-mod key_server;
+pub(crate) mod key_server;
 mod keys;
 pub(crate) mod kit;
 mod properties;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::{Client, ClientBuilder, Clock, RefreshToken, SessionToken};
 use descope_magiclink_emulator::{
-    AccessKey, Emulator, EmulatorBuilder, Fault, FaultId, Mint, Tenant, User,
+    AccessKey, Emulator, EmulatorBuilder, Fault, FaultId, Tenant, TokenBuilder, User,
 };
 
 use super::kit::LONG;
@@ -78,8 +78,8 @@ impl World {
         Self::builder(&self.emulator).build().unwrap()
     }
 
-    pub(crate) fn mint(&self) -> Mint {
-        self.emulator.mint(JOE)
+    pub(crate) fn mint(&self) -> TokenBuilder {
+        self.emulator.tokens(JOE)
     }
 
     pub(crate) fn tokens(&self) -> (SessionToken, RefreshToken) {
@@ -98,7 +98,7 @@ impl World {
 
     /// Calls of an operation so far.
     pub(crate) fn calls(&self, operation: &str) -> usize {
-        self.emulator.journal().count(operation)
+        self.emulator.requests().count(operation)
     }
 
     pub(crate) fn refreshes(&self) -> usize {
@@ -106,11 +106,11 @@ impl World {
     }
 }
 
-pub(crate) fn tokens_of(mint: Mint) -> (SessionToken, RefreshToken) {
-    let minted = mint.tokens().unwrap();
+pub(crate) fn tokens_of(mint: TokenBuilder) -> (SessionToken, RefreshToken) {
+    let issued = mint.issue().unwrap();
     (
-        SessionToken::new(minted.session_jwt()),
-        RefreshToken::new(minted.refresh_jwt()),
+        SessionToken::new(issued.session_jwt()),
+        RefreshToken::new(issued.refresh_jwt()),
     )
 }
 

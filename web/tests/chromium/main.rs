@@ -341,8 +341,8 @@ async fn a_neighbour_cannot_plant_a_session() {
         .unwrap();
     let session = |user| {
         emulator
-            .mint(user)
-            .tokens()
+            .tokens(user)
+            .issue()
             .unwrap()
             .session_jwt()
             .to_owned()

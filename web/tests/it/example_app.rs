@@ -43,7 +43,7 @@ async fn ask(
 #[tokio::test]
 async fn a_page_about_a_problem_keeps_the_cookies_of_a_renewed_session() {
     let (emulator, app) = start().await;
-    let tokens = emulator.mint(EMAIL).tokens().unwrap();
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
     let answer = ask(&app, Method::GET, "/admin", &[("cookie", &cookie)]).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
@@ -89,7 +89,7 @@ async fn another_site_can_sign_nobody_out() {
         assert_eq!(set_cookies(answer.headers()), [""; 0]);
         assert!(answer.body().contains("<h1>That did not work</h1>"));
     }
-    let tokens = emulator.mint(EMAIL).tokens().unwrap();
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
     let own = [("origin", URL), ("cookie", &cookie)];
     let answer = ask(&app, Method::POST, "/sign-out", &own).await;
@@ -100,7 +100,7 @@ async fn another_site_can_sign_nobody_out() {
 #[tokio::test]
 async fn a_value_that_looks_like_a_placeholder_stays_as_it_is() {
     let (emulator, app) = start().await;
-    let tokens = emulator.mint(EMAIL).tokens().unwrap();
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DS={}; DSR={}", tokens.session_jwt(), tokens.refresh_jwt());
     let answer = ask(&app, Method::GET, "/members", &[("cookie", &cookie)]).await;
     assert_eq!(answer.status(), StatusCode::OK);

@@ -103,9 +103,9 @@ async fn emulator() -> Emulator {
 async fn extractors_tell_what_the_layer_found() {
     let emulator = emulator().await;
     let app = routes().layer(SessionLayer::new(&client(&emulator)));
-    let good = emulator.mint(EMAIL).tokens().unwrap();
+    let good = emulator.tokens(EMAIL).issue().unwrap();
     let good = Some(good.session_jwt());
-    let expired = emulator.mint(EMAIL).expired().tokens().unwrap();
+    let expired = emulator.tokens(EMAIL).expired().issue().unwrap();
     let expired = Some(expired.session_jwt());
 
     let (status, user) = ask(&app, "/session", good).await;
@@ -151,7 +151,7 @@ async fn an_outage_is_no_sign_out() {
         .add(Fault::on("GetKeysV2").answer(503))
         .unwrap();
     let app = routes().layer(SessionLayer::new(&client(&emulator)));
-    let good = emulator.mint(EMAIL).tokens().unwrap();
+    let good = emulator.tokens(EMAIL).issue().unwrap();
     let good = Some(good.session_jwt());
     for path in ["/session", "/admin", "/tenants/acme/invoices"] {
         assert_eq!(
@@ -192,10 +192,10 @@ async fn another_layer_cannot_plant_a_session() {
     let app = routes()
         .layer(SessionLayer::new(&client(&one)))
         .layer(SessionLayer::new(&client(&other)));
-    let foreign = other.mint(EMAIL).tokens().unwrap();
+    let foreign = other.tokens(EMAIL).issue().unwrap();
     let (status, _) = ask(&app, "/session", Some(foreign.session_jwt())).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    let own = one.mint(EMAIL).tokens().unwrap();
+    let own = one.tokens(EMAIL).issue().unwrap();
     let (status, _) = ask(&app, "/session", Some(own.session_jwt())).await;
     assert_eq!(status, StatusCode::OK);
 }

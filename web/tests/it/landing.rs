@@ -22,7 +22,7 @@ use crate::browser::{
 const SESSION_COOKIES: [&str; 2] = ["__Host-DS", "__Host-DSR"];
 
 fn verifications(emulator: &Emulator) -> usize {
-    emulator.journal().count("VerifyMagicLink")
+    emulator.requests().count("VerifyMagicLink")
 }
 
 /// A page about a problem leaves the browser's session alone.
@@ -66,7 +66,7 @@ async fn a_project_without_refresh_tokens_signs_in_with_the_session_alone() {
     let landing = landing(&emulator).build().unwrap();
     let mut browser = Browser::default();
     let path = link(&emulator, &landing, &mut browser).await;
-    let tokens = emulator.mint(EMAIL).tokens().unwrap();
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let body = json!({ "sessionJwt": tokens.session_jwt(), "firstSeen": false });
     let fault = Fault::on("VerifyMagicLink").alter().json(&body);
     emulator.faults().add(fault).unwrap();

@@ -383,7 +383,7 @@ async fn a_target_put_into_the_form_later_is_refused() {
     let request = browser.post(&form);
     let answer = browser.send(landing.clone(), request).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    assert_eq!(emulator.journal().count("VerifyMagicLink"), 0);
+    assert_eq!(emulator.requests().count("VerifyMagicLink"), 0);
 }
 
 proptest! {

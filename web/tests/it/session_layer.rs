@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use descope_magiclink::session::Session;
-use descope_magiclink_emulator::{Emulator, Fault, Minted, Tenant, User};
+use descope_magiclink_emulator::{Emulator, Fault, IssuedTokens, Tenant, User};
 use descope_magiclink_web::cookies::RequestTokens;
 use descope_magiclink_web::{
     MaybeSession, Rejection, RequireLayer, SessionLayer, require_permissions, require_roles,
@@ -177,12 +177,12 @@ impl Case {
     }
 
     fn request(self, emulator: &Emulator) -> Request<String> {
-        let mint = || emulator.mint(EMAIL);
-        let good = mint().tokens().unwrap();
-        let expired = mint().expired().tokens().unwrap();
-        let forged = mint().forged().tokens().unwrap();
-        let other = mint().issuer("P2OtherProject").tokens().unwrap();
-        let session = |minted: &Minted| Some(minted.session_jwt().to_owned());
+        let mint = || emulator.tokens(EMAIL);
+        let good = mint().issue().unwrap();
+        let expired = mint().expired().issue().unwrap();
+        let forged = mint().forged().issue().unwrap();
+        let other = mint().issuer("P2OtherProject").issue().unwrap();
+        let session = |minted: &IssuedTokens| Some(minted.session_jwt().to_owned());
         let refresh = Some(good.refresh_jwt().to_owned());
         let (session, refresh) = match self {
             Self::NoToken => (None, None),
@@ -338,7 +338,7 @@ async fn check(case: Case, required: bool, refreshing: bool) {
         }
     }
 
-    let calls = |operation: &str| emulator.journal().count(operation);
+    let calls = |operation: &str| emulator.requests().count(operation);
     let refreshes = usize::from(refreshing && case.asks());
     assert_eq!(calls("RefreshSession"), refreshes, "{what}");
     match case {
@@ -445,7 +445,7 @@ async fn a_local_layer_validates_without_a_client() {
         let response = send(layer.layer(tower::service_fn(app)), request).await;
         assert_eq!(response.status(), status, "{case:?}");
     }
-    assert_eq!(emulator.journal().requests().len(), 0);
+    assert_eq!(emulator.requests().all().len(), 0);
 }
 
 #[tokio::test]
@@ -591,7 +591,7 @@ async fn many_requests_with_one_ended_session_cause_one_renewal() {
             assert_eq!(response.status(), StatusCode::OK, "rotating: {rotating}");
             assert_eq!(cookies(response), first, "rotating: {rotating}");
         }
-        assert_eq!(emulator.journal().count("RefreshSession"), 1);
+        assert_eq!(emulator.requests().count("RefreshSession"), 1);
     }
 }
 

@@ -403,7 +403,8 @@ mod tests {
 
     #[test]
     fn every_file_of_this_project_is_where_the_lists_say() {
-        let findings = check(&descope_magiclink_codegen::generate::project::root()).unwrap();
+        let findings =
+            check(&descope_magiclink_codegen::generate::project::root().unwrap()).unwrap();
         assert!(findings.is_empty(), "{}", findings.join("\n"));
     }
 }

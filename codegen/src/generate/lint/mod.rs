@@ -1,18 +1,44 @@
 //! Rules for `spec/openapi.yaml`. Each keeps the generator from panicking, the generated code from
 //! refusing what the service may send, or a secret from being printed.
+//!
+//! What one part of the description shows by itself is in `profile.yaml`, a JSON Schema; here is what
+//! takes two parts.
 
-mod keywords;
-mod operations;
-pub(crate) mod schemas;
 pub(crate) mod secrets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-use serde_json::Value;
+use jsonschema::{ValidationError, error::ValidationErrorKind};
+use serde_json::{Value, json};
 
-use super::document::operation_pointer;
-use super::load::Source;
+use self::secrets::{looks_secret, prints_nothing, secret};
+use super::document::{operation_pointer, operations, plain, reached_from, references};
+use super::load::{Source, escape};
+use super::prepare::SCHEMES;
 use crate::error::{Error, Finding};
+
+/// All formats that may stand in the description.
+pub(crate) const FORMATS: [&str; 7] = [
+    "int32",
+    "int64",
+    "uint32",
+    "session-jwt",
+    "refresh-jwt",
+    "magic-link-token",
+    "password",
+];
+
+/// Methods of the client that no operation makes.
+const TAKEN: [&str; 7] = [
+    "authorize",
+    "clone",
+    "exec",
+    "fromparts",
+    "new",
+    "post",
+    "pre",
+];
 
 /// Checks a description against all rules.
 ///
@@ -24,14 +50,110 @@ pub fn lint(source: &Source) -> Result<(), Error> {
         source,
         findings: BTreeSet::new(),
     };
-    lint.document();
-    lint.version();
+    let [document, any, of_response] = RULES
+        .as_ref()
+        .map_err(|error| Error::Document(error.clone()))?;
+    document.check(&mut lint, "", &source.value);
+    let schemas = source
+        .value
+        .pointer("/components/schemas")
+        .and_then(Value::as_object);
+    let in_responses = reached_from(&source.value, "responses");
+    for (name, schema) in schemas.into_iter().flatten() {
+        let rules = if in_responses.contains(name) {
+            of_response
+        } else {
+            any
+        };
+        rules.check(&mut lint, &schema_pointer(name), schema);
+    }
     lint.operations();
-    lint.schemas();
+    lint.schemas(&in_responses);
     if lint.findings.is_empty() {
         Ok(())
     } else {
         Err(Error::Lint(lint.findings.into_iter().collect()))
+    }
+}
+
+fn schema_pointer(name: &str) -> String {
+    format!("/components/schemas/{}", escape(name))
+}
+
+/// One definition of the profile.
+struct Rules {
+    schema: Value,
+    validator: jsonschema::Validator,
+}
+
+/// For the whole, and for components of requests and of responses.
+static RULES: LazyLock<Result<[Rules; 3], String>> = LazyLock::new(|| {
+    let profile =
+        super::load::value(include_str!("profile.yaml")).map_err(|error| error.to_string())?;
+    let of = |name| {
+        let schema = json!({ "$ref": format!("#/$defs/{name}"), "$defs": profile.get("$defs") });
+        let validator = jsonschema::draft202012::new(&schema);
+        let validator = validator.map_err(|error| format!("the profile: {error}"))?;
+        Ok::<_, String>(Rules { schema, validator })
+    };
+    Ok([of("document")?, of("component")?, of("ofResponse")?])
+});
+
+impl Rules {
+    /// Judges the part of the description that stands at a place.
+    fn check(&self, lint: &mut Lint<'_>, at: &str, part: &Value) {
+        for error in self.validator.iter_errors(part) {
+            let pointer = format!("{at}{}", error.instance_path());
+            match error.kind() {
+                ValidationErrorKind::AdditionalProperties { unexpected } => {
+                    for name in unexpected {
+                        let message =
+                            format!("unknown keyword `{name}`; {}", self.nearest(&error, name));
+                        lint.find(&format!("{pointer}/{}", escape(name)), message);
+                    }
+                }
+                ValidationErrorKind::PropertyNames { error } => {
+                    let name = error.instance().as_str().unwrap_or_default();
+                    let said = self.said(error).unwrap_or("is not allowed");
+                    lint.find(
+                        &format!("{pointer}/{}", escape(name)),
+                        format!("`{name}` {said}"),
+                    );
+                }
+                _ => lint.find(
+                    &pointer,
+                    self.said(&error)
+                        .map_or_else(|| error.to_string(), str::to_owned),
+                ),
+            }
+        }
+    }
+
+    /// The description beside the rule that is broken, or not far above it.
+    fn said(&self, error: &ValidationError<'_>) -> Option<&str> {
+        let path = error.schema_path().to_string();
+        let mut holders = path
+            .rmatch_indices('/')
+            .filter_map(|(at, _)| path.get(..at))
+            .take(3);
+        holders.find_map(|holder| self.schema.pointer(holder)?.get("description")?.as_str())
+    }
+
+    fn nearest(&self, error: &ValidationError<'_>, name: &str) -> String {
+        let path = error.schema_path().to_string();
+        let holder = path.rsplit_once('/').map_or("", |(holder, _)| holder);
+        let known = self
+            .schema
+            .pointer(&format!("{holder}/properties"))
+            .and_then(Value::as_object);
+        let known = known.into_iter().flat_map(|known| known.keys());
+        match known
+            .map(|known| (strsim::damerau_levenshtein(known, name), known))
+            .min()
+        {
+            Some((..=3, known)) => format!("did you mean `{known}`?"),
+            _ => "see the OpenAPI 3.0.3 specification".to_owned(),
+        }
     }
 }
 
@@ -51,74 +173,212 @@ impl Lint<'_> {
 
     /// A pointer in words: the operation's id or the schema's name first.
     fn place(&self, pointer: &str) -> String {
-        let unescape = |part: &str| part.replace("~1", "/").replace("~0", "~");
-        let parts: Vec<String> = pointer.split('/').skip(1).map(unescape).collect();
+        let parts: Vec<String> = pointer
+            .split('/')
+            .skip(1)
+            .map(|part| part.replace("~1", "/").replace("~0", "~"))
+            .collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        match parts.as_slice() {
+        let (first, rest) = match parts.as_slice() {
             ["paths", path, method, rest @ ..] => {
-                let at = operation_pointer(path, method);
-                let id = self.source.value.pointer(&format!("{at}/operationId"));
-                let id = id.and_then(Value::as_str).unwrap_or("operation without id");
-                let name = format!("{id} ({} {path})", method.to_uppercase());
-                std::iter::once(name.as_str())
-                    .chain(rest.iter().copied())
-                    .collect::<Vec<_>>()
-                    .join(" > ")
+                let id = format!("{}/operationId", operation_pointer(path, method));
+                let id = self.source.value.pointer(&id).and_then(Value::as_str);
+                let id = id.unwrap_or("operation without id");
+                (format!("{id} ({} {path})", method.to_uppercase()), rest)
             }
-            ["components", "schemas", name, rest @ ..] => std::iter::once(format!("schema {name}"))
-                .chain(
-                    rest.iter()
-                        .filter(|part| **part != "properties")
-                        .map(|part| (*part).to_owned()),
-                )
-                .collect::<Vec<_>>()
-                .join(" > "),
-            [] => "the document".to_owned(),
-            parts => parts.join(" > "),
+            ["components", "schemas", name, rest @ ..] => (format!("schema {name}"), rest),
+            [] => return "the document".to_owned(),
+            parts => return parts.join(" > "),
+        };
+        let rest = rest.iter().filter(|part| **part != "properties").copied();
+        std::iter::once(first.as_str())
+            .chain(rest)
+            .collect::<Vec<_>>()
+            .join(" > ")
+    }
+
+    fn operations(&mut self) {
+        let source = self.source;
+        let mut ids: BTreeMap<String, String> = BTreeMap::new();
+        operations(&source.value, |path, method, operation| {
+            let pointer = operation_pointer(path, method);
+            if let Some(id) = operation.get("operationId").and_then(Value::as_str)
+                && let Some(other) = ids.insert(plain(id), id.to_owned())
+            {
+                let message = format!("`{id}` and `{other}` give methods of the same name");
+                self.find(&format!("{pointer}/operationId"), message);
+            }
+            let id = operation
+                .get("operationId")
+                .and_then(Value::as_str)
+                .unwrap_or("");
+            if TAKEN.contains(&plain(id).as_str()) {
+                let message =
+                    format!("`{id}` is a method that the client has already; name it otherwise");
+                self.find(&format!("{pointer}/operationId"), message);
+            }
+            self.security(operation, &pointer);
+            self.parameters(path, operation, &pointer);
+        });
+    }
+
+    fn parameters(&mut self, path: &str, operation: &Value, pointer: &str) {
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        let (mut in_path, mut names) = (BTreeSet::new(), BTreeMap::new());
+        for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+            let pointer = format!("{pointer}/parameters/{index}");
+            let name = parameter.get("name").and_then(Value::as_str).unwrap_or("");
+            if let Some(other) = names.insert(plain(name), name) {
+                self.find(
+                    &pointer,
+                    format!("`{name}` and `{other}` give arguments of the same name"),
+                );
+            }
+            if ["body", "authorization"].contains(&plain(name).as_str()) {
+                self.find(
+                    &pointer,
+                    format!("`{name}` is the name of another argument of the method"),
+                );
+            }
+            if parameter.get("in").is_some_and(|place| place == "path") {
+                in_path.insert(name);
+                if !path.contains(&format!("{{{name}}}")) {
+                    self.find(&pointer, format!("the path has no `{{{name}}}`"));
+                }
+            }
+            let schema = parameter.get("schema").and_then(Value::as_object);
+            if looks_secret(name) && !schema.is_some_and(prints_nothing) {
+                self.find(
+                    &pointer,
+                    format!("`{name}` looks like a secret; URLs end up in logs"),
+                );
+            }
+        }
+        let wanted = path
+            .split('{')
+            .skip(1)
+            .filter_map(|part| part.split('}').next());
+        for name in wanted.filter(|name| !in_path.contains(name)) {
+            self.find(
+                pointer,
+                format!("has no parameter for `{{{name}}}` of its path"),
+            );
         }
     }
 
-    fn version(&mut self) {
-        let version = self
-            .source
+    fn security(&mut self, operation: &Value, pointer: &str) {
+        let requirements = operation
+            .get("security")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let pointer = format!("{pointer}/security");
+        let mut credentials = 0;
+        for name in requirements
+            .filter_map(Value::as_object)
+            .flat_map(|requirement| requirement.keys())
+        {
+            match SCHEMES.iter().find(|scheme| scheme.name == name) {
+                Some(scheme) => credentials += usize::from(scheme.format.is_some()),
+                None => self.find(
+                    &pointer,
+                    format!("no credential is known for scheme `{name}`"),
+                ),
+            }
+            let declared = self.source.value.pointer("/components/securitySchemes");
+            if declared.and_then(|schemes| schemes.get(name)).is_none() {
+                self.find(&pointer, format!("scheme `{name}` is not in components"));
+            }
+        }
+        if credentials > 1 {
+            self.find(
+                &pointer,
+                "names more than one scheme beside `project`; a method takes one credential",
+            );
+        }
+    }
+
+    fn schemas(&mut self, in_responses: &BTreeSet<String>) {
+        let source = self.source;
+        let mut referred = BTreeSet::new();
+        references(
+            &source.value,
+            "",
+            &mut |pointer, target| match target.strip_prefix('#') {
+                Some(local) if source.value.pointer(local).is_some() => {
+                    referred.insert(target.to_owned());
+                }
+                Some(_) => self.find(pointer, format!("`{target}` does not exist")),
+                None => self.find(
+                    pointer,
+                    format!("`{target}` is in another file; the generator reads one"),
+                ),
+            },
+        );
+        let schemas = source
             .value
-            .get("openapi")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        if !version.starts_with("3.0.") {
-            self.find("/openapi", "must be 3.0.x; the generator reads no other");
+            .pointer("/components/schemas")
+            .and_then(Value::as_object);
+        let mut names: BTreeMap<String, &String> = BTreeMap::new();
+        for (name, schema) in schemas.into_iter().flatten() {
+            let pointer = schema_pointer(name);
+            if let Some(other) = names.insert(plain(name), name) {
+                self.find(
+                    &pointer,
+                    format!("`{name}` and `{other}` give types of the same name"),
+                );
+            }
+            if !referred.contains(&format!("#{pointer}")) {
+                self.find(&pointer, "is not used; remove it");
+            }
+            self.schema(schema, &pointer);
+        }
+        for name in reached_from(&source.value, "requestBody").intersection(in_responses) {
+            self.find(
+                &schema_pointer(name),
+                "is in requests and in responses; requests are strict and responses lenient, so make two of it",
+            );
         }
     }
 
-    /// Descriptions become rustdoc: no text there that rustdoc reads as code, a link or a tag.
-    fn prose(&mut self, value: &Value, pointer: &str) {
-        for keyword in ["summary", "description"] {
-            let Some(text) = value.get(keyword).and_then(Value::as_str) else {
-                continue;
-            };
-            let pointer = format!("{pointer}/{keyword}");
-            let code = text.contains("```") || text.lines().any(|line| line.starts_with("    "));
-            if code {
+    fn schema(&mut self, schema: &Value, pointer: &str) {
+        let Some(members) = schema.as_object() else {
+            return;
+        };
+        let mut names: BTreeMap<String, &String> = BTreeMap::new();
+        for (name, property) in members
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let pointer = format!("{pointer}/properties/{}", escape(name));
+            if let Some(other) = names.insert(plain(name), name) {
                 self.find(
                     &pointer,
-                    "has a code block, which rustdoc would run as a test",
+                    format!("`{name}` and `{other}` give fields of the same name"),
                 );
             }
-            if text.contains(['[', ']']) {
+            let is_open = members
+                .get("additionalProperties")
+                .is_some_and(Value::is_object);
+            if is_open && plain(name) == "extra" {
                 self.find(
                     &pointer,
-                    "has square brackets, which rustdoc reads as a link",
+                    "is the name of the field for all other members; leave it out, and it is kept there",
                 );
             }
-            let without_links = text.replace("<http://", "").replace("<https://", "");
-            if without_links.contains('<') {
-                self.find(&pointer, "has `<`, which rustdoc reads as a tag");
-            }
-            if without_links.contains("http://") || without_links.contains("https://") {
-                self.find(&pointer, "has a bare URL; put it between `<` and `>`");
-            }
-            if text.trim().is_empty() {
-                self.find(&pointer, "is empty");
+            let message = property
+                .as_object()
+                .and_then(|members| secret(name, members));
+            message
+                .into_iter()
+                .for_each(|message| self.find(&pointer, message));
+            self.schema(property, &pointer);
+        }
+        for keyword in ["items", "additionalProperties"] {
+            if let Some(schema) = members.get(keyword) {
+                self.schema(schema, &format!("{pointer}/{keyword}"));
             }
         }
     }

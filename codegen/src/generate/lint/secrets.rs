@@ -2,8 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::Lint;
-
 /// String formats that the generator turns into redacting types.
 const SECRET_FORMATS: [&str; 4] = ["session-jwt", "refresh-jwt", "magic-link-token", "password"];
 
@@ -57,39 +55,16 @@ const NO_SECRETS: [(&str, &str); 12] = [
     ("sessionCookieName", "the name of a cookie, not its value"),
 ];
 
-impl Lint<'_> {
-    /// What looks like a secret has a redacting type, by a format that the generator recognises only
-    /// on a schema that has nothing else.
-    pub(super) fn secret(&mut self, members: &Map<String, Value>, pointer: &str) {
-        let name = pointer.rsplit('/').next().unwrap_or("");
-        let is_property = pointer.rsplit('/').nth(1) == Some("properties");
-        if is_secret(members) {
-            let extra = members.keys().find(|key| {
-                !matches!(
-                    key.as_str(),
-                    "type" | "format" | "description" | "x-evidence"
-                )
-            });
-            if let Some(extra) = extra {
-                self.find(
-                    pointer,
-                    format!("`{extra}` beside a secret format makes the type a plain String"),
-                );
-            }
-            return;
-        }
-        let excused = NO_SECRETS.iter().any(|(known, _)| *known == name);
-        if is_property && looks_secret(name) && !excused && !prints_nothing(members) {
-            self.find(
-                pointer,
-                format!(
-                    "`{name}` looks like a secret; make it text with `format: {}`, or list it in NO_SECRETS of \
-                     codegen/src/generate/lint/secrets.rs with a reason",
-                    SECRET_FORMATS.join("`, `format: ")
-                ),
-            );
-        }
-    }
+/// What is wrong with a property that looks like a secret and would be printed.
+pub(super) fn secret(name: &str, members: &Map<String, Value>) -> Option<String> {
+    let excused = NO_SECRETS.iter().any(|(known, _)| *known == name);
+    (looks_secret(name) && !excused && !prints_nothing(members)).then(|| {
+        format!(
+            "`{name}` looks like a secret; make it text with `format: {}`, or list it in NO_SECRETS of \
+             codegen/src/generate/lint/secrets.rs with a reason",
+            SECRET_FORMATS.join("`, `format: ")
+        )
+    })
 }
 
 fn is_secret(members: &Map<String, Value>) -> bool {

@@ -84,6 +84,12 @@ pub(super) fn wire_name(field: &Field) -> Option<String> {
     found
 }
 
+pub(super) fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident(name))
+}
+
 pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {
     let Meta::NameValue(pair) = &attribute.meta else {
         return None;
@@ -103,9 +109,7 @@ pub(super) fn spelt(node: &impl ToTokens) -> String {
 }
 
 pub(super) fn is_option(node: &Type) -> bool {
-    node.to_token_stream()
-        .to_string()
-        .contains("option :: Option <")
+    spelt(node).starts_with("::std::option::Option<")
 }
 
 pub(super) fn is_json_object(node: &Type) -> bool {

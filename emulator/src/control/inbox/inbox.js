@@ -105,11 +105,13 @@ function drawList() {
   const older = state.total - state.messages.length;
   byId("more").hidden = older <= 0;
   byId("more").textContent = `${older} older ${older === 1 ? "message is" : "messages are"} not shown.`;
-  byId("empty").hidden = any || !state.loaded;
-  byId("main").hidden = !any;
+  const here = document.body.classList.contains("on-messages");
+  byId("empty").hidden = any || !state.loaded || !here;
+  byId("main").hidden = !any || !here;
   byId("clear").hidden = !any;
   const unread = state.messages.filter((message) => stateOf(message) === "pending").length;
-  document.title = `${unread ? `(${unread}) ` : ""}Inbox · Magic-link emulator`;
+  const title = document.querySelector(".views [aria-current]").textContent;
+  document.title = `${unread ? `(${unread}) ` : ""}${title} · Magic-link emulator`;
 }
 
 function linked(text, link) {
@@ -118,7 +120,9 @@ function linked(text, link) {
   return [text.slice(0, at), anchor(link, link, ""), text.slice(at + link.length)];
 }
 
+/** Only links to pages are links: what an app's scheme or a script's would do is not for this page. */
 function anchor(link, label, kind) {
+  if (!/^https?:\/\//i.test(link)) return make("span", { class: "code" }, label === link ? link : "No link to a page");
   return make("a", { href: link, class: kind, target: "_blank", rel: "noopener noreferrer" }, label);
 }
 
@@ -141,7 +145,7 @@ function drawDetail() {
   link.id = "open";
   detail.replaceChildren(
     make("button", { class: "copy back", type: "button", onclick: back }, "← All messages"),
-    make("h1", {}, message.subject || PURPOSES[message.purpose]),
+    make("h2", { class: "title" }, message.subject || PURPOSES[message.purpose]),
     make("div", { class: "head" },
       sign(message.channel),
       make("span", { class: "who" }, `To ${message.to}`,
@@ -154,8 +158,8 @@ function drawDetail() {
         make("button", { class: "copy", type: "button", onclick: () => copy(message.link, "Link") }, "Copy link"),
         make("button", { class: "copy", type: "button", onclick: () => copy(message.token, "Token") }, "Copy token")),
     ),
-    ...(options.length ? [make("h2", {}, "Template options"), facts(options.map(([name, value]) => [name, value || "(empty)"]))] : []),
-    make("h2", {}, "Details"),
+    ...(options.length ? [make("h3", {}, "Template options"), facts(options.map(([name, value]) => [name, value || "(empty)"]))] : []),
+    make("h3", {}, "Details"),
     facts([
       ["Purpose", PURPOSES[message.purpose] || message.purpose],
       ["Login ID", message.loginId],
@@ -258,6 +262,7 @@ function live(kind, text) {
 function follow() {
   const events = new EventSource("/_emulator/v1/events");
   events.addEventListener("outbox", () => { live("on", "Live"); refresh(); });
+  events.addEventListener("changed", () => document.dispatchEvent(new Event("changed")));
   events.addEventListener("error", () => live("off", "Reconnecting"));
 }
 
@@ -284,6 +289,11 @@ async function about() {
 
 function keys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
+  const typing = event.target.closest("input, select, textarea");
+  const view = document.querySelectorAll(".views a")["12345".indexOf(event.key)];
+  if (view && !typing) { view.click(); return; }
+  if (event.key === "?" && !typing) { byId("keys").showModal(); return; }
+  if (!document.body.classList.contains("on-messages")) return;
   const search = byId("search");
   if (event.target === search) {
     if (event.key === "Escape") { search.value = ""; state.query = ""; drawList(); search.blur(); byId("messages").focus(); }
@@ -300,13 +310,12 @@ function keys(event) {
       if (onControl) return;
       // On a narrow page the first Enter reads the message, the second opens the link.
       if (message && getComputedStyle(byId("detail")).display === "none") choose(message.id, true);
-      else if (message) byId("open").click();
+      else if (message) byId("open")?.click();
       break;
-    case "o": if (message) { if (!byId("open")) drawDetail(); byId("open").click(); } break;
+    case "o": if (message) { if (!byId("open")) drawDetail(); byId("open")?.click(); } break;
     case "c": if (message) copy(message.link, "Link"); break;
     case "t": if (message) copy(message.token, "Token"); break;
     case "Escape": back(); break;
-    case "?": byId("keys").showModal(); break;
     default:
   }
 }

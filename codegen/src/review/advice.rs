@@ -1,0 +1,427 @@
+//! What a difference means, what to do to follow it, and the YAML to add.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::compare::{Difference, attributes, kind};
+use super::facts::{Facts, Members, references};
+use crate::generate::document::set;
+use crate::generate::lint::FORMATS;
+use crate::generate::lint::secrets::looks_secret;
+
+/// What a release must be called that adopts a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "semantic versioning has three")]
+pub enum Release {
+    /// Nothing that a caller sees changes.
+    Patch,
+    /// Callers may use more than before.
+    Minor,
+    /// Some code of callers no longer compiles, or does something else.
+    Major,
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Patch => "patch",
+            Self::Minor => "minor",
+            Self::Major => "major",
+        })
+    }
+}
+
+/// What to do about a difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// How to follow it.
+    pub follow: String,
+    /// The release that following it makes.
+    pub release: Release,
+    /// What to add to our description: under the schema's `properties`, or under `paths`.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub add: Value,
+    /// Components that this needs and our description lacks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, Value>,
+}
+
+/// The two sides of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// Our description.
+    pub ours: &'a Facts,
+    /// The published one.
+    pub theirs: &'a Facts,
+}
+
+impl Sides<'_> {
+    /// What to do about a difference.
+    #[must_use]
+    pub fn advise(&self, difference: &Difference) -> Advice {
+        use Release::{Major, Minor, Patch};
+        let Difference {
+            group,
+            member,
+            ours,
+            theirs,
+            ..
+        } = difference;
+        let mut sketch = Sketch {
+            sides: *self,
+            is_response: self.is_response(difference),
+            components: BTreeMap::new(),
+        };
+        let mut add = Value::Null;
+        let (place, is_field) = match group.split_once(' ') {
+            None => (format!("schema {group}"), true),
+            Some(_) => ("the operation".to_owned(), false),
+        };
+        let setter = if sketch.is_response {
+            "an accessor"
+        } else {
+            "a setter"
+        };
+        let is_parameter = ["query ", "path ", "header "]
+            .iter()
+            .any(|start| member.starts_with(start));
+        let (follow, release) = match (ours.as_deref(), theirs.as_deref()) {
+            _ if group == "document" && member == "servers" => {
+                ("see whether calls still reach the service, then change `servers`".to_owned(), Patch)
+            }
+            _ if group == "document" => (
+                "find out how the service authenticates now; the client has to send it so".to_owned(),
+                Major,
+            ),
+            (Some(id), None) if member.is_empty() => match find(self.theirs, self.ours, id) {
+                Some(to) => (
+                    format!("published at {to} now: try that path against a test project, and change ours when it answers"),
+                    Patch,
+                ),
+                None => (
+                    "no longer published: try it against a test project; when it is gone, remove the operation, the \
+                     schemas that only it used, and what the facade builds on it".to_owned(),
+                    Major,
+                ),
+            },
+            (None, Some(id)) if member.is_empty() => match find(self.ours, self.theirs, id) {
+                Some(from) => (format!("the new place of {from}: see there"), Patch),
+                None => {
+                    add = sketch.operation(group);
+                    (self.new_operation(group), Minor)
+                }
+            },
+            _ if member == "deprecated" => {
+                let value = theirs.is_some();
+                (format!("write `deprecated: {value}` into the operation; callers get a warning, or lose it"), Minor)
+            }
+            _ if member == "security" => {
+                ("change `security` of the operation; its method takes another credential".to_owned(), Major)
+            }
+            _ if member == "success" => (
+                "change the status of the success in `responses`; the client takes every one from 200 to 299".to_owned(),
+                Patch,
+            ),
+            (None, Some(theirs)) if member.starts_with("response") => {
+                let _ = sketch.kind(theirs, "");
+                ("describe the content of the success; the method's result gets a type".to_owned(), Major)
+            }
+            (Some(_), None) if member.starts_with("response") => (
+                "the service may answer with no content: take ours out of the success; the method's result loses its \
+                 type".to_owned(),
+                Major,
+            ),
+            (None, Some(theirs)) if is_parameter => {
+                let (place, name) = member.split_once(' ').unwrap_or_default();
+                add = sketch.parameter(place, name, theirs);
+                let more = if place == "header" { "; no pass writes headers yet, see codegen/src/generate/passes/calls.rs" } else { "" };
+                (format!("add the parameter to the operation{more}"), Major)
+            }
+            (None, Some(theirs)) if is_field => {
+                match sketch.property(member, theirs) {
+                    Some(property) => {
+                        add = json!({ member: property });
+                        (format!("add it; {setter} in the facade where users need it"), Minor)
+                    }
+                    None => (
+                        "it has no one type: leave it out with an entry; it is kept in `extra`".to_owned(),
+                        Minor,
+                    ),
+                }
+            }
+            (None, Some(theirs)) => {
+                let _ = sketch.kind(theirs, "");
+                ("describe it; the method takes one argument more".to_owned(), Major)
+            }
+            (Some(_), None) => (
+                format!("the service may ignore it, or leave it out: remove it from {place}, and from the facade"),
+                Major,
+            ),
+            (Some(ours), Some(theirs)) => changed(ours, theirs, member, &place),
+            (None, None) => (String::new(), Patch),
+        };
+        Advice {
+            follow,
+            release,
+            add,
+            components: sketch.components,
+        }
+    }
+
+    fn is_response(&self, difference: &Difference) -> bool {
+        let Difference { group, member, .. } = difference;
+        let in_responses = |facts: &Facts| {
+            facts
+                .reached(|m| m.starts_with("response"))
+                .contains(group.as_str())
+        };
+        member.starts_with("response") || in_responses(self.ours) || in_responses(self.theirs)
+    }
+
+    /// A new operation, perhaps of a family that we know.
+    fn new_operation(&self, key: &str) -> String {
+        let parent = |key: &str| key.rsplit_once('/').map(|(parent, _)| parent.to_owned());
+        let delivery = ["email", "sms", "whatsapp"];
+        let sibling = self.ours.operations.keys().find(|ours| {
+            parent(ours) == parent(key)
+                && delivery
+                    .iter()
+                    .any(|method| ours.ends_with(&format!("/{method}")))
+        });
+        match sibling {
+            Some(sibling) => format!(
+                "beside {sibling}, so perhaps a new delivery method: add the operation, the method to `DeliveryMethod` \
+                 in src/delivery.rs, and its arm to the matches that the compiler names"
+            ),
+            None => "add the operation and its schemas; the facade can follow later".to_owned(),
+        }
+    }
+}
+
+/// Where `id` is in some facts, at a place that the others lack.
+pub(crate) fn find<'a>(facts: &'a Facts, others: &Facts, id: &str) -> Option<&'a str> {
+    let mut operations = facts
+        .operations
+        .iter()
+        .filter(|(key, _)| !others.operations.contains_key(*key));
+    let has_id =
+        |members: &Members| !id.is_empty() && members.get("id").is_some_and(|other| other == id);
+    operations
+        .find(|(_, members)| has_id(members))
+        .map(|(key, _)| key.as_str())
+}
+
+fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Release) {
+    use Release::{Major, Minor, Patch};
+    let bare = |text: &str| kind(text).split(" in {").next().unwrap_or(text).to_owned();
+    let is_required = |text: &str| attributes(text).contains("; required");
+    if bare(ours) != bare(theirs) {
+        let follow = format!(
+            "find out what the service sends and takes now, then change `{member}` in {place}"
+        );
+        return (follow, Major);
+    }
+    if kind(ours) != kind(theirs) {
+        return (
+            format!(
+                "name the values in the description of `{member}` in {place}; it stays plain text"
+            ),
+            Patch,
+        );
+    }
+    match (is_required(ours), is_required(theirs)) {
+        (false, true) => (
+            format!(
+                "write \"Needed.\" into the description of `{member}` in {place}; if the facade can leave it out, make it \
+                 an argument there, which is a major release"
+            ),
+            Patch,
+        ),
+        (true, false) => (format!("make `{member}` optional in {place}"), Major),
+        _ => (
+            format!("write or remove `deprecated: true` at `{member}` in {place}"),
+            Minor,
+        ),
+    }
+}
+
+/// Writes published facts as our description has them.
+struct Sketch<'a> {
+    sides: Sides<'a>,
+    is_response: bool,
+    components: BTreeMap<String, Value>,
+}
+
+impl Sketch<'_> {
+    /// A property with its description to be written; nothing where we have no way to describe it.
+    fn property(&mut self, name: &str, value: &str) -> Option<Value> {
+        let mut schema = self.kind(value, name)?;
+        if schema.get("$ref").is_none() {
+            set(&mut schema, "description", json!(""));
+        }
+        if attributes(value).contains("deprecated") && schema.get("$ref").is_none() {
+            set(&mut schema, "deprecated", json!(true));
+        }
+        Some(schema)
+    }
+
+    fn kind(&mut self, value: &str, name: &str) -> Option<Value> {
+        let value = kind(value);
+        let value = value.strip_suffix(" or null").unwrap_or(value);
+        if let Some(items) = value.strip_prefix("list of ") {
+            return Some(json!({ "type": "array", "items": self.kind(items, name)? }));
+        }
+        if let Some(values) = value.strip_prefix("map to ") {
+            return Some(
+                json!({ "type": "object", "additionalProperties": self.kind(values, name)? }),
+            );
+        }
+        if let Some(target) = references(value).next().filter(|_| value.starts_with('<')) {
+            return Some(
+                json!({ "$ref": format!("#/components/schemas/{}", self.component(target)) }),
+            );
+        }
+        let bare = value.split(" in {").next().unwrap_or(value);
+        let (scalar, format) = bare.split_once(" (").unwrap_or((bare, ""));
+        let mut schema = match scalar {
+            "object" => return Some(json!({ "type": "object", "additionalProperties": true })),
+            "string" | "integer" | "number" | "boolean" => json!({ "type": scalar }),
+            _ => return None,
+        };
+        let format = format.trim_end_matches(')');
+        if scalar == "string" && looks_secret(name) {
+            set(&mut schema, "format", json!("password"));
+        } else if scalar == "integer" && self.is_response {
+            set(&mut schema, "format", json!("int64"));
+        } else if FORMATS.contains(&format) {
+            set(&mut schema, "format", json!(format));
+        }
+        Some(schema)
+    }
+
+    /// The name of a component, which is written when our description lacks it.
+    fn component(&mut self, published: &str) -> String {
+        let name = type_name(published);
+        if self.sides.ours.schemas.contains_key(&name) || self.components.contains_key(&name) {
+            return name;
+        }
+        let mut component = json!({ "type": "object", "description": "" });
+        self.components.insert(name.clone(), Value::Null);
+        let theirs: BTreeMap<_, _> = self
+            .sides
+            .theirs
+            .schemas
+            .get(published)
+            .cloned()
+            .unwrap_or_default();
+        let mut properties = Map::new();
+        for (member, value) in theirs.iter().filter(|(member, _)| *member != "*") {
+            properties.extend(
+                self.property(member, value)
+                    .map(|schema| (member.clone(), schema)),
+            );
+        }
+        if self.is_response {
+            set(&mut component, "additionalProperties", json!({}));
+        } else if properties.is_empty() {
+            set(&mut component, "additionalProperties", json!(false));
+        }
+        if !properties.is_empty() {
+            set(&mut component, "properties", Value::Object(properties));
+        }
+        self.components.insert(name.clone(), component);
+        name
+    }
+
+    fn parameter(&mut self, place: &str, name: &str, value: &str) -> Value {
+        let schema = self
+            .kind(value, "")
+            .unwrap_or_else(|| json!({ "type": "string" }));
+        let required = attributes(value).contains("required");
+        json!({ "name": name, "in": place, "required": required, "description": "", "schema": schema })
+    }
+
+    /// The entry of `paths` for a published operation.
+    fn operation(&mut self, key: &str) -> Value {
+        let none = Members::new();
+        let members = self.sides.theirs.operations.get(key).unwrap_or(&none);
+        let get = |member: &str| members.get(member).map(String::as_str);
+        let (method, path) = key.split_once(' ').unwrap_or_default();
+        let path = get("path").unwrap_or(path);
+        let names: Vec<&str> = path
+            .split('{')
+            .skip(1)
+            .filter_map(|part| part.split('}').next())
+            .collect();
+        let alternatives: BTreeSet<&str> = get("security").unwrap_or("").split(" or ").collect();
+        let security: Vec<Value> = alternatives
+            .into_iter()
+            .filter(|name| !name.is_empty() && !name.contains(" with "))
+            .map(|name| json!({ name: [] }))
+            .collect();
+        let mut operation = json!({
+            "operationId": type_name(get("id").unwrap_or("")), "summary": "", "description": "", "security": security,
+            "x-evidence": ["published OpenAPI"],
+        });
+        let parameters: Vec<Value> = members
+            .iter()
+            .filter_map(|(member, value)| {
+                let (place, name) = member
+                    .split_once(' ')
+                    .filter(|(place, _)| *place != "response")?;
+                let position = name.parse::<usize>().ok().filter(|_| place == "path");
+                let name = position
+                    .and_then(|at| names.get(at.checked_sub(1)?))
+                    .copied()
+                    .unwrap_or(name);
+                Some(self.parameter(place, name, value))
+            })
+            .collect();
+        if !parameters.is_empty() {
+            set(&mut operation, "parameters", Value::Array(parameters));
+        }
+        self.is_response = false;
+        if let Some(schema) = get("request").and_then(|value| self.kind(value, "")) {
+            set(
+                &mut operation,
+                "requestBody",
+                json!({ "required": true, "content": { "application/json": { "schema": schema } } }),
+            );
+        }
+        self.is_response = true;
+        let error = json!({ "$ref": "#/components/responses/Error" });
+        let mut success = json!({ "description": "" });
+        if let Some(schema) = get("response").and_then(|value| self.kind(value, "")) {
+            set(
+                &mut success,
+                "content",
+                json!({ "application/json": { "schema": schema } }),
+            );
+        }
+        let status = get("success")
+            .and_then(|statuses| statuses.split(", ").next())
+            .unwrap_or("200");
+        set(
+            &mut operation,
+            "responses",
+            json!({ status: success, "4XX": error.clone(), "5XX": error }),
+        );
+        json!({ path: { method.to_lowercase(): operation } })
+    }
+}
+
+/// A name that the generator makes a type or a method of.
+fn type_name(name: &str) -> String {
+    let mut parts = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty());
+    let first = parts.next().unwrap_or("").to_owned();
+    parts.fold(first, |text, part| {
+        let (head, rest) = part.split_at_checked(1).unwrap_or((part, ""));
+        text + &head.to_ascii_uppercase() + rest
+    })
+}

@@ -1,0 +1,253 @@
+//! What the requests that end in a link have in common.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::address;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::raw::types;
+use crate::transport::body::Members;
+
+/// A request for a link, before it is sent. Its kind, such as [`SignIn`](super::SignIn), decides which
+/// options there are, and what [`send`](LinkRequest::send) gives.
+///
+/// ```no_run
+/// # use descope_magiclink::{Client, DeliveryMethod};
+/// # async fn run(client: Client) -> Result<(), descope_magiclink::Error> {
+/// client
+///     .magic_link()
+///     .sign_in(DeliveryMethod::Email, "joe@example.com")
+///     .redirect_url("https://app.example.com/verify")
+///     .locale("pt-BR")
+///     .custom_claim("plan", "pro")
+///     .send()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is sent until `send`"]
+pub struct LinkRequest<K> {
+    pub(crate) client: Client,
+    pub(crate) login_id: String,
+    pub(crate) message: MessageOptions,
+    pub(crate) login: LoginOptions,
+    pub(crate) kind: K,
+}
+
+/// How a message is made and where its link leads.
+#[derive(Clone, Default)]
+pub(crate) struct MessageOptions {
+    redirect_url: Option<String>,
+    pub(crate) provider_id: Option<String>,
+    pub(crate) template_id: Option<String>,
+    pub(crate) template_options: Members<BTreeMap<String, String>>,
+    pub(crate) locale: Option<String>,
+}
+
+/// What is put into the session that follows, and what becomes of others.
+#[derive(Clone, Default)]
+pub(crate) struct LoginOptions {
+    pub(crate) step_up: Option<bool>,
+    pub(crate) mfa: Option<bool>,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) custom_claims: Members,
+    sso_app_id: Option<String>,
+    revoke_other_sessions: Option<bool>,
+    revoke_other_sessions_types: Option<Vec<String>>,
+    pub(crate) use_recovery: Option<bool>,
+}
+
+/// Which options a kind of request has. Not for implementing elsewhere.
+pub(crate) mod options {
+    /// A message, or a token for a message of one's own: its template and language.
+    pub trait Message {}
+    /// A link with a page of its own.
+    pub trait Redirect {}
+    /// A message that the service delivers.
+    pub trait Delivery {}
+    /// A login that follows.
+    pub trait Login {}
+    /// The login of a user who may have other sessions.
+    pub trait SignIn: Login {}
+    /// A user with a recovery address.
+    pub trait Recovery {}
+    /// Links that a management key asks for, without the user's refresh token.
+    pub trait Management {}
+}
+
+impl<K> LinkRequest<K> {
+    pub(crate) fn new(client: &Client, login_id: String, kind: K) -> Self {
+        Self {
+            client: client.clone(),
+            login_id,
+            message: MessageOptions::default(),
+            login: LoginOptions::default(),
+            kind,
+        }
+    }
+
+    /// The login id, if it can be one.
+    pub(crate) fn checked_login_id(&self) -> Result<Option<String>> {
+        address::login_id(&self.login_id).map(Some)
+    }
+
+    /// The page that the link opens, if it can be one.
+    pub(crate) fn checked_redirect_url(&self) -> Result<Option<String>> {
+        let url = self.message.redirect_url.as_deref();
+        url.map(address::redirect_url).transpose()
+    }
+
+    /// The options that have an object of their own in the request; `None` when that would be empty.
+    pub(crate) fn login_options(&mut self) -> Result<Option<types::LoginOptions>> {
+        let login = std::mem::take(&mut self.login);
+        let message = std::mem::take(&mut self.message);
+        let types = login.revoke_other_sessions_types;
+        if types
+            .as_ref()
+            .is_some_and(|types| types.is_empty() || types.iter().any(String::is_empty))
+        {
+            return Err(Error::argument(
+                "revoke_other_sessions_of_types",
+                "must name one type at least; revoke_other_sessions is for all of them",
+            ));
+        }
+        Ok(unless_empty(types::LoginOptions {
+            custom_claims: login.custom_claims,
+            locale: message.locale,
+            mfa: login.mfa,
+            revoke_other_sessions: login.revoke_other_sessions,
+            revoke_other_sessions_types: types.unwrap_or_default(),
+            sso_app_id: login.sso_app_id,
+            stepup: login.step_up,
+            template_id: message.template_id,
+            template_options: message.template_options,
+            tenant_id: login.tenant_id,
+            ..Default::default()
+        }))
+    }
+}
+
+impl<K: options::Redirect> LinkRequest<K> {
+    /// The page that the link opens, with the token in its query parameter `t`. Its domain must
+    /// be approved in the project; without it the project's setting is used.
+    ///
+    /// It may have a query, but none with a `t`, and no fragment: the token would not be found.
+    pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
+        self.message.redirect_url = Some(url.into());
+        self
+    }
+}
+
+impl<K: options::Delivery> LinkRequest<K> {
+    /// The connector that delivers the message, by its id.
+    pub fn provider_id(mut self, id: impl Into<String>) -> Self {
+        self.message.provider_id = Some(id.into());
+        self
+    }
+}
+
+impl<K: options::Message> LinkRequest<K> {
+    /// The message's template, by its id.
+    pub fn template_id(mut self, id: impl Into<String>) -> Self {
+        self.message.template_id = Some(id.into());
+        self
+    }
+
+    /// A value for a placeholder of the message's template.
+    pub fn template_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let options = &mut self.message.template_options;
+        options.insert(name.into(), value.into());
+        self
+    }
+
+    /// The message's language, such as `en` or `pt-BR`.
+    pub fn locale(mut self, locale: impl Into<String>) -> Self {
+        self.message.locale = Some(locale.into());
+        self
+    }
+}
+
+impl<K: options::Login> LinkRequest<K> {
+    /// A claim to add to the session.
+    ///
+    /// Descope's documentation allows 100 claims, names of 60 and values of 500 characters.
+    /// Claims given here may come from a browser: authorise by roles and permissions instead.
+    pub fn custom_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.login.custom_claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// The tenant that the login is for; the session's current tenant.
+    pub fn tenant(mut self, id: impl Into<String>) -> Self {
+        self.login.tenant_id = Some(id.into());
+        self
+    }
+}
+
+impl<K: options::SignIn> LinkRequest<K> {
+    /// The SSO application that the login is for.
+    pub fn sso_app_id(mut self, id: impl Into<String>) -> Self {
+        self.login.sso_app_id = Some(id.into());
+        self
+    }
+
+    /// Ends the user's other sessions when the link is verified.
+    pub fn revoke_other_sessions(mut self) -> Self {
+        self.login.revoke_other_sessions = Some(true);
+        self
+    }
+
+    /// As [`revoke_other_sessions`](Self::revoke_other_sessions), for some kinds of sessions
+    /// only, one at least. Descope does not publish the kinds.
+    pub fn revoke_other_sessions_of_types<I>(mut self, types: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.login.revoke_other_sessions = Some(true);
+        self.login.revoke_other_sessions_types = Some(types.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
+impl<K: options::Recovery> LinkRequest<K> {
+    /// Delivers to the user's recovery address.
+    pub fn use_recovery(mut self) -> Self {
+        self.login.use_recovery = Some(true);
+        self
+    }
+}
+
+impl<K: options::Management> LinkRequest<K> {
+    /// Makes the session that follows a stepped-up one.
+    pub fn step_up(mut self) -> Self {
+        self.login.step_up = Some(true);
+        self
+    }
+
+    /// Counts the link as a further factor of the login.
+    pub fn mfa(mut self) -> Self {
+        self.login.mfa = Some(true);
+        self
+    }
+}
+
+/// An object of a request, which is left out where nothing would be in it.
+pub(crate) fn unless_empty<T: Serialize>(object: T) -> Option<T> {
+    let is_empty = serde_json::to_string(&object).is_ok_and(|text| text == "{}");
+    (!is_empty).then_some(object)
+}
+
+// Of the options, whose values may be anything, nothing.
+impl<K: fmt::Debug> fmt::Debug for LinkRequest<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkRequest")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! Signing in whoever it is.
+
+use super::link_request::{LinkRequest, options};
+use super::{MagicLink, Sent};
+use crate::delivery::DeliveryMethod;
+use crate::error::Result;
+
+impl MagicLink {
+    /// Sends a link to a user, who is registered if they are not yet.
+    pub fn sign_up_or_in(
+        &self,
+        method: DeliveryMethod,
+        login_id: impl Into<String>,
+    ) -> LinkRequest<SignUpOrIn> {
+        LinkRequest::new(&self.client, login_id.into(), SignUpOrIn { method })
+    }
+}
+
+/// A sign-up or sign-in: see [`MagicLink::sign_up_or_in`].
+#[derive(Debug, Clone)]
+pub struct SignUpOrIn {
+    method: DeliveryMethod,
+}
+
+impl options::Redirect for SignUpOrIn {}
+impl options::Delivery for SignUpOrIn {}
+impl options::Message for SignUpOrIn {}
+impl options::Login for SignUpOrIn {}
+impl options::SignIn for SignUpOrIn {}
+impl options::Recovery for SignUpOrIn {}
+
+impl LinkRequest<SignUpOrIn> {
+    /// Sends the link.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when the login id is empty; else as
+    /// the service decides.
+    pub async fn send(mut self) -> Result<Sent> {
+        let body = self.sign_in_body()?;
+        let raw = self.client.raw();
+        let masked = match self.kind.method {
+            DeliveryMethod::Email => {
+                let response = raw.sign_up_or_in_magic_link_email(&body).await?;
+                response.into_inner().masked_email
+            }
+            DeliveryMethod::Sms => {
+                let response = raw.sign_up_or_in_magic_link_sms(&body).await?;
+                response.into_inner().masked_phone
+            }
+            DeliveryMethod::WhatsApp => {
+                let response = raw.sign_up_or_in_magic_link_whats_app(&body).await?;
+                response.into_inner().masked_phone
+            }
+        };
+        Ok(Sent::new(masked))
+    }
+}

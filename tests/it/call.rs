@@ -1,0 +1,235 @@
+//! Calls that the description does not have, and what tests of dependants can make.
+
+use std::time::Duration;
+
+use descope_magiclink::raw::{ResponseValue, types};
+use descope_magiclink::session::{KeyProblem, SessionError, SessionValidator};
+use descope_magiclink::{
+    ApiError, Client, Error, ErrorCode, ManagementKey, RefreshToken, RetryPolicy, Timeout, User,
+};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::session::key_server::{Answer, KeyServer};
+use crate::session::kit::{Key, LONG, PROJECT, session_claims};
+use crate::session::world::{JOE, World};
+use crate::support::{Reply, Socket};
+
+const OTP: &str = "/v1/auth/otp/signin/email";
+
+async fn otp(client: &Client) -> Result<ResponseValue<Value>, Error> {
+    client
+        .raw()
+        .call("sign_in_otp_email", Method::POST, OTP)
+        .json(&json!({ "loginId": JOE }))
+        .send()
+        .await
+}
+
+#[tokio::test]
+async fn a_call_of_one_s_own_has_what_described_calls_have() {
+    let ok = Reply::json(200, r#"{"maskedEmail":"j*"}"#);
+    let socket = Socket::start(vec![ok.clone(), ok.clone(), ok]).await;
+    let client = socket.client();
+    assert_eq!(otp(&client).await.unwrap()["maskedEmail"], "j*");
+    let sign_in = types::MagicLinkSignInRequest::default();
+    let raw = client.raw();
+    raw.sign_in_magic_link_email(None, &sign_in).await.unwrap();
+    raw.call("any", Method::PUT, "/v1/any%2Fthing")
+        .credential(&RefreshToken::new("refresh"))
+        .query("a b", "1&2")
+        .header(
+            HeaderName::from_static("x-own"),
+            HeaderValue::from_static("1"),
+        )
+        .header(
+            reqwest::header::AUTHORIZATION,
+            HeaderValue::from_static("mine"),
+        )
+        .send::<Value>()
+        .await
+        .unwrap();
+    let requests = socket.requests();
+    let described = &requests[1];
+    for name in [
+        "authorization",
+        "x-descope-project-id",
+        "x-descope-sdk-name",
+        "user-agent",
+        "accept",
+        "content-type",
+    ] {
+        assert_eq!(requests[0].header(name), described.header(name), "{name}");
+        assert!(described.header(name).is_some(), "{name}");
+    }
+    assert_eq!(requests[0].body, format!(r#"{{"loginId":"{JOE}"}}"#));
+    assert!(
+        requests[2]
+            .head
+            .starts_with("PUT /v1/any%2Fthing?a+b=1%262 HTTP/1.1")
+    );
+    let bearer = format!("Bearer {PROJECT}:refresh");
+    assert_eq!(requests[2].header("authorization"), Some(&*bearer));
+    assert_eq!(requests[2].header("x-own"), Some("1"));
+}
+
+#[tokio::test]
+async fn its_errors_limits_and_repeats_are_those_of_described_calls() {
+    let refusal = Reply::json(400, r#"{"errorCode":"E061001","errorDescription":"off"}"#);
+    let socket = Socket::start(vec![
+        refusal,
+        Reply::json(200, "<html>"),
+        Reply::json(200, &format!(r#""{}""#, "x".repeat(2 << 20))),
+        Reply::json(503, "{}"),
+        Reply::json(200, ""),
+        Reply::Hang,
+    ])
+    .await;
+    let retry = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
+    let client = socket.builder().timeout(LONG).retry(retry).build().unwrap();
+    let error = otp(&client).await.unwrap_err();
+    assert_eq!(error.code(), Some(&ErrorCode::MethodDisabled));
+    assert!(matches!(otp(&client).await.unwrap_err(), Error::Decode(_)));
+    let Error::Transport(error) = otp(&client).await.unwrap_err() else {
+        panic!("the body has no limit");
+    };
+    assert!(error.is_too_large());
+    let read = client.raw().call("read", Method::GET, "/v1/read");
+    read.send::<()>().await.unwrap();
+    let requests = socket.requests().len();
+    assert_eq!(requests, 5, "a read is made again, and nothing else");
+    let hurried = client.with_timeout(Duration::from_millis(50));
+    assert!(otp(&hurried).await.unwrap_err().is_timeout());
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_before() {
+    let client = Socket::start(Vec::new()).await.client();
+    for path in [
+        "",
+        "v1",
+        "//evil.example",
+        "/a?b",
+        "/a#b",
+        "/a b",
+        "/a/../b",
+        "/%2E%2e/x",
+        "/\\x",
+    ] {
+        let call = client.raw().call("any", Method::GET, path);
+        let error = call.send::<Value>().await.unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidArgument(a) if a.name() == "path"),
+            "{path}: {error}"
+        );
+    }
+    let call = client.raw().call("any", Method::GET, "/a");
+    let error = call.credential(&ManagementKey::new("")).send::<()>().await;
+    assert!(matches!(error, Err(Error::InvalidArgument(_))));
+    let map = std::collections::HashMap::from([((1, 2), 3)]);
+    let call = client.raw().call("any", Method::POST, "/a").json(&map);
+    assert!(matches!(
+        call.send::<()>().await,
+        Err(Error::InvalidArgument(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_header_can_go_along_with_all_calls_of_a_derived_client() {
+    let socket = Socket::start(vec![Reply::json(200, "{}"), Reply::json(200, "{}")]).await;
+    let client = socket.client();
+    let raw = client.raw().with_header(
+        HeaderName::from_static("x-tenant"),
+        HeaderValue::from_static("t1"),
+    );
+    let raw = raw.with_header(
+        reqwest::header::AUTHORIZATION,
+        HeaderValue::from_static("mine"),
+    );
+    let body = types::MagicLinkSignInRequest::default();
+    raw.sign_in_magic_link_email(None, &body).await.unwrap();
+    client
+        .raw()
+        .sign_in_magic_link_email(None, &body)
+        .await
+        .unwrap();
+    let requests = socket.requests();
+    assert_eq!(requests[0].header("x-tenant"), Some("t1"));
+    assert_eq!(requests[1].header("x-tenant"), None);
+    assert_eq!(
+        requests[0].header("authorization"),
+        requests[1].header("authorization")
+    );
+}
+
+#[tokio::test]
+async fn a_sign_in_of_another_kind_is_accepted_by_the_same_rules() {
+    let world = World::new().await;
+    let (session, refresh) = world.tokens();
+    let mut body = types::JwtResponse::default();
+    body.session_jwt = Some(session.clone());
+    body.refresh_jwt = Some(refresh);
+    let accept = async |body| {
+        let response = ResponseValue::new(body, StatusCode::OK, HeaderMap::new());
+        world.client.sessions().accept(response).await
+    };
+    let auth = accept(body).await.unwrap();
+    assert_eq!(auth.session_token.expose_secret(), session.expose_secret());
+    auth.refresh_token().unwrap();
+    let mut forged = types::JwtResponse::default();
+    forged.session_jwt = Some("a.b.c".into());
+    assert!(matches!(accept(forged).await, Err(Error::Session(_))));
+    let none = accept(types::JwtResponse::default()).await;
+    assert!(matches!(none, Err(Error::Decode(_))));
+}
+
+#[test]
+fn a_dependant_s_tests_can_make_what_they_match() {
+    let refused = Error::from(ApiError::with_code(
+        StatusCode::UNAUTHORIZED,
+        ErrorCode::LoggedOut,
+    ));
+    assert!(refused.is_unauthorized() && !refused.is_retryable());
+    let late = Error::from(Timeout::new(Duration::from_secs(1)));
+    assert!(late.is_timeout() && late.is_retryable());
+    let unavailable = SessionError::Unavailable(KeyProblem::Timeout.into());
+    assert!(unavailable.is_unavailable());
+    let user: User = serde_json::from_value(json!({ "userId": "U1", "novelty": [] })).unwrap();
+    let again = User::from(user.as_ref().clone());
+    assert_eq!(again.user_id(), Some("U1"));
+    assert_eq!(again.to_json(), json!({ "userId": "U1", "novelty": [] }));
+}
+
+#[tokio::test]
+async fn a_validator_alone_takes_what_its_fetches_need() {
+    let key = Key::rsa("first");
+    let server = KeyServer::start(Answer::Raw(503, String::new(), String::new())).await;
+    let mut headers = HeaderMap::new();
+    headers.insert("x-own", HeaderValue::from_static("1"));
+    let own = reqwest::Client::builder()
+        .no_proxy()
+        .default_headers(headers)
+        .build()
+        .unwrap();
+    let validator = SessionValidator::builder(PROJECT)
+        .base_url(server.url())
+        .key_fetch_timeout(LONG)
+        .http_client(own)
+        .auth_management_key("auth-key")
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap();
+    let token = key.sign(&session_claims(std::time::SystemTime::now()));
+    validator
+        .validate(&token.as_str().into())
+        .await
+        .unwrap_err();
+    assert_eq!(server.requests(), 1, "no repeat");
+    let head = server.heads().remove(0).to_lowercase();
+    assert!(head.contains("x-own: 1"), "{head}");
+    assert!(head.contains(&format!(
+        "authorization: bearer {}:auth-key",
+        PROJECT.to_lowercase()
+    )));
+}
