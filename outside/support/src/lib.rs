@@ -151,8 +151,8 @@ fn stored(response: &Response) -> Vec<String> {
 
 /// The cookies of a session that has ended and can be renewed.
 fn ended(emulator: &Emulator) -> (HeaderName, String) {
-    let expired = emulator.mint(USER).expired().tokens().unwrap();
-    let good = emulator.mint(USER).tokens().unwrap();
+    let expired = emulator.tokens(USER).expired().issue().unwrap();
+    let good = emulator.tokens(USER).issue().unwrap();
     let (session, refresh) = (expired.session_jwt(), good.refresh_jwt());
     (COOKIE, format!("__Host-DS={session}; __Host-DSR={refresh}"))
 }
@@ -165,13 +165,13 @@ pub async fn a_sign_out_is_not_undone_by_a_renewal(app: &str, emulator: &Emulato
 }
 
 pub async fn a_bearer_token_is_never_renewed(app: &str, emulator: &Emulator, _: bool) {
-    let expired = emulator.mint(USER).expired().tokens().unwrap();
+    let expired = emulator.tokens(USER).expired().issue().unwrap();
     let bearer = format!("Bearer {}", expired.session_jwt());
     let headers = [(AUTHORIZATION, bearer), ended(emulator)];
     let response = send(app, "/orders", &headers).await;
     assert_eq!(response.status(), 401);
     assert!(response.headers().get(SET_COOKIE).is_none());
-    assert_eq!(emulator.journal().count("RefreshSession"), 0);
+    assert_eq!(emulator.requests().count("RefreshSession"), 0);
 }
 
 pub async fn only_the_services_own_word_is_a_refusal(app: &str, emulator: &Emulator, _: bool) {
@@ -212,8 +212,8 @@ pub async fn a_cookie_that_cannot_be_set_does_not_fail_the_request(
 ) {
     // Larger than four cookies, and not too large for a token: four characters are three bytes of it.
     let with = |size: usize| {
-        let minted = emulator.mint(USER).claim("many", "x".repeat(size));
-        minted.tokens().unwrap()
+        let minted = emulator.tokens(USER).claim("many", "x".repeat(size));
+        minted.issue().unwrap()
     };
     let large = with(11_000 + (16_364 - with(11_000).session_jwt().len()) * 3 / 4);
     assert!((16_340..=16_384).contains(&large.session_jwt().len()));
@@ -230,6 +230,6 @@ pub async fn the_request_sees_the_renewed_tokens(app: &str, emulator: &Emulator,
     let response = send(app, "/sign-out", &[ended(emulator)]).await;
     assert_eq!(response.status(), 200);
     // The old refresh token may be superseded by then, and end nothing.
-    let logout = emulator.journal().of("Logout").pop().unwrap();
+    let logout = emulator.requests().of("Logout").pop().unwrap();
     assert_eq!(logout.status(), Some(200));
 }

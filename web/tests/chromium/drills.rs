@@ -104,7 +104,7 @@ impl Site {
     }
 
     fn verifications(&self) -> usize {
-        self.emulator.journal().count("VerifyMagicLink")
+        self.emulator.requests().count("VerifyMagicLink")
     }
 }
 
@@ -203,8 +203,8 @@ async fn a_stale_cookie_of_another_scope_signs_nobody_out() {
         .base_url(emulator.base_url())
         .build()
         .unwrap();
-    let stale = emulator.mint(EMAIL).expired().tokens().unwrap();
-    let good = emulator.mint(EMAIL).tokens().unwrap();
+    let stale = emulator.tokens(EMAIL).expired().issue().unwrap();
+    let good = emulator.tokens(EMAIL).issue().unwrap();
     let cookies = SessionCookies::builder(&client)
         .plain_names()
         .also_clear("site.localhost", "/orders")

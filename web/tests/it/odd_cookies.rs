@@ -2,7 +2,7 @@
 //! parts, a token in the header beside a cookie.
 
 use descope_magiclink::{Client, RefreshToken};
-use descope_magiclink_emulator::{Emulator, Fault, Minted, User};
+use descope_magiclink_emulator::{Emulator, Fault, IssuedTokens, User};
 use descope_magiclink_web::cookies::{SessionCookies, SessionCookiesBuilder, TokenSource};
 use descope_magiclink_web::{LandingPage, Rejection, RequestSession, SessionLayer};
 use http::header::{AUTHORIZATION, COOKIE};
@@ -25,8 +25,8 @@ async fn rotating() -> (Emulator, Client) {
     (emulator, client)
 }
 
-fn mint(emulator: &Emulator, user: &str) -> Minted {
-    emulator.mint(user).tokens().unwrap()
+fn mint(emulator: &Emulator, user: &str) -> IssuedTokens {
+    emulator.tokens(user).issue().unwrap()
 }
 
 async fn check(layer: &SessionLayer, headers: &[(HeaderName, String)]) -> RequestSession {
@@ -47,8 +47,8 @@ fn user_id(emulator: &Emulator, user: &str) -> String {
 async fn a_stale_session_in_front_of_the_good_one_does_not_stand_in_its_way() {
     let (emulator, client) = rotating().await;
     let good = mint(&emulator, EMAIL);
-    let stale = emulator.mint(EMAIL).expired().tokens().unwrap();
-    let forged = emulator.mint(EVE).forged().tokens().unwrap();
+    let stale = emulator.tokens(EMAIL).expired().issue().unwrap();
+    let forged = emulator.tokens(EVE).forged().issue().unwrap();
     let good = good.session_jwt();
     let cookies = SessionCookies::builder(&client)
         .also_read_session("old")
@@ -107,7 +107,7 @@ async fn of_one_family_only_the_newest_refresh_token_is_presented() {
         let line = format!("__Host-DSR={one}; __Host-DSR={two}");
         let found = check_cookies(&layer, line).await;
         assert!(found.session.is_ok(), "{:?}", found.session);
-        assert_eq!(emulator.journal().count("RefreshSession"), 2);
+        assert_eq!(emulator.requests().count("RefreshSession"), 2);
         // The family lives: the superseded one has never been presented.
         let refresh = found.tokens.refresh.unwrap();
         let other = crate::browser::client(&emulator);
@@ -119,11 +119,11 @@ async fn of_one_family_only_the_newest_refresh_token_is_presented() {
 async fn two_families_at_most_are_tried_and_bad_ones_not_at_all() {
     let (emulator, client) = rotating().await;
     let layer = SessionLayer::new(&client).refreshing();
-    let dead = emulator.mint(EMAIL).expired().tokens().unwrap();
+    let dead = emulator.tokens(EMAIL).expired().issue().unwrap();
     let mut line = format!("__Host-DSR=junk; __Host-DSR={}", dead.session_jwt());
     let found = check_cookies(&layer, line.clone()).await;
     assert!(matches!(found.session, Err(Rejection::RefreshRefused)));
-    assert_eq!(emulator.journal().count("RefreshSession"), 0);
+    assert_eq!(emulator.requests().count("RefreshSession"), 0);
 
     // The first of two is over at the service, and the other one is good.
     let over = mint(&emulator, EMAIL);
@@ -138,7 +138,7 @@ async fn two_families_at_most_are_tried_and_bad_ones_not_at_all() {
     let found = check_cookies(&layer, both).await;
     assert!(found.session.is_ok(), "{:?}", found.session);
 
-    let before = emulator.journal().count("RefreshSession");
+    let before = emulator.requests().count("RefreshSession");
     line = String::new();
     for _ in 0..4 {
         line += &format!("__Host-DSR={}; ", mint(&emulator, EMAIL).refresh_jwt());
@@ -149,7 +149,7 @@ async fn two_families_at_most_are_tried_and_bad_ones_not_at_all() {
     emulator.faults().add(refused).unwrap();
     let found = check_cookies(&layer, line).await;
     assert!(matches!(found.session, Err(Rejection::RefreshRefused)));
-    assert_eq!(emulator.journal().count("RefreshSession"), before + 2);
+    assert_eq!(emulator.requests().count("RefreshSession"), before + 2);
 }
 
 #[tokio::test]
@@ -209,9 +209,9 @@ async fn what_cannot_be_a_session_token_in_the_header_counts_as_absent() {
         ]
     };
     let other = emulator
-        .mint(EMAIL)
+        .tokens(EMAIL)
         .issuer("P2OtherProject")
-        .tokens()
+        .issue()
         .unwrap();
     let not_ours = [
         "Bearer null".to_owned(),
@@ -232,15 +232,15 @@ async fn what_cannot_be_a_session_token_in_the_header_counts_as_absent() {
     let found = check(&layer, &own(&not_ours[4], "")).await;
     assert!(matches!(found.session, Err(Rejection::InvalidToken(_))));
     // One of this project that is over is refused, for its client renews by itself.
-    let expired = emulator.mint(EMAIL).expired().tokens().unwrap();
-    let forged = emulator.mint(EMAIL).forged().tokens().unwrap();
+    let expired = emulator.tokens(EMAIL).expired().issue().unwrap();
+    let forged = emulator.tokens(EMAIL).forged().issue().unwrap();
     for minted in [expired, forged] {
         let header = format!("Bearer {}", minted.session_jwt());
         let found = check(&layer, &own(&header, &good.cookie_header())).await;
         assert!(matches!(found.session, Err(Rejection::InvalidToken(_))));
         assert!(found.cookies.is_empty());
     }
-    assert_eq!(emulator.journal().count("RefreshSession"), 0);
+    assert_eq!(emulator.requests().count("RefreshSession"), 0);
 }
 
 #[tokio::test]
@@ -295,9 +295,9 @@ async fn a_user_with_many_tenants_stays_signed_in() {
     let layer = SessionLayer::new(&client).refreshing();
     let cookies = SessionCookies::new(&client);
     let large = emulator
-        .mint(EMAIL)
+        .tokens(EMAIL)
         .claim("many", "x".repeat(6000))
-        .tokens()
+        .issue()
         .unwrap();
     let mut response = HeaderMap::new();
     let token = descope_magiclink::SessionToken::new(large.session_jwt());

@@ -13,7 +13,7 @@ use crate::browser::{
 };
 
 fn verifications(emulator: &Emulator) -> usize {
-    emulator.journal().count("VerifyMagicLink")
+    emulator.requests().count("VerifyMagicLink")
 }
 
 fn asks(page: &Response<String>) -> bool {
@@ -254,7 +254,7 @@ async fn who_opens_the_link_once_more_while_signed_in_by_it_goes_on() {
         .users()
         .add(descope_magiclink_emulator::User::new("eve@example.com"));
     eve.unwrap();
-    let minted = emulator.mint("eve@example.com").tokens().unwrap();
+    let minted = emulator.tokens("eve@example.com").issue().unwrap();
     let mut eve = Browser::default();
     eve.cookies
         .insert("__Host-DS".to_owned(), minted.session_jwt().to_owned());
@@ -362,7 +362,7 @@ async fn the_application_can_refuse_a_user_who_then_has_no_session() {
     }
     assert_eq!(browser.cookies["__Host-DSR"], "kept");
     assert_eq!(verifications(&emulator), 1);
-    assert_eq!(emulator.journal().count("Logout"), 1);
+    assert_eq!(emulator.requests().count("Logout"), 1);
     assert_eq!(
         browser.get(&landing, &path).await.status(),
         StatusCode::GONE
@@ -380,7 +380,7 @@ async fn a_sign_in_ends_the_session_that_it_overwrites_and_nothing_else_does() {
         let emulator = emulator().await;
         let landing = landing(&emulator).build().unwrap();
         let mut browser = Browser::default();
-        let old = emulator.mint(EMAIL).tokens().unwrap();
+        let old = emulator.tokens(EMAIL).issue().unwrap();
         browser
             .cookies
             .insert("__Host-DSR".to_owned(), old.refresh_jwt().to_owned());
@@ -391,7 +391,7 @@ async fn a_sign_in_ends_the_session_that_it_overwrites_and_nothing_else_does() {
         browser.press(&landing, &page).await;
         if is_ended {
             // It happens in the background.
-            while emulator.journal().count("Logout") == 0 {
+            while emulator.requests().count("Logout") == 0 {
                 tokio::task::yield_now().await;
             }
         }
@@ -496,8 +496,8 @@ async fn a_user_with_many_tenants_can_sign_in() {
     let landing = landing(&emulator).build().unwrap();
     let mut browser = Browser::default();
     let path = link(&emulator, &landing, &mut browser).await;
-    let large = emulator.mint(EMAIL).claim("many", "x".repeat(11_000));
-    let large = large.tokens().unwrap();
+    let large = emulator.tokens(EMAIL).claim("many", "x".repeat(11_000));
+    let large = large.issue().unwrap();
     let body = serde_json::json!({
         "sessionJwt": large.session_jwt(), "refreshJwt": large.refresh_jwt(), "firstSeen": false,
     });
