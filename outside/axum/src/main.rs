@@ -1,17 +1,29 @@
-//! axum: `/orders` is for those who are signed in.
+//! axum: `/orders` is for those who are signed in, and `/sign-out` ends the session.
 
-use axum::{Router, routing::get};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, extract::State, routing::get};
 use descope_magiclink::Client;
+use descope_magiclink_web::cookies::{RequestTokens, SessionCookies};
 use descope_magiclink_web::{CurrentSession, SessionLayer};
 
 async fn orders(session: CurrentSession) -> String {
     format!("the orders of {}", session.user_id())
 }
 
+async fn sign_out(State(client): State<Client>, tokens: RequestTokens) -> Response {
+    let mut response = "signed out".into_response();
+    let cookies = SessionCookies::new(&client);
+    let headers = response.headers_mut();
+    let _ = cookies.sign_out(&client, &tokens, headers).await;
+    response
+}
+
 fn app(client: &Client) -> Router {
     Router::new()
         .route("/orders", get(orders))
+        .route("/sign-out", axum::routing::post(sign_out))
         .layer(SessionLayer::new(client).refreshing())
+        .with_state(client.clone())
 }
 
 #[tokio::main]

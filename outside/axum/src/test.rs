@@ -1,8 +1,10 @@
-#[tokio::test]
-async fn orders_are_for_those_who_are_signed_in() {
-    let (emulator, client) = outside_support::service().await;
+use super::*;
+
+async fn start(client: Client) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, super::app(&client)).await });
-    outside_support::visit(&format!("http://{address}"), &emulator).await;
+    tokio::spawn(async move { axum::serve(listener, app(&client)).await });
+    format!("http://{address}")
 }
+
+outside_support::one_test_per_rule!(tokio::test, start);

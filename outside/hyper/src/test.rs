@@ -1,10 +1,10 @@
 use super::*;
 
-#[tokio::test]
-async fn orders_are_for_those_who_are_signed_in() {
-    let (emulator, client) = outside_support::service().await;
+async fn start(client: Client) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, SessionLayer::new(&client).refreshing()));
-    outside_support::visit(&format!("http://{address}"), &emulator).await;
+    tokio::spawn(serve(listener, client));
+    format!("http://{address}")
 }
+
+outside_support::one_test_per_rule!(tokio::test, start);

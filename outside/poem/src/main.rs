@@ -1,10 +1,11 @@
-//! poem: `/orders` is for those who are signed in.
+//! poem: `/orders` is for those who are signed in, and `/sign-out` ends the session.
 
 use descope_magiclink::Client;
 use descope_magiclink_web::SessionLayer;
+use descope_magiclink_web::cookies::SessionCookies;
 use poem::listener::TcpListener;
 use poem::web::Data;
-use poem::{EndpointExt, IntoResponse, Request, Response, Route, Server, get, handler};
+use poem::{EndpointExt, IntoResponse, Request, Response, Route, Server, get, handler, post};
 
 #[handler]
 async fn orders(request: &Request, Data(layer): Data<&SessionLayer>) -> Response {
@@ -12,7 +13,7 @@ async fn orders(request: &Request, Data(layer): Data<&SessionLayer>) -> Response
     let mut response = match &found.session {
         Ok(session) => format!("the orders of {}", session.user_id()).into_response(),
         Err(rejection) => rejection
-            .to_string()
+            .text()
             .with_status(rejection.status())
             .into_response(),
     };
@@ -20,9 +21,28 @@ async fn orders(request: &Request, Data(layer): Data<&SessionLayer>) -> Response
     response
 }
 
+#[handler]
+async fn sign_out(
+    request: &Request,
+    Data(layer): Data<&SessionLayer>,
+    Data(client): Data<&Client>,
+) -> Response {
+    let found = layer.check(request.headers()).await;
+    let mut response = "signed out".into_response();
+    let cookies = SessionCookies::new(client);
+    let headers = response.headers_mut();
+    let _ = cookies.sign_out(client, &found.tokens, headers).await;
+    found.set_cookies(response.headers_mut());
+    response
+}
+
 fn app(client: &Client) -> impl poem::Endpoint + 'static {
     let layer = SessionLayer::new(client).refreshing();
-    Route::new().at("/orders", get(orders)).data(layer)
+    Route::new()
+        .at("/orders", get(orders))
+        .at("/sign-out", post(sign_out))
+        .data(layer)
+        .data(client.clone())
 }
 
 #[tokio::main]

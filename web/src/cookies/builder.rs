@@ -7,12 +7,11 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 use url::Url;
 
-use super::header::SameSite;
+use super::header::{HOST_PREFIX, SameSite, has_prefix, is_host_only};
 use super::session_cookies::{Jar, Scope, SessionCookies};
 use super::tokens::TokenSource;
 
 /// What browsers promise of a cookie whose name starts so. They compare without regard to case.
-const HOST_PREFIX: &str = "__Host-";
 const SECURE_PREFIX: &str = "__Secure-";
 /// As the two above, and no script can have set the cookie.
 const HTTP_PREFIXES: [&str; 2] = ["__Http-", "__Host-Http-"];
@@ -326,17 +325,6 @@ const BAD_DOMAIN: &str = "must be a host name with a dot in it, such as example.
 
 fn setting(name: &'static str, problem: &'static str) -> ConfigError {
     ConfigError::InvalidSetting { name, problem }
-}
-
-/// Browsers compare prefixes without regard to case.
-fn has_prefix(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-/// Whether browsers take a cookie of this name without a domain and with the path `/` only.
-pub(super) fn is_host_only(name: &str) -> bool {
-    has_prefix(name, HOST_PREFIX)
 }
 
 /// Whether browsers take a cookie of this name over https only.

@@ -3,6 +3,7 @@
 //! Refresh tokens that rotate come in families, one for each sign-in. A token that a newer one of its
 //! family has superseded ends the family when it is presented.
 
+use std::cmp::Reverse;
 use std::time::SystemTime;
 
 use descope_magiclink::{Client, Error, RefreshToken, SessionError, SessionValidator};
@@ -97,6 +98,6 @@ pub(crate) async fn newest_of_families(
         }
     }
     // Stable: of two that are as old, the one that came first.
-    newest.sort_by(|one, other| other.issued_at.cmp(&one.issued_at));
+    newest.sort_by_key(|candidate| Reverse(candidate.issued_at));
     (newest, unavailable)
 }

@@ -103,3 +103,17 @@ impl SetCookie<'_> {
         Some(line)
     }
 }
+
+/// With it, browsers take a cookie only from this very host over https.
+pub(super) const HOST_PREFIX: &str = "__Host-";
+
+/// Browsers compare prefixes without regard to case.
+pub(super) fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Whether browsers take a cookie of this name without a domain and with the path `/` only.
+pub(super) fn is_host_only(name: &str) -> bool {
+    has_prefix(name, HOST_PREFIX)
+}

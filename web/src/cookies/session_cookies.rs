@@ -6,8 +6,7 @@ use descope_magiclink::{RefreshToken, SessionToken};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use super::builder::is_host_only;
-use super::header::{SameSite, SetCookie, pairs, trim};
+use super::header::{SameSite, SetCookie, is_host_only, pairs, trim};
 use super::tokens::{RequestTokens, TokenPair, TokenSource};
 
 /// What browsers keep of a cookie's name and value together (RFC 6265bis section 5.6). They drop a

@@ -122,6 +122,16 @@ impl Browser {
         self.post("url", json!({ "url": url })).await;
     }
 
+    /// Runs a script in the page, as robots do.
+    pub(crate) async fn script(&self, script: &str) {
+        let body = json!({ "script": script, "args": [] });
+        self.post("execute/sync", body).await;
+    }
+
+    pub(crate) async fn back(&self) {
+        self.post("back", json!({})).await;
+    }
+
     pub(crate) async fn url(&self) -> String {
         self.get("url").await.as_str().unwrap().to_owned()
     }
@@ -226,6 +236,7 @@ impl Browser {
         for (width, scheme) in [
             (WIDTHS[0], "dark"),
             (WIDTHS[0], "light"),
+            (WIDTHS[1], "dark"),
             (WIDTHS[1], "light"),
         ] {
             let scheme_is = json!({ "name": "prefers-color-scheme", "value": scheme });

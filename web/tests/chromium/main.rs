@@ -17,6 +17,7 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod drills;
 mod driver;
 
 use std::process::Command;
@@ -110,6 +111,13 @@ impl Example {
     }
 }
 
+/// The cookies of an application over http, on this machine.
+fn local_cookies(client: &Client) -> SessionCookies {
+    let cookies = SessionCookies::builder(client);
+    let cookies = cookies.insecure_cookies_for_local_development_only();
+    cookies.build().unwrap()
+}
+
 /// A picture of a page of the application, which has no scripts.
 async fn look(browser: &Browser, name: &str) {
     browser.picture(name).await;
@@ -167,8 +175,12 @@ async fn the_whole_story() {
     joe.click("form[action='/email'] button").await;
     joe.expect("Check your inbox").await;
     example.open_link(&joe).await;
-    joe.expect("Sign in").await;
+    joe.expect("Confirm your new email address").await;
+    look(&joe, "06-confirm-email").await;
     joe.click("form button").await;
+    joe.expect("Your email address is changed").await;
+    look(&joe, "06-email-changed").await;
+    joe.click("a[href='/members']").await;
     joe.expect("Members").await;
     assert!(joe.text("dl").await.contains("joe@new.example.com"));
 
@@ -282,6 +294,7 @@ async fn the_page_that_needs_no_template() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/verify", listener.local_addr().unwrap());
     let landing = LandingPage::builder(&client, &url)
+        .cookies(local_cookies(&client))
         .app_name("Teahouse")
         .sign_in_page("/sign-in")
         .build()

@@ -19,6 +19,8 @@ mod extractors;
 mod landing;
 #[cfg(feature = "tracing")]
 mod logging;
+mod odd_cookies;
+mod pages;
 mod redirects;
 mod session_layer;
 #[cfg(feature = "axum")]

@@ -1,0 +1,281 @@
+//! What only a browser can decide: which cookies it sends, what it says of a form's origin, where it lets a
+//! form's answer lead, and what becomes of second presses.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{Html, IntoResponse, Redirect};
+use axum::routing::get;
+use descope_magiclink::{Client, DeliveryMethod, SessionToken};
+use descope_magiclink_emulator::{Emulator, User};
+use descope_magiclink_web::cookies::{RequestTokens, SessionCookies};
+use descope_magiclink_web::{AfterSignIn, CurrentSession, LandingPage, SessionLayer};
+
+use crate::driver::{Browser, chromedriver};
+use crate::{local_cookies, look};
+
+const EMAIL: &str = "joe@example.com";
+
+struct Site {
+    emulator: Emulator,
+    client: Client,
+    landing: LandingPage,
+    url: String,
+    /// `Origin` and `Referer` of each form.
+    forms: Arc<Mutex<Vec<[Option<String>; 2]>>>,
+}
+
+impl Site {
+    /// An application on an origin of its own, whose next page is on another.
+    async fn start() -> Self {
+        let emulator = Emulator::builder()
+            .user(User::new(EMAIL))
+            .start()
+            .await
+            .unwrap();
+        let client = Client::builder(emulator.project_id())
+            .base_url(emulator.base_url())
+            .build()
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let landing = LandingPage::builder(&client, format!("{url}/verify"))
+            .cookies(local_cookies(&client))
+            .app_name("Teahouse")
+            .signed_in_page("/next")
+            .on_sign_in(|_| async {
+                // Long enough for a second press; whichever comes first, both must do.
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                AfterSignIn::Continue
+            })
+            .build()
+            .unwrap();
+        let forms = Arc::<Mutex<Vec<_>>>::default();
+        let seen = Arc::clone(&forms);
+        let layer = SessionLayer::new(&client).cookies(local_cookies(&client));
+        let elsewhere = format!("http://localhost:{port}/elsewhere");
+        let app = Router::new()
+            .route(
+                "/members",
+                get(async |_: CurrentSession| Html("<h1>Members</h1>")),
+            )
+            .route("/next", get(async move || Redirect::to(&elsewhere)))
+            .route("/elsewhere", get(async || Html("<h1>Elsewhere</h1>")))
+            .layer(layer)
+            .route_service("/verify", landing.clone())
+            .layer(from_fn(move |request: Request, next: Next| {
+                let text = |name| {
+                    let value = request.headers().get(name)?;
+                    value.to_str().ok().map(str::to_owned)
+                };
+                if request.method() == Method::POST {
+                    let form = [text(header::ORIGIN), text(header::REFERER)];
+                    seen.lock().unwrap().push(form);
+                }
+                next.run(request)
+            }));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self {
+            emulator,
+            client,
+            landing,
+            url,
+            forms,
+        }
+    }
+
+    /// A link that some other browser has asked for.
+    async fn link(&self) -> String {
+        let link = self.landing.link(&HeaderMap::new(), EMAIL).unwrap();
+        let magic_link = self.client.magic_link();
+        let sent = magic_link.sign_in(DeliveryMethod::Email, EMAIL);
+        sent.redirect_url(link.redirect_url()).send().await.unwrap();
+        self.emulator
+            .outbox()
+            .last_for(EMAIL)
+            .unwrap()
+            .link()
+            .to_owned()
+    }
+
+    fn verifications(&self) -> usize {
+        self.emulator.requests().count("VerifyMagicLink")
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn a_robot_presses_every_button_and_the_user_signs_in_on_another_device() {
+    let site = Site::start().await;
+    let link = site.link().await;
+    let (_driver, driver) = chromedriver();
+    for round in 0..20 {
+        // Without cookies: each time a browser that nobody has seen.
+        let robot = Browser::start(&driver).await;
+        robot.go(&link).await;
+        robot.expect("Sign in").await;
+        let press = match round % 2 {
+            0 => "for (const b of document.querySelectorAll('button')) b.click()",
+            _ => "for (const f of document.forms) f.submit()",
+        };
+        for _ in 0..2 {
+            robot.script(press).await;
+            robot.expect("Sign in").await;
+        }
+        robot.quit().await;
+    }
+    assert_eq!(site.verifications(), 0);
+
+    let user = Browser::start(&driver).await;
+    user.go(&link).await;
+    user.expect("Sign in").await;
+    look(&user, "30-other-browser").await;
+    user.fill("#address", "jo@example.com").await;
+    user.click("button").await;
+    user.expect("That is not the address").await;
+    look(&user, "31-wrong-address").await;
+    user.script("document.querySelector('#address').value = ''")
+        .await;
+    user.fill("#address", "Joe@Example.com").await;
+    user.click("button").await;
+    // The next page redirects to another origin, and the form's answer may lead there.
+    user.expect("Elsewhere").await;
+    assert!(user.url().await.starts_with("http://localhost:"));
+    assert_eq!(site.verifications(), 1);
+    // The page hides the link's path, and still says whose form it is.
+    let forms = site.forms.lock().unwrap().clone();
+    let slash = format!("{}/", site.url);
+    for form in forms {
+        assert_eq!(form, [Some(site.url.clone()), Some(slash.clone())]);
+    }
+
+    // The link once more, while signed in by it.
+    user.go(&link).await;
+    user.expect("You are signed in").await;
+    look(&user, "32-signed-in").await;
+    user.click("a[href='/next']").await;
+    user.expect("Elsewhere").await;
+    user.quit().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn a_second_press_and_the_way_back_find_the_user_signed_in() {
+    let site = Site::start().await;
+    let (_driver, driver) = chromedriver();
+    for pause in [0, 100, 400, 490, 500, 510, 600] {
+        let link = site.link().await;
+        let before = site.verifications();
+        let user = Browser::start(&driver).await;
+        user.go(&link).await;
+        user.fill("#address", EMAIL).await;
+        user.script(&format!(
+            "const f = document.forms[0]; f.submit(); setTimeout(() => f.submit(), {pause})"
+        ))
+        .await;
+        user.expect("Elsewhere").await;
+        user.go(&format!("{}/members", site.url)).await;
+        user.expect("Members").await;
+        user.go(&link).await;
+        user.expect("You are signed in").await;
+        user.back().await;
+        user.expect("Members").await;
+        assert_eq!(site.verifications(), before + 1, "{pause}");
+        user.quit().await;
+    }
+}
+
+/// A cookie of before, of the whole domain and of a longer path, stands in front of the good one.
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn a_stale_cookie_of_another_scope_signs_nobody_out() {
+    let emulator = Emulator::builder()
+        .user(User::new(EMAIL))
+        .start()
+        .await
+        .unwrap();
+    let client = Client::builder(emulator.project_id())
+        .base_url(emulator.base_url())
+        .build()
+        .unwrap();
+    let stale = emulator.tokens(EMAIL).expired().issue().unwrap();
+    let good = emulator.tokens(EMAIL).issue().unwrap();
+    let cookies = SessionCookies::builder(&client)
+        .plain_names()
+        .also_clear("site.localhost", "/orders")
+        .build()
+        .unwrap();
+    let mut set = HeaderMap::new();
+    let token = SessionToken::new(good.session_jwt());
+    cookies
+        .set_session(&mut set, &token, Duration::from_secs(600))
+        .unwrap();
+    let old = format!(
+        "DS={}; Domain=site.localhost; Path=/orders; Secure",
+        stale.session_jwt()
+    );
+    let out = cookies.clone();
+    let app = Router::new()
+        .route(
+            "/orders",
+            get(async |_: CurrentSession, headers: HeaderMap| {
+                let sent = headers[header::COOKIE]
+                    .to_str()
+                    .unwrap()
+                    .matches("DS=")
+                    .count();
+                Html(format!("<h1>orders</h1><p>{sent}</p>"))
+            }),
+        )
+        .route(
+            "/orders/out",
+            get(async move |tokens: RequestTokens| {
+                let mut response = Html("<h1>out</h1>").into_response();
+                let headers = response.headers_mut();
+                out.sign_out(&client.clone(), &tokens, headers)
+                    .await
+                    .unwrap();
+                response
+            }),
+        )
+        .route(
+            "/orders/left",
+            get(async |headers: HeaderMap| {
+                let left = headers.get(header::COOKIE).is_some();
+                Html(format!("<h1>left</h1><p>{left}</p>"))
+            }),
+        )
+        .layer({
+            let client = Client::builder(emulator.project_id()).base_url(emulator.base_url());
+            SessionLayer::new(&client.build().unwrap()).cookies(cookies)
+        })
+        .route(
+            "/old",
+            get(async move || ([(header::SET_COOKIE, old)], Html("<h1>old</h1>"))),
+        )
+        .route("/in", get(async move || (set, Html("<h1>in</h1>"))));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let (_driver, driver) = chromedriver();
+    let browser = Browser::start(&driver).await;
+    let page = |path: &str| format!("http://app.site.localhost:{port}{path}");
+    for (path, heading) in [("/old", "old"), ("/in", "in"), ("/orders", "orders")] {
+        browser.go(&page(path)).await;
+        browser.expect(heading).await;
+    }
+    // Both were sent, and the good one counts. A sign-out leaves neither.
+    assert_eq!(browser.text("p").await, "2");
+    browser.go(&page("/orders/out")).await;
+    browser.expect("out").await;
+    browser.go(&page("/orders/left")).await;
+    browser.expect("left").await;
+    assert_eq!(browser.text("p").await, "false");
+    browser.quit().await;
+}
