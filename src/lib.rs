@@ -46,9 +46,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "client")]
 pub use code::ErrorCode;
 pub use delivery::{DeliveryMethod, ParseDeliveryError, PhoneDelivery};
+pub use error::ConfigError;
 #[cfg(feature = "client")]
 pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError};
-pub use error::{ConfigError, SessionError, TokenProblem};
 #[cfg(feature = "client")]
 pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};

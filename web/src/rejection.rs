@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use descope_magiclink::{Error, SessionError, TokenProblem};
+use descope_magiclink::Error;
+use descope_magiclink::session::{SessionError, TokenProblem};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 

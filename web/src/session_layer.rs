@@ -4,9 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
-use descope_magiclink::{
-    Client, RefreshToken, Refreshed, Session, SessionError, SessionValidator, TokenProblem,
-};
+use descope_magiclink::session::{SessionError, TokenProblem};
+use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidator};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -1,6 +1,7 @@
 //! Why a link did not sign its user in.
 
-use descope_magiclink::{Error, ErrorCode, SessionError};
+use descope_magiclink::session::SessionError;
+use descope_magiclink::{Error, ErrorCode};
 use http::StatusCode;
 
 use crate::service_error::is_refusal;
