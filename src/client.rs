@@ -21,7 +21,7 @@ use crate::session::validator_builder::OfClient;
 use crate::session::{SessionValidator, SessionValidatorBuilder};
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
-use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
+use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
 use crate::transport::retry::RetryPolicy;
 
 /// A client for one Descope project.
@@ -45,7 +45,6 @@ pub struct Client {
 
 /// What clients have in common that differ in their timeout alone.
 struct Shared {
-    worker_http: WorkerHttp,
     /// The timeout that the first of them was built with.
     timeout: Duration,
     refreshes: Arc<Refreshes>,
@@ -167,13 +166,11 @@ impl Client {
         Deadline::after(self.raw.inner.timeout)
     }
 
-    /// The low-level client of work in flight, whose connections no caller's runtime can hold up. It has
-    /// the time of the most patient client, since others may come to wait for the same work.
-    pub(crate) fn worker_raw(&self) -> Result<raw::Client> {
-        let http = self.shared.worker_http.get()?;
+    /// The low-level client of work in flight. It has the time of the most patient client, since others
+    /// may come to wait for the same work.
+    pub(crate) fn patient_raw(&self) -> raw::Client {
         let timeout = self.raw.inner.timeout.max(self.shared.timeout);
-        let inner = self.raw.inner.clone().with_timeout(timeout);
-        Ok(raw::Client::from_parts(self.base_url(), http, inner))
+        self.raw.with_timeout(timeout)
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -487,10 +484,11 @@ impl ClientBuilder {
             proxy: self.proxy,
             own: self.http_client,
         };
-        let worker_http = WorkerHttp::new(http.clone());
+        let lazy_http = LazyHttp::new(http);
+        let http = lazy_http.get()?;
         let of_client = OfClient {
             base_url: base_url.as_str().to_owned(),
-            http: worker_http.clone(),
+            http: lazy_http,
             inner: inner.clone(),
             clock: self.clock,
             session_cookie: self.names.session,
@@ -498,13 +496,12 @@ impl ClientBuilder {
         };
         let validator = self.validation.of_client(of_client).build()?;
         let shared = Shared {
-            worker_http,
             timeout: self.timeout,
             refreshes: Arc::new(Refreshes::new(validator.clone())),
             handovers: Arc::new(Handovers::new(validator.clone())),
         };
         Ok(Client {
-            raw: raw::Client::from_parts(base_url.as_str(), http.build()?, inner),
+            raw: raw::Client::from_parts(base_url.as_str(), http, inner),
             validator,
             shared: Arc::new(shared),
         })

@@ -28,8 +28,10 @@ pub enum ConfigError {
         "https needs the feature `rustls` or `native-tls`, or a client of your own by http_client"
     )]
     NoTls,
-    /// A call was made outside of a Tokio runtime; nothing was sent.
-    #[error("calls need a Tokio runtime around them, with its time and I/O drivers on")]
+    /// The crate's own thread, which makes the calls, could not be started; nothing was sent.
+    #[error(
+        "the thread that makes the calls could not be started; look at the limits of this process"
+    )]
     NoRuntime,
     /// Management calls were asked for, and the client was built without a key for them.
     #[error(

@@ -30,6 +30,8 @@ use crate::transport::retry::random_fraction;
 
 /// After a failed fetch, the next one waits this long; doubled with each further failure.
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
+/// No wait is longer while there is no key at all: nobody can be let in meanwhile.
+const LONGEST_BACKOFF_WITHOUT_KEYS: Duration = Duration::from_secs(2);
 /// The least time between two fetches for the sake of a token that the service has issued.
 const ISSUED_KEY_COOLDOWN: Duration = Duration::from_secs(1);
 
@@ -376,12 +378,16 @@ impl KeyCache {
                     .policy
                     .unknown_key_cooldown
                     .min(self.policy.time_to_live);
-                fetch.retry_at = now.checked_add(backoff.min(longest));
                 // A set that holds no usable key is the service's word too: the old keys are withdrawn.
                 let withdrawn = why.problem() == KeyProblem::NoUsableKey;
-                let before = self.state.load().fetched.clone();
+                let fetched = self.state.load().fetched.clone().filter(|_| !withdrawn);
+                let longest = match fetched {
+                    Some(_) => longest,
+                    None => longest.min(LONGEST_BACKOFF_WITHOUT_KEYS),
+                };
+                fetch.retry_at = now.checked_add(backoff.min(longest));
                 CacheState {
-                    fetched: before.filter(|_| !withdrawn),
+                    fetched,
                     failure: Some(Failure { at: now, why }),
                 }
             }

@@ -10,7 +10,7 @@ use crate::jwt::jwk::{Algorithm, KeySet};
 use crate::raw::Client;
 use crate::raw::hooks::Inner;
 use crate::transport::body::{self, Stop};
-use crate::transport::http::WorkerHttp;
+use crate::transport::http::LazyHttp;
 use crate::transport::request::{ClientHooks as _, OperationInfo};
 
 /// Key sets are a few kilobytes.
@@ -19,7 +19,7 @@ const MAX_BODY: usize = 256 * 1024;
 /// Where and how to get the keys.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) http: WorkerHttp,
+    pub(crate) http: LazyHttp,
     pub(crate) inner: Inner,
     pub(crate) url: Url,
     pub(crate) base_url: String,

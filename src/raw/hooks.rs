@@ -14,6 +14,7 @@ use crate::error::{
     Call, ConfigError, CredentialKind, Error, SessionError, TokenProblem, from_reqwest,
 };
 use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
+use crate::sync::single_flight::run;
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
 use crate::transport::request::{ClientHooks, OperationInfo};
@@ -281,10 +282,6 @@ impl Client {
         info: &OperationInfo,
     ) -> (Result<reqwest::Response, Error>, u32) {
         let deadline = Deadline::after(self.inner.timeout);
-        // reqwest panics without one.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return (Err(ConfigError::NoRuntime.into()), 0);
-        }
         let settings = &*self.inner.settings;
         let credential = CredentialKind::take(request.headers_mut(), info);
         if let Some(key) = management_key(request.headers(), credential, info)
@@ -296,14 +293,13 @@ impl Client {
         if let Some(observer) = observer {
             observer.add_headers(info.operation_id, request.headers_mut());
         }
-        let sent = send(
-            &self.client,
-            request,
-            settings.retry,
-            deadline,
-            LARGEST_BODY,
-        )
-        .await;
+        let http = self.client.clone();
+        let sending = send(http, request, settings.retry, deadline, LARGEST_BODY);
+        #[cfg(feature = "tracing")]
+        let sending = tracing::Instrument::in_current_span(sending);
+        let Some(sent) = run(sending).await else {
+            return (Err(ConfigError::NoRuntime.into()), 0);
+        };
         let result = match sent.result {
             Ok(mut response) => {
                 response.extensions_mut().insert(Call {

@@ -27,7 +27,7 @@ use crate::raw::hooks::{Inner, Settings as CallSettings, anonymous_headers};
 #[cfg(feature = "client")]
 use crate::secret::ManagementKey;
 #[cfg(feature = "client")]
-use crate::transport::http::{HttpSettings, Proxy, WorkerHttp};
+use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
 #[cfg(feature = "client")]
 use crate::transport::retry::RetryPolicy;
 
@@ -49,7 +49,7 @@ const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct FetchSettings {
     /// Those of a client; else the validator makes one.
-    client: Option<(WorkerHttp, Inner)>,
+    client: Option<(LazyHttp, Inner)>,
     http_client: Option<reqwest::Client>,
     auth_management_key: Option<ManagementKey>,
     retry: RetryPolicy,
@@ -99,7 +99,7 @@ impl FetchSettings {
 pub(crate) struct OfClient {
     /// One that the client has looked at.
     pub(crate) base_url: String,
-    pub(crate) http: WorkerHttp,
+    pub(crate) http: LazyHttp,
     pub(crate) inner: Inner,
     pub(crate) clock: Arc<dyn Clock>,
     /// The names of the cookies mark the tokens too.
@@ -476,7 +476,7 @@ impl SessionValidatorBuilder {
                 let mut settings = CallSettings::anonymous(project_id, key);
                 settings.retry = self.fetch.retry;
                 let inner = Inner::new(settings, headers, self.fetch.timeout);
-                (WorkerHttp::new(http), inner)
+                (LazyHttp::new(http), inner)
             }
         };
         let url = Url::parse(&format!("{}/v2/keys/{project_id}", base_url.as_str()))

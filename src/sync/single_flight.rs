@@ -1,29 +1,53 @@
-//! Work that is in flight once and that any number of callers wait for.
+//! The crate's own thread, and work on it that is in flight once and that any number of callers wait for.
 //!
-//! It runs on a thread of the crate's own. On a caller's runtime it would stand still with that
-//! runtime: one that is blocked, is not polled between calls, or shuts down would take all who wait
-//! along, on healthy runtimes too. The thread's timer also ends the waits, so that none is longer than
-//! the waiter's own deadline.
+//! All that is sent is sent from there. On a caller's runtime it would stand still with that runtime:
+//! one that is blocked, is not polled between calls, or shuts down would take all who wait along, on
+//! healthy runtimes too; a pooled connection that the server has closed would look open, since nobody
+//! looked; and a runtime without a timer or sockets could not send at all. The thread's timer also ends
+//! the waits, so that none is longer than the waiter's own deadline.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-/// The runtime of the crate's own thread; the caller's, should there be no thread to be had.
+/// The runtime of the crate's own thread; `None` when the system gives no thread now.
 fn worker() -> Option<Handle> {
-    static WORKER: OnceLock<Option<Handle>> = OnceLock::new();
-    let worker = WORKER.get_or_init(|| {
+    static WORKER: Mutex<Option<Handle>> = Mutex::new(None);
+    let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
+    if worker.is_none() {
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
         let handle = runtime.handle().clone();
         std::thread::Builder::new()
             .name("descope-magiclink".to_owned())
             .spawn(move || runtime.block_on(std::future::pending::<()>()))
             .ok()?;
-        Some(handle)
-    });
-    worker.clone().or_else(|| Handle::try_current().ok())
+        *worker = Some(handle);
+    }
+    worker.clone()
+}
+
+/// Does work on the crate's own thread, for as long as its caller waits. `None` when there is no thread.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    struct AbortOnDrop<T>(JoinHandle<T>);
+    impl<T> Drop for AbortOnDrop<T> {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let mut task = AbortOnDrop(worker()?.spawn(work));
+    match (&mut task.0).await {
+        Ok(outcome) => Some(outcome),
+        // Of an HTTP client of the application's own: it is to come out where it always did.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        },
+    }
 }
 
 /// Waits until an instant, by the timer of the crate's own thread.

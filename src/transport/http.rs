@@ -9,6 +9,10 @@ use crate::config::BaseUrl;
 use crate::error::ConfigError;
 use crate::secret::Secret;
 
+/// How long a connection may be idle. Load balancers close theirs after 60 s or more; whoever sends at
+/// that moment cannot know whether it arrived.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How HTTP clients are made.
 #[derive(Clone)]
 pub(crate) struct HttpSettings {
@@ -59,6 +63,7 @@ impl HttpSettings {
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             // Any crate of the build may turn these features of reqwest on.
             .no_gzip()
             .no_brotli()
@@ -96,20 +101,17 @@ fn through(url: &Secret) -> Result<reqwest::Proxy, ConfigError> {
     }
 }
 
-/// The HTTP client of work in flight, made at its first use.
-///
-/// A connection stands still with the runtime that made it. Work in flight has a pool of its own, so
-/// that it never waits for a connection of a caller's runtime.
+/// The HTTP client, made at its first use.
 #[derive(Clone)]
-pub(crate) struct WorkerHttp(Arc<(HttpSettings, OnceLock<reqwest::Client>)>);
+pub(crate) struct LazyHttp(Arc<(HttpSettings, OnceLock<reqwest::Client>)>);
 
-impl std::fmt::Debug for WorkerHttp {
+impl std::fmt::Debug for LazyHttp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkerHttp").finish_non_exhaustive()
+        f.debug_struct("LazyHttp").finish_non_exhaustive()
     }
 }
 
-impl WorkerHttp {
+impl LazyHttp {
     pub(crate) fn new(settings: HttpSettings) -> Self {
         Self(Arc::new((settings, OnceLock::new())))
     }

@@ -17,7 +17,7 @@ pub(crate) struct Sent {
 /// Sends a request, until the deadline at most. Of a read the whole body is got, up to a little more
 /// than `max_body` bytes: one that breaks is a reason to read again.
 pub(crate) async fn send(
-    http: &reqwest::Client,
+    http: reqwest::Client,
     mut request: Request,
     retry: RetryPolicy,
     deadline: Deadline,
@@ -25,6 +25,9 @@ pub(crate) async fn send(
 ) -> Sent {
     let mut attempts = 0;
     loop {
+        // Lets the runtime look at its sockets first: a connection that was closed while this process stood
+        // still leaves the pool before the request would go over it.
+        tokio::task::yield_now().await;
         *request.timeout_mut() = Some(deadline.left());
         attempts += 1;
         let is_read = request.method() == Method::GET;

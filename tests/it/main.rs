@@ -17,6 +17,7 @@ mod answers;
 mod call;
 mod configuration;
 mod errors;
+mod faults;
 mod flows;
 mod license;
 mod raw;

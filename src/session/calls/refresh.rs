@@ -205,7 +205,7 @@ async fn request_refresh(
     token: &RefreshToken,
     endpoint: Endpoint,
 ) -> Result<Option<TokenResponse>> {
-    let raw = client.worker_raw()?;
+    let raw = client.patient_raw();
     let validator = client.validator();
     let body = types::RefreshSessionRequest::default();
     match endpoint {

@@ -110,7 +110,7 @@ impl Sessions {
                 ..Default::default()
             };
             async move {
-                let response = client.worker_raw()?.select_tenant(&token, &body).await?;
+                let response = client.patient_raw().select_tenant(&token, &body).await?;
                 TokenResponse::read(response, client.validator())
             }
         });

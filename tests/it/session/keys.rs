@@ -476,6 +476,27 @@ async fn attempts_grow_rare_while_the_endpoint_is_down() {
 }
 
 #[tokio::test]
+async fn a_cold_process_asks_every_two_seconds_and_answers_at_once_between() {
+    let world = World::new().await;
+    let validator = world.validator();
+    let token = world.token();
+    world
+        .server
+        .answer(Answer::Raw(404, String::new(), String::new()));
+    let mut moments = Vec::new();
+    for second in 0..12 {
+        let asked = world.server.requests();
+        let problem = key_problem(validator.validate(&token).await);
+        assert_eq!(problem, KeyProblem::Status(404));
+        if world.server.requests() > asked {
+            moments.push(second);
+        }
+        world.clock.advance(SECOND);
+    }
+    assert_eq!(moments, [0, 1, 3, 5, 7, 9, 11]);
+}
+
+#[tokio::test]
 async fn keys_past_their_maximum_age_no_longer_serve() {
     let world = World::new().await;
     for (limit, builder) in [

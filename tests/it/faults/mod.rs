@@ -1,0 +1,3 @@
+//! What a client does when the network, the service or its own process fails, over real sockets.
+
+mod pool;
