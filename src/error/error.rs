@@ -64,7 +64,7 @@ pub enum Error {
     #[error(transparent)]
     Transport(TransportError),
     /// The call's time ran out. The request may have reached the service.
-    #[error("the call took longer than {:?}", .0.limit)]
+    #[error("the call timed out after {:?}", .0.limit)]
     Timeout(Timeout),
     /// The service answered with success, but not with what was expected.
     #[error("{0}")]

@@ -83,7 +83,11 @@ impl<'t> Compact<'t> {
             .filter(|id| is_key_id(id))
             .ok_or(TokenProblem::MissingKeyId)?
             .to_owned();
-        Ok(Header { algorithm, key_id })
+        Ok(Header {
+            algorithm,
+            key_id,
+            text: self.header.into(),
+        })
     }
 
     /// The bytes that were signed.
@@ -126,6 +130,15 @@ impl<'t> Compact<'t> {
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: String,
+    /// As it stands in the token.
+    text: Box<str>,
+}
+
+impl Header {
+    /// Whether a token has this very header.
+    pub(crate) fn is_of(&self, compact: &Compact<'_>) -> bool {
+        *self.text == *compact.header
+    }
 }
 
 /// RFC 7519 section 5.2: the value is "JWT", in any case; some write it as a full media type.
@@ -154,5 +167,5 @@ fn decode_document(part: &str) -> Result<Document, TokenProblem> {
     let bytes = URL_SAFE_NO_PAD
         .decode(part)
         .map_err(|_| TokenProblem::Malformed)?;
-    Document::parse(&bytes).map_err(|_| TokenProblem::Malformed)
+    Document::parse(bytes).map_err(|_| TokenProblem::Malformed)
 }

@@ -1,10 +1,9 @@
 //! A strict reader of small JSON documents: token headers, claims and key sets.
 //!
 //! `serde_json` does the grammar. On top of it this reader notices repeated member names, caps the
-//! nesting and keeps integers apart from other numbers. A document is two flat buffers, so that reading
-//! a token costs two allocations, however many claims it has.
+//! nesting and keeps integers apart from other numbers. A document is two flat buffers, the text as it
+//! came and the places in it, so that reading a token costs few allocations, however many claims it has.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -70,28 +69,36 @@ enum Node {
 /// A JSON text, read completely.
 #[derive(Debug)]
 pub(crate) struct Document {
-    text: String,
-    nodes: Vec<Node>,
+    /// The JSON as it came, and behind it the texts that were written with escapes.
+    text: Box<str>,
+    nodes: Box<[Node]>,
 }
 
 impl Document {
     /// Reads a whole text: one value, nothing after it.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NotJson> {
+    pub(crate) fn parse(bytes: impl Into<Vec<u8>>) -> Result<Self, NotJson> {
+        let mut text = String::from_utf8(bytes.into()).map_err(|_| NotJson)?;
         let mut builder = Builder {
-            text: String::with_capacity(bytes.len()),
-            nodes: Vec::with_capacity(bytes.len() / 10 + 4),
+            source: &text,
+            unescaped: String::new(),
+            nodes: Vec::with_capacity(text.len() / 10 + 4),
+            names: Vec::with_capacity(32),
             repeats: 0,
         };
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let mut reader = serde_json::Deserializer::from_str(&text);
         let seed = Element {
             builder: &mut builder,
             depth: MAX_DEPTH,
         };
         seed.deserialize(&mut reader).map_err(|_| NotJson)?;
         reader.end().map_err(|_| NotJson)?;
+        let Builder {
+            unescaped, nodes, ..
+        } = builder;
+        text.push_str(&unescaped);
         Ok(Self {
-            text: builder.text,
-            nodes: builder.nodes,
+            text: text.into(),
+            nodes: nodes.into(),
         })
     }
 
@@ -275,20 +282,39 @@ impl<'d> Object<'d> {
     }
 }
 
-struct Builder {
-    text: String,
+struct Builder<'s> {
+    source: &'s str,
+    unescaped: String,
     nodes: Vec<Node>,
-    /// Repeated names seen so far, anywhere.
+    /// Scratch space of `has_repeat`.
+    names: Vec<Span>,
+    /// Objects so far, anywhere, in which a name occurs twice.
     repeats: usize,
 }
 
-impl Builder {
+impl Builder<'_> {
+    /// A text that may stand in the source as it is: where, its address says.
+    fn push_borrowed<E: serde::de::Error>(&mut self, text: &str) -> Result<(), E> {
+        let start = text
+            .as_ptr()
+            .addr()
+            .wrapping_sub(self.source.as_ptr().addr());
+        match start.checked_add(text.len()) {
+            Some(end) if end <= self.source.len() => self.push_span(start, text.len()),
+            _ => self.push_text(text),
+        }
+    }
+
     fn push_text<E: serde::de::Error>(&mut self, text: &str) -> Result<(), E> {
-        let start = self.text.len();
-        self.text.push_str(text);
+        let start = self.source.len() + self.unescaped.len();
+        self.unescaped.push_str(text);
+        self.push_span(start, text.len())
+    }
+
+    fn push_span<E: serde::de::Error>(&mut self, start: usize, len: usize) -> Result<(), E> {
         let span = Span {
             start: u32::try_from(start).map_err(E::custom)?,
-            end: u32::try_from(self.text.len()).map_err(E::custom)?,
+            end: u32::try_from(start + len).map_err(E::custom)?,
         };
         self.nodes.push(Node::Text(span));
         Ok(())
@@ -307,50 +333,53 @@ impl Builder {
         Ok(())
     }
 
+    fn text(&self, span: Span) -> &str {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let before = self.source.len();
+        let text = match start.checked_sub(before) {
+            None => self.source.get(start..end),
+            Some(start) => self.unescaped.get(start..end - before),
+        };
+        text.unwrap_or_default()
+    }
+
     fn name(&self, at: usize) -> &str {
         match self.nodes.get(at) {
-            Some(Node::Text(span)) => self
-                .text
-                .get(span.start as usize..span.end as usize)
-                .unwrap_or_default(),
+            Some(Node::Text(span)) => self.text(*span),
             _ => "",
         }
     }
 
-    /// The names from the one at `first` to the one before `end`, all of one object.
-    fn names(&self, first: usize, end: usize) -> impl Iterator<Item = &str> {
+    /// Whether a name stands twice in the object that was just read, whose first name is at `first`.
+    fn has_repeat(&mut self, first: usize) -> bool {
+        let mut names = std::mem::take(&mut self.names);
+        names.clear();
         let mut at = first;
-        std::iter::from_fn(move || {
-            if at >= end {
-                return None;
-            }
-            let name = self.name(at);
+        while let Some(Node::Text(name)) = self.nodes.get(at) {
+            names.push(*name);
             at = match self.nodes.get(at + 1) {
                 Some(Node::Array { end } | Node::Object { end, .. }) => *end as usize,
                 _ => at + 2,
             };
-            Some(name)
-        })
-    }
-
-    /// Whether the name at `new` stands already in the object whose first name is at `first`.
-    fn is_repeat(&self, first: usize, new: usize) -> bool {
-        let name = self.name(new);
-        self.names(first, new).any(|earlier| earlier == name)
+        }
+        // By length first, since that needs no look at the text.
+        let key = |name: &Span| (name.end - name.start, self.text(*name));
+        names.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        let mut neighbours = names.iter().zip(names.iter().skip(1));
+        let is_repeated = neighbours.any(|(one, other)| key(one) == key(other));
+        self.names = names;
+        is_repeated
     }
 }
 
-/// Up to this many members, a search among them beats a hash set.
-const SMALL_OBJECT: usize = 32;
-
 /// Reads one value, whatever it is, into the builder.
-struct Element<'b> {
-    builder: &'b mut Builder,
+struct Element<'b, 's> {
+    builder: &'b mut Builder<'s>,
     /// How many more levels may open.
     depth: u8,
 }
 
-impl Element<'_> {
+impl Element<'_, '_> {
     fn deeper<E: serde::de::Error>(&self) -> Result<u8, E> {
         self.depth
             .checked_sub(1)
@@ -373,7 +402,7 @@ impl Element<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Element<'_> {
+impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -381,7 +410,7 @@ impl<'de> DeserializeSeed<'de> for Element<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Element<'_> {
+impl<'de> Visitor<'de> for Element<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -417,6 +446,10 @@ impl<'de> Visitor<'de> for Element<'_> {
         Ok(())
     }
 
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<(), E> {
+        self.builder.push_borrowed(text)
+    }
+
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         self.builder.push_text(text)
     }
@@ -440,51 +473,38 @@ impl<'de> Visitor<'de> for Element<'_> {
         let repeats = self.builder.repeats;
         self.builder.nodes.push(Node::Null);
         let first = at + 1;
-        let mut members = 0_usize;
-        let mut many: HashSet<Box<str>> = HashSet::new();
         loop {
             let name = self.builder.nodes.len();
-            if map
-                .next_key_seed(Name {
-                    builder: &mut *self.builder,
-                })?
-                .is_none()
-            {
+            let seed = Name {
+                builder: &mut *self.builder,
+            };
+            if map.next_key_seed(seed)?.is_none() {
                 break;
             }
-            if members == 0 && *NUMBERS_ARE_MAPS && self.builder.name(name) == NUMBER_MEMBER {
+            if name == first && *NUMBERS_ARE_MAPS && self.builder.name(name) == NUMBER_MEMBER {
                 self.builder.nodes.truncate(at);
                 let text: String = map.next_value()?;
                 return self.number(&text);
             }
             let depth = self.deeper()?;
-            let repeated = if members < SMALL_OBJECT {
-                self.builder.is_repeat(first, name)
-            } else {
-                if members == SMALL_OBJECT {
-                    many.extend(self.builder.names(first, name).map(Box::from));
-                }
-                !many.insert(self.builder.name(name).into())
-            };
-            self.builder.repeats += usize::from(repeated);
-            members += 1;
             map.next_value_seed(Element {
                 builder: &mut *self.builder,
                 depth,
             })?;
         }
         self.deeper::<A::Error>()?;
+        self.builder.repeats += usize::from(self.builder.has_repeat(first));
         let repeated = self.builder.repeats > repeats;
         self.builder.close(at, |end| Node::Object { end, repeated })
     }
 }
 
 /// Reads a member's name into the builder.
-struct Name<'b> {
-    builder: &'b mut Builder,
+struct Name<'b, 's> {
+    builder: &'b mut Builder<'s>,
 }
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
+impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -492,11 +512,15 @@ impl<'de> DeserializeSeed<'de> for Name<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Name<'_> {
+impl<'de> Visitor<'de> for Name<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<(), E> {
+        self.builder.push_borrowed(text)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
@@ -509,7 +533,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Document {
-        Document::parse(text.as_bytes()).unwrap()
+        Document::parse(text).unwrap()
     }
 
     fn repeats(text: &str) -> bool {
@@ -572,6 +596,22 @@ mod tests {
                 "{again}"
             );
         }
+    }
+
+    #[test]
+    fn texts_with_escapes_stand_beside_those_without() {
+        let members: Vec<String> = (0..50)
+            .map(|n| format!(r#""m{n}":"plain","\u006e{n}":"a\tb{n}""#))
+            .collect();
+        let text = format!("{{{}}}", members.join(","));
+        let document = read(&text);
+        let root = document.root().as_object().unwrap();
+        assert!(!root.has_repeats());
+        assert_eq!(root.get("m49").unwrap().as_str(), Some("plain"));
+        assert_eq!(root.get("n49").unwrap().as_str(), Some("a\tb49"));
+        let expected: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document.root().to_json(), expected);
+        assert!(repeats(&format!(r#"{{{},"n7":1}}"#, members.join(","))));
     }
 
     #[test]

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 
 use super::client::Client;
+use crate::clock::{Clock as _, SystemClock};
 use crate::secret::ManagementKey;
 use crate::sync::hash::{TokenHash, hash};
+use crate::sync::single_flight::timeout_at;
 use crate::transport::deadline::Deadline;
 
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-descope-license");
@@ -78,7 +80,9 @@ impl Client {
             *license = License::Tier(tier.clone());
             Some(tier)
         };
+        let now = SystemClock.instant();
         let limit = LONGEST_WAIT.min(deadline.left() / 2);
-        Box::pin(async move { tokio::time::timeout(limit, handshake).await.ok().flatten() })
+        let until = now.checked_add(limit).unwrap_or(now);
+        Box::pin(async move { timeout_at(until, handshake).await.flatten() })
     }
 }

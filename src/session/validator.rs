@@ -1,8 +1,8 @@
 //! The way of a token through all checks.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::claim_policy::{Expected, Kind, Now, Policy};
@@ -63,6 +63,8 @@ struct Inner {
     settings: Settings,
     /// By how many seconds the service's clock is ahead of this one, as its last response has it.
     clock_offset: AtomicI64,
+    /// That of the last good token: all tokens of one key have the same. Nobody waits for the lock.
+    last_header: RwLock<Option<Arc<Header>>>,
 }
 
 /// What a validator works with.
@@ -110,6 +112,7 @@ impl SessionValidator {
         let inner = Inner {
             settings,
             clock_offset: AtomicI64::new(0),
+            last_header: RwLock::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -174,7 +177,7 @@ impl SessionValidator {
         }
         let (compact, header) = self.parse(token)?;
         let key = self.find(&header, Kind::Session, wait).await?;
-        self.verify_session(compact, header, key, hash)
+        self.verify_session(compact, &header, key, hash)
     }
 
     /// Validates a session token with the keys at hand, without ever waiting.
@@ -205,7 +208,7 @@ impl SessionValidator {
         }
         let (compact, header) = self.parse(token)?;
         let key = self.inner.settings.keys.cached(&header.key_id)?;
-        self.verify_session(compact, header, key, hash)
+        self.verify_session(compact, &header, key, hash)
     }
 
     /// Validates a refresh token. It is no session: it only tells whether asking for a new session
@@ -379,16 +382,23 @@ impl SessionValidator {
     }
 
     /// Everything that can be told without a key.
-    fn parse<'t>(&self, token: &'t str) -> Result<(Compact<'t>, Header), SessionError> {
+    fn parse<'t>(&self, token: &'t str) -> Result<(Compact<'t>, Arc<Header>), SessionError> {
         if token.is_empty() {
             return Err(SessionError::Missing);
         }
         let compact = Compact::split(token, self.inner.settings.max_token_bytes)?;
-        let header = compact.header(&self.inner.settings.types)?;
+        let header = match self.last_header().filter(|last| last.is_of(&compact)) {
+            Some(last) => last,
+            None => Arc::new(compact.header(&self.inner.settings.types)?),
+        };
         if !self.inner.settings.algorithms.contains(&header.algorithm) {
             return Err(TokenProblem::UnsupportedAlgorithm.into());
         }
         Ok((compact, header))
+    }
+
+    fn last_header(&self) -> Option<Arc<Header>> {
+        self.inner.last_header.try_read().ok()?.clone()
     }
 
     /// Signature first, claims after: nothing of the claims is read before it is known who wrote
@@ -396,7 +406,7 @@ impl SessionValidator {
     fn verify(
         &self,
         compact: Compact<'_>,
-        header: &Header,
+        header: &Arc<Header>,
         key: &VerifyingKey,
         expected: Expected<'_>,
     ) -> Result<Claims, TokenProblem> {
@@ -408,6 +418,12 @@ impl SessionValidator {
         if !signed {
             return Err(TokenProblem::InvalidSignature);
         }
+        let is_last = |last: Arc<Header>| Arc::ptr_eq(&last, header);
+        if !self.last_header().is_some_and(is_last)
+            && let Ok(mut last) = self.inner.last_header.try_write()
+        {
+            *last = Some(Arc::clone(header));
+        }
         let claims = compact.claims()?;
         let times = self.inner.settings.policy.check(&claims, expected)?;
         let project_id = Arc::clone(&self.inner.settings.project_id);
@@ -417,16 +433,15 @@ impl SessionValidator {
     fn verify_session(
         &self,
         compact: Compact<'_>,
-        header: Header,
+        header: &Arc<Header>,
         key: Arc<VerifyingKey>,
         hash: Option<TokenHash>,
     ) -> Result<Session, SessionError> {
-        let claims =
-            Arc::new(self.verify(compact, &header, &key, self.presented(Kind::Session))?);
+        let claims = Arc::new(self.verify(compact, header, &key, self.presented(Kind::Session))?);
         if let (Some(verified), Some(hash)) = (&self.inner.settings.token_cache, hash) {
             let entry = VerifiedToken {
                 claims: Arc::clone(&claims),
-                key_id: header.key_id,
+                key_id: header.key_id.clone(),
                 key,
             };
             verified.insert(hash, Arc::new(entry));

@@ -7,6 +7,7 @@
 //! the waits, so that none is longer than the waiter's own deadline.
 
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
@@ -59,6 +60,17 @@ pub(crate) async fn sleep_until(until: Instant) {
         };
         sleep.await;
     }
+}
+
+/// What comes of some work, or `None` when it is not done at that instant. On any runtime.
+pub(crate) async fn timeout_at<T>(until: Instant, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let mut sleep = std::pin::pin!(sleep_until(until));
+    std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => sleep.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// Takes a step again and again, each time after a while, until it says that it is done.
@@ -119,15 +131,9 @@ impl<T: Clone + Send + Sync + 'static> InFlight<T> {
                 Err(_) => Err(WaitError::Lost),
             }
         };
-        let mut outcome = std::pin::pin!(outcome);
-        let mut sleep = std::pin::pin!(sleep_until(until));
-        std::future::poll_fn(|cx| {
-            if let std::task::Poll::Ready(outcome) = outcome.as_mut().poll(cx) {
-                return std::task::Poll::Ready(outcome);
-            }
-            sleep.as_mut().poll(cx).map(|()| Err(WaitError::TimedOut))
-        })
-        .await
+        timeout_at(until, outcome)
+            .await
+            .unwrap_or(Err(WaitError::TimedOut))
     }
 
     /// Whether there is no outcome and never will be.

@@ -628,7 +628,7 @@ async fn no_call_outlives_its_time() {
                 error.is_timeout() && error.is_retryable() && !error.is_connect(),
                 "{reply:?}: {error:?}"
             );
-            assert_eq!(error.to_string(), "the call took longer than 300ms");
+            assert_eq!(error.to_string(), "the call timed out after 300ms");
         }
     }
 }

@@ -154,7 +154,9 @@ impl Rejection {
     pub fn text(&self) -> &'static str {
         match self {
             Self::MissingToken => "sign in first",
-            Self::InvalidToken(_) | Self::RefreshRefused => "the session is over; sign in again",
+            Self::InvalidToken(_) | Self::RefreshRefused => {
+                "the session has expired; sign in again"
+            }
             Self::Unavailable(_) => {
                 "the session cannot be checked right now; try again in a moment"
             }

@@ -19,6 +19,54 @@ use super::kit::{
     unb64,
 };
 
+/// A header that was good once is not looked at again, and decides nothing about the rest of a token.
+#[test]
+fn a_header_seen_before_makes_no_other_token_good() {
+    let world = World::new();
+    let validator = world.validator();
+    let [rsa, ec] = world.keys();
+    for _ in 0..2 {
+        for (key, other) in [(rsa, ec), (ec, rsa)] {
+            let good = key.sign(&world.claims());
+            for _ in 0..2 {
+                validator.validate_cached(&good.as_str().into()).unwrap();
+            }
+            let (_, rest) = good.split_once('.').unwrap();
+            let (header, _) = other
+                .sign(&world.claims())
+                .split_once('.')
+                .map(own)
+                .unwrap();
+            let mixed = format!("{header}.{rest}");
+            validator
+                .validate_cached(&mixed.as_str().into())
+                .unwrap_err();
+            let head = good.split_once('.').unwrap().0;
+            let forged = format!("{head}.{}.{}", b64("{}"), b64("signature"));
+            let found = validator.validate_cached(&forged.as_str().into());
+            assert!(matches!(
+                found,
+                Err(SessionError::Token(TokenProblem::InvalidSignature))
+            ));
+        }
+    }
+    // A key that is gone is gone, whatever was remembered of its tokens.
+    let rotated = SessionValidator::builder(PROJECT).key_set(key_set(&[ec]));
+    let rotated = rotated.build().unwrap();
+    rotated
+        .validate_cached(&ec.sign(&world.claims()).as_str().into())
+        .unwrap();
+    let found = rotated.validate_cached(&rsa.sign(&world.claims()).as_str().into());
+    assert!(matches!(
+        found,
+        Err(SessionError::Token(TokenProblem::UnknownKey))
+    ));
+}
+
+fn own((header, rest): (&str, &str)) -> (String, String) {
+    (header.to_owned(), rest.to_owned())
+}
+
 /// The order of the group of P-256.
 const P256_ORDER: &str = "_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE";
 
