@@ -65,10 +65,6 @@ macro_rules! flags {
 }
 
 impl User {
-    pub(crate) fn new(user: types::ResponseUser) -> Self {
-        Self(user)
-    }
-
     texts! {
         /// The user's id, `U...`. The one to go by is the [session](crate::session::Session::user_id)'s,
         /// which is signed.

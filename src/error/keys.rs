@@ -13,18 +13,14 @@ pub struct KeysUnavailable {
 
 impl From<KeyProblem> for KeysUnavailable {
     fn from(problem: KeyProblem) -> Self {
-        Self::new(problem)
-    }
-}
-
-impl KeysUnavailable {
-    pub(crate) fn new(problem: KeyProblem) -> Self {
         Self {
             problem,
             cause: None,
         }
     }
+}
 
+impl KeysUnavailable {
     pub(crate) fn caused(
         problem: KeyProblem,
         cause: impl StdError + Send + Sync + 'static,

@@ -260,7 +260,7 @@ mod tests {
             .map(SessionError::from)
             .chain(
                 keys.into_iter()
-                    .map(|problem| KeysUnavailable::new(problem).into()),
+                    .map(|problem| KeysUnavailable::from(problem).into()),
             )
             .chain([
                 SessionError::Missing,

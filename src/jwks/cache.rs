@@ -47,7 +47,7 @@ pub(crate) enum KeyLookupError {
 
 impl From<KeyProblem> for KeyLookupError {
     fn from(problem: KeyProblem) -> Self {
-        Self::Unavailable(KeysUnavailable::new(problem))
+        Self::Unavailable(KeysUnavailable::from(problem))
     }
 }
 
@@ -229,13 +229,15 @@ impl KeyCache {
         if let Fetch::Earlier(fetch) | Fetch::Started(fetch) =
             self.join_or_start(&seen, FetchReason::NoSet)
         {
-            wait(&fetch, deadline).await.map_err(KeysUnavailable::new)?;
+            wait(&fetch, deadline)
+                .await
+                .map_err(KeysUnavailable::from)?;
         }
         let state = self.state.load();
         match (self.usable_set(&state), &state.failure) {
             (Some(_), _) => Ok(()),
             (None, Some(failure)) => Err(failure.why.clone()),
-            (None, None) => Err(KeysUnavailable::new(KeyProblem::NoRuntime)),
+            (None, None) => Err(KeysUnavailable::from(KeyProblem::NoRuntime)),
         }
     }
 

@@ -57,11 +57,11 @@ impl Endpoint {
         }
         let status = response.status().as_u16();
         if status != 200 {
-            return Err(KeysUnavailable::new(KeyProblem::Status(status)));
+            return Err(KeysUnavailable::from(KeyProblem::Status(status)));
         }
         match body::read(&mut response, MAX_BODY).await {
-            Ok(body) => KeySet::from_json(&body, &self.algorithms).map_err(KeysUnavailable::new),
-            Err(Stop::TooLarge(_)) => Err(KeysUnavailable::new(KeyProblem::TooLarge)),
+            Ok(body) => KeySet::from_json(&body, &self.algorithms).map_err(KeysUnavailable::from),
+            Err(Stop::TooLarge(_)) => Err(KeysUnavailable::from(KeyProblem::TooLarge)),
             Err(Stop::Failed(_, error)) => Err(KeysUnavailable::caused(
                 KeyProblem::Transport,
                 error.without_url(),
@@ -76,7 +76,7 @@ impl Endpoint {
                 KeysUnavailable::caused(KeyProblem::Redirect, why)
             }
             Error::Api(refusal) => {
-                KeysUnavailable::new(KeyProblem::Status(refusal.status().as_u16()))
+                KeysUnavailable::from(KeyProblem::Status(refusal.status().as_u16()))
             }
             Error::Timeout(_) => KeysUnavailable::caused(KeyProblem::Timeout, error),
             _ => KeysUnavailable::caused(KeyProblem::Transport, error),

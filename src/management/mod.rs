@@ -157,5 +157,5 @@ pub(super) fn user_of(answer: ResponseValue<types::UserResponse>) -> Result<User
     if user.user_id.is_none() {
         return Err(no_id);
     }
-    Ok(User::new(user))
+    Ok(user.into())
 }

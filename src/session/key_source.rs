@@ -66,7 +66,7 @@ impl KeySource {
                     }
                     Err(KeyLookupError::Unknown { .. }) => return Err(unknown),
                 };
-                Err(KeysUnavailable::new(problem).into())
+                Err(KeysUnavailable::from(problem).into())
             }
         }
     }
@@ -79,7 +79,7 @@ impl KeySource {
             Self::Fetched(cache) => match cache.cached(id) {
                 Lookup::Found { key, .. } => Some(key),
                 Lookup::Unknown => None,
-                Lookup::NoSet => return Err(KeysUnavailable::new(KeyProblem::NotLoaded).into()),
+                Lookup::NoSet => return Err(KeysUnavailable::from(KeyProblem::NotLoaded).into()),
             },
         };
         key.ok_or_else(|| TokenProblem::UnknownKey.into())

@@ -104,7 +104,7 @@ impl TokenResponse {
             status,
             first_seen: body.first_seen,
             session_expires_at: epoch(body.session_expiration),
-            user: body.user.map(User::new),
+            user: body.user.map(User::from),
             cookies,
             date: date(&headers, validator),
             received: validator.clock().instant(),

@@ -45,6 +45,11 @@ pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> Resu
     }
 }
 
+/// What stands behind a byte order mark, if there is one.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
 /// Reads JSON behind a byte order mark or none. Of a member that stands twice the last one counts.
 ///
 /// # Errors
@@ -54,7 +59,7 @@ pub(crate) fn parse<T: FromJson>(
     body: &[u8],
     skipped: &mut Skipped,
 ) -> serde_json::Result<Read<T>> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body = without_mark(body);
     let mut parse = |body: &[u8]| {
         skipped.0.clear();
         let mut json = serde_json::Deserializer::from_slice(body);

@@ -106,12 +106,9 @@ impl<T> ResponseValue<T> {
     {
         let call = Call::of(&response);
         let mut skipped = Skipped::default();
-        let decoded = match body::read(&mut response, LARGEST_BODY).await {
+        let decoded = match read_body(&mut response, &call).await {
             Ok(body) => decode(&response, &body, &mut skipped).map_err(Error::Decode),
-            Err(Stop::TooLarge(_)) => {
-                Err(Error::Transport(TransportError::too_large(LARGEST_BODY)))
-            }
-            Err(Stop::Failed(_, error)) => Err(from_reqwest(error, call.limit)),
+            Err(error) => Err(error),
         };
         let (inner, body_error) = match decoded {
             Ok(inner) => (inner, None),
@@ -131,22 +128,33 @@ impl<T> ResponseValue<T> {
 impl<T: DeserializeOwned> ResponseValue<T> {
     /// A response of a kind that the description does not have.
     pub(crate) async fn of_any(mut response: reqwest::Response) -> Result<Self, Error> {
-        let limit = Call::of(&response).limit;
-        let status = response.status();
-        let body = match body::read(&mut response, LARGEST_BODY).await {
-            Ok(body) => body,
-            Err(Stop::TooLarge(_)) => {
-                return Err(Error::Transport(TransportError::too_large(LARGEST_BODY)));
-            }
-            Err(Stop::Failed(_, error)) => return Err(from_reqwest(error, limit)),
-        };
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+        let call = Call::of(&response);
+        let body = read_body(&mut response, &call).await?;
+        let body = body::without_mark(&body);
         let body = if body.is_empty() { b"null" } else { body };
         let inner = serde_json::from_slice(body)
-            .map_err(|error| DecodeError::json(status, &error))
-            .map_err(Error::Decode)?;
+            .map_err(|error| Error::Decode(not_json(&response, &error)))?;
+        let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         Ok(Self::new(inner, status, headers))
+    }
+}
+
+async fn read_body(response: &mut reqwest::Response, call: &Call) -> Result<Vec<u8>, Error> {
+    body::read(response, LARGEST_BODY)
+        .await
+        .map_err(|stop| match stop {
+            Stop::TooLarge(_) => Error::Transport(TransportError::too_large(LARGEST_BODY)),
+            Stop::Failed(_, error) => from_reqwest(error, call.limit),
+        })
+}
+
+fn not_json(response: &reqwest::Response, error: &serde_json::Error) -> DecodeError {
+    // The client asks for no encoding, so that whoever encoded the body stands in between.
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    match encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Some(encoding) => DecodeError::encoded(response.status(), encoding),
+        None => DecodeError::json(response.status(), error),
     }
 }
 
@@ -155,16 +163,8 @@ fn decode<T: FromJson>(
     body: &[u8],
     skipped: &mut Skipped,
 ) -> Result<T, DecodeError> {
-    let status = response.status();
-    let read = body::parse(body, skipped).map_err(|error| {
-        // The client asks for no encoding, so that whoever encoded the body stands in between.
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        match encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            Some(encoding) => DecodeError::encoded(status, encoding),
-            None => DecodeError::json(status, &error),
-        }
-    })?;
-    read.map_err(|other| DecodeError::other_kind(status, T::EXPECTED, kind(&other)))
+    let read = body::parse(body, skipped).map_err(|error| not_json(response, &error))?;
+    read.map_err(|other| DecodeError::other_kind(response.status(), T::EXPECTED, kind(&other)))
 }
 
 fn kind(value: &Value) -> &'static str {

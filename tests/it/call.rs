@@ -83,6 +83,7 @@ async fn its_errors_limits_and_repeats_are_those_of_described_calls() {
         Reply::json(200, &format!(r#""{}""#, "x".repeat(2 << 20))),
         Reply::json(503, "{}"),
         Reply::json(200, ""),
+        Reply::with_headers(200, &[("content-encoding", "gzip")], "not json"),
         Reply::Hang,
     ])
     .await;
@@ -99,6 +100,11 @@ async fn its_errors_limits_and_repeats_are_those_of_described_calls() {
     read.send::<()>().await.unwrap();
     let requests = socket.requests().len();
     assert_eq!(requests, 5, "a read is made again, and nothing else");
+    let error = otp(&client).await.unwrap_err();
+    assert!(
+        error.to_string().contains("content-encoding: gzip"),
+        "{error}"
+    );
     let hurried = client.with_timeout(Duration::from_millis(50));
     assert!(otp(&hurried).await.unwrap_err().is_timeout());
 }

@@ -37,7 +37,7 @@ impl Sessions {
         if answer.user_id.is_none() {
             return Err(answer.missing("userId"));
         }
-        Ok(User::new(answer.into_inner()))
+        Ok(answer.into_inner().into())
     }
 
     /// The user's sign-ins, as many as the service keeps, in its order.
