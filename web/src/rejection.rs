@@ -155,7 +155,7 @@ impl Rejection {
         match self {
             Self::MissingToken => "sign in first",
             Self::InvalidToken(_) | Self::RefreshRefused => {
-                "the session has expired; sign in again"
+                "the session has ended; sign in again"
             }
             Self::Unavailable(_) => {
                 "the session cannot be checked right now; try again in a moment"
