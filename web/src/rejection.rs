@@ -154,9 +154,7 @@ impl Rejection {
     pub fn text(&self) -> &'static str {
         match self {
             Self::MissingToken => "sign in first",
-            Self::InvalidToken(_) | Self::RefreshRefused => {
-                "the session has ended; sign in again"
-            }
+            Self::InvalidToken(_) | Self::RefreshRefused => "the session has ended; sign in again",
             Self::Unavailable(_) => {
                 "the session cannot be checked right now; try again in a moment"
             }
