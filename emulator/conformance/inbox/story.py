@@ -307,6 +307,8 @@ def main():
     views(shots, axe)
     powers(shots)
     rebound()
+    # What comes next in the same run meets no fault of this story.
+    control("POST", "reset")
     print(f"inbox: ok in {time.monotonic() - started:.1f} s, screenshots in {shots}")
     server.shutdown()
 
