@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -77,6 +78,41 @@ impl<T> ResponseValue<T> {
         }
     }
 
+    /// A member of the body by its name on the wire, whether the description has it or not: a member
+    /// that is described in a later release moves from `extra` to a field, and is found here by the
+    /// same name.
+    ///
+    /// ```
+    /// use descope_magiclink::raw::{ResponseValue, types};
+    ///
+    /// let sent: types::EmailMagicLinkResponse =
+    ///     serde_json::from_str(r#"{"maskedEmail": "j**@example.com", "attempt": 2}"#)?;
+    /// let sent = ResponseValue::new(sent, http::StatusCode::OK, http::HeaderMap::new());
+    /// assert_eq!(sent.member("maskedEmail").unwrap(), "j**@example.com");
+    /// assert_eq!(sent.member("attempt").unwrap(), 2);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<Value>
+    where
+        T: Serialize,
+    {
+        match self.json() {
+            Value::Object(mut members) => members.remove(name),
+            _ => None,
+        }
+    }
+
+    /// The whole body as JSON, as it came: with what the description lacks, and with what could not be
+    /// read as described. It prints all that it holds, tokens too.
+    #[must_use]
+    pub fn json(&self) -> Value
+    where
+        T: Serialize,
+    {
+        serde_json::to_value(&self.inner).unwrap_or_default()
+    }
+
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
         ResponseValue {
             inner: change(self.inner),
@@ -87,23 +123,15 @@ impl<T> ResponseValue<T> {
     }
 }
 
-impl ResponseValue<()> {
-    /// For an operation without a result: the body is not read.
-    pub(crate) fn empty(mut response: reqwest::Response) -> Self {
-        Self {
-            inner: (),
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body_error: None,
-        }
-    }
-}
-
 impl<T> ResponseValue<T> {
     pub(crate) async fn from_response(mut response: reqwest::Response) -> Result<Self, Error>
     where
         T: FromJson + Default,
     {
+        if !T::HAS_BODY {
+            let headers = std::mem::take(response.headers_mut());
+            return Ok(Self::new(T::default(), response.status(), headers));
+        }
         let call = Call::of(&response);
         let mut skipped = Skipped::default();
         let decoded = match read_body(&mut response, &call).await {

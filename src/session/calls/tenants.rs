@@ -67,7 +67,7 @@ impl Sessions {
         token: &RefreshToken,
         body: &types::MyTenantsRequest,
     ) -> Result<Vec<TenantProfile>> {
-        let answer = self.client.raw().my_tenants(token, body).await?;
+        let answer = self.client.raw().my_tenants(token, body).send().await?;
         let is_unreadable = answer
             .extra
             .get("tenants")
@@ -110,7 +110,8 @@ impl Sessions {
                 ..Default::default()
             };
             async move {
-                let response = client.patient_raw().select_tenant(&token, &body).await?;
+                let raw = client.patient_raw();
+                let response = raw.select_tenant(&token, &body).send().await?;
                 TokenResponse::read(response, client.validator())
             }
         });
