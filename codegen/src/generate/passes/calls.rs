@@ -71,9 +71,8 @@ fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
         parse_quote!(
             use reqwest::Method;
         ),
-        parse_quote!(
-            use super::call::Call;
-        ),
+        // As text: it is no import of this file.
+        syn::parse_str("use super::call::Call;").map_err(|error| Error::Pass(error.to_string()))?,
         parse_quote!(
             use super::types;
         ),
