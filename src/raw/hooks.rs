@@ -282,8 +282,6 @@ impl Client {
         }
         let http = self.client.clone();
         let sending = send(http, request, settings.retry, deadline, LARGEST_BODY);
-        #[cfg(feature = "tracing")]
-        let sending = tracing::Instrument::in_current_span(sending);
         let Some(sent) = run(sending).await else {
             return (Err(ConfigError::NoRuntime.into()), 0);
         };
@@ -302,7 +300,7 @@ impl Client {
                     Err(unexpected(response).await)
                 }
             }
-            Err(error) => Err(from_reqwest(error, self.inner.timeout)),
+            Err(error) => Err(from_reqwest(error, self.inner.timeout).of(operation)),
         };
         if let Some(observer) = observer {
             observer.tell(&mut CallEvent::Completed {
@@ -361,15 +359,27 @@ pub(crate) fn anonymous_headers(
     headers.insert("x-descope-project-id", id);
     headers.insert("x-descope-sdk-name", HeaderValue::from_static("rust"));
     headers.insert("x-descope-sdk-version", HeaderValue::from_static(VERSION));
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        )),
-    );
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     Ok(headers)
+}
+
+const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// The user agent with the application in front of this crate: the more telling one is first (RFC 9110
+/// 10.1.5).
+pub(crate) fn user_agent(name: &str, version: &str) -> Result<HeaderValue, ConfigError> {
+    let is_token = |text: &str| {
+        let is_mark = |b: u8| b"!#$%&'*+-.^_`|~".contains(&b);
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || is_mark(b))
+    };
+    let agent = HeaderValue::from_str(&format!("{name}/{version} {AGENT}")).ok();
+    agent.filter(|_| is_token(name) && is_token(version)).ok_or(ConfigError::InvalidSetting {
+        name: "app_info",
+        problem: "must be two words of ASCII letters, digits and marks such as `-`, `_`, `.` and `+`",
+    })
 }
 
 /// The text of a key from the settings, if it can stand in a header.

@@ -28,6 +28,7 @@ pub struct ResponseValue<T> {
     status: StatusCode,
     headers: HeaderMap,
     body_error: Option<Error>,
+    operation: Option<&'static str>,
 }
 
 impl<T> ResponseValue<T> {
@@ -57,8 +58,21 @@ impl<T> ResponseValue<T> {
     }
 
     /// What to report when this response lacks what its operation cannot do without.
-    pub(crate) fn missing(&self, what: &'static str) -> Error {
-        DecodeError::missing(self.status, what, self.body_error.clone())
+    pub(crate) fn missing(&self, member: &'static str) -> Error {
+        self.missing_as(member, member)
+    }
+
+    /// The same, with what to call the member.
+    pub(crate) fn missing_as(&self, member: &'static str, what: &'static str) -> Error {
+        let error = DecodeError::missing(self.status, member, what, self.body_error.clone());
+        let error = match error {
+            Error::Decode(error) => Error::Decode(error.with_headers(&self.headers)),
+            error => error,
+        };
+        match self.operation {
+            Some(operation) => error.of(operation),
+            None => error,
+        }
     }
 
     /// The decoded body, the status and the headers.
@@ -75,6 +89,7 @@ impl<T> ResponseValue<T> {
             status,
             headers,
             body_error: None,
+            operation: None,
         }
     }
 
@@ -119,6 +134,7 @@ impl<T> ResponseValue<T> {
             status: self.status,
             headers: self.headers,
             body_error: self.body_error,
+            operation: self.operation,
         }
     }
 }
@@ -135,7 +151,10 @@ impl<T> ResponseValue<T> {
         let call = Call::of(&response);
         let mut skipped = Skipped::default();
         let decoded = match read_body(&mut response, &call).await {
-            Ok(body) => decode(&response, &body, &mut skipped).map_err(Error::Decode),
+            Ok(body) => decode(&response, &body, &mut skipped).map_err(|error| {
+                let error = error.with_headers(response.headers());
+                Error::Decode(error).of(call.operation_id)
+            }),
             Err(error) => Err(error),
         };
         let (inner, body_error) = match decoded {
@@ -149,6 +168,7 @@ impl<T> ResponseValue<T> {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body_error,
+            operation: Some(call.operation_id),
         })
     }
 }
@@ -160,11 +180,17 @@ impl<T: DeserializeOwned> ResponseValue<T> {
         let body = read_body(&mut response, &call).await?;
         let body = body::without_mark(&body);
         let body = if body.is_empty() { b"null" } else { body };
-        let inner = serde_json::from_slice(body)
-            .map_err(|error| Error::Decode(not_json(&response, &error)))?;
+        let inner = serde_json::from_slice(body).map_err(|error| {
+            let error = not_json(&response, &error).with_headers(response.headers());
+            Error::Decode(error).of(call.operation_id)
+        })?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        Ok(Self::new(inner, status, headers))
+        let operation = Some(call.operation_id);
+        Ok(Self {
+            operation,
+            ..Self::new(inner, status, headers)
+        })
     }
 }
 
@@ -175,6 +201,7 @@ async fn read_body(response: &mut reqwest::Response, call: &Call) -> Result<Vec<
             Stop::TooLarge(_) => Error::Transport(TransportError::too_large(LARGEST_BODY)),
             Stop::Failed(_, error) => from_reqwest(error, call.limit),
         })
+        .map_err(|error| error.of(call.operation_id))
 }
 
 fn not_json(response: &reqwest::Response, error: &serde_json::Error) -> DecodeError {

@@ -73,7 +73,7 @@ impl Sessions {
             .get("tenants")
             .is_some_and(|list| !list.is_null());
         if is_unreadable {
-            return Err(answer.missing("list `tenants` that can be read"));
+            return Err(answer.missing_as("tenants", "list `tenants` that can be read"));
         }
         let tenants = answer.into_inner().tenants.unwrap_or_default();
         Ok(tenants.into_iter().map(TenantProfile::new).collect())
