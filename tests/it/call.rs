@@ -160,6 +160,24 @@ async fn members_that_are_not_described_are_sent_and_read() {
 }
 
 #[tokio::test]
+async fn the_application_can_name_itself() {
+    let socket = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let client = socket.builder().app_info("my-app", "1.2.3+4").build();
+    otp(&client.unwrap()).await.unwrap();
+    let requests = socket.requests();
+    let agent = requests[0].header("user-agent").unwrap();
+    assert!(
+        agent.starts_with("my-app/1.2.3+4 descope-magiclink/"),
+        "{agent}"
+    );
+    for (name, version) in [("", "1"), ("my app", "1"), ("a", "1\r\nx: y"), ("a/b", "1")] {
+        let error = socket.builder().app_info(name, version).build();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("app_info"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn its_errors_limits_and_repeats_are_those_of_described_calls() {
     let refusal = Reply::json(400, r#"{"errorCode":"E061001","errorDescription":"off"}"#);
     let socket = Socket::start(vec![
