@@ -5,7 +5,8 @@
 //! lives for weeks and is good for new session tokens only.
 //!
 //! ```no_run
-//! use descope_magiclink::session::{SessionError, SessionValidator};
+//! use descope_magiclink::session::SessionError;
+//! use descope_magiclink::SessionValidator;
 //! use descope_magiclink::{Client, RefreshToken, SessionToken};
 //!
 //! # async fn run(session_token: SessionToken, refresh_token: RefreshToken)
@@ -107,9 +108,9 @@
 //! tokens included. Within one process this cannot happen. Send the requests of one user to one process
 //! then.
 
-mod access;
+pub(crate) mod access;
 #[cfg(feature = "client")]
-mod calls;
+pub(crate) mod calls;
 mod claim_policy;
 mod claims;
 #[cfg(feature = "client")]
@@ -127,16 +128,14 @@ pub(crate) mod tokens;
 pub(crate) mod validator;
 pub(crate) mod validator_builder;
 
-pub use access::Access;
 #[cfg(feature = "client")]
 pub use calls::{
-    AccessKeySession, Authentication, ExchangeAccessKey, Sessions, SignInRecord, SignedIn,
-    TenantProfile, UncheckedAuthentication,
+    AccessKeySession, ExchangeAccessKey, SignInRecord, SignedIn, TenantProfile,
+    UncheckedAuthentication,
 };
-pub use session::{RefreshClaims, Session};
+pub use session::RefreshClaims;
 #[cfg(feature = "client")]
-pub use tokens::{CookieFacts, Refreshed, Tokens};
-pub use validator::SessionValidator;
+pub use tokens::CookieFacts;
 pub use validator_builder::SessionValidatorBuilder;
 
 pub use crate::error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};
