@@ -46,8 +46,8 @@
 //! Anything that happened after the token was issued: a logout, a user who was disabled or removed,
 //! a role that was taken away. It takes effect when the session token is over, after 10 minutes at
 //! the latest unless the project has another life time for them. Where that is too long (a payment,
-//! a change of the password), ask the service with the refresh token: [`Sessions::refresh`] and
-//! [`Sessions::me`] fail once the session has ended. Descope's "rotate and revoke" of the signing
+//! a change of the password), ask the service with the refresh token: [`Sessions::refresh`](crate::Sessions::refresh) and
+//! [`Sessions::me`](crate::Sessions::me) fail once the session has ended. Descope's "rotate and revoke" of the signing
 //! keys ends all sessions within [`key_ttl`](SessionValidatorBuilder::key_ttl).
 //!
 //! # What is checked
@@ -92,7 +92,7 @@
 //!
 //! Tokens in the response to a call of this client are the service's word. Signature, issuer and kind
 //! are checked as always, but their times are measured by the response's own `Date` and not by this
-//! machine's clock. The difference corrects the client's validator ([`SessionValidator::now`]), up to
+//! machine's clock. The difference corrects the client's validator ([`SessionValidator::now`](crate::SessionValidator::now)), up to
 //! 15 minutes. Where there is no date that can be trusted (none, one with an `Age`, or one over plain
 //! http from another machine), times are not looked at and nothing is learned.
 //!
