@@ -44,7 +44,7 @@ pub(crate) const CRATES: [Floors; 5] = [
             &["session/calls"],
             &["magic_link"],
             &["management"],
-            &["schema"],
+            &["schema", "fuzzing"],
         ],
         exceptions: &[
             Exception {
