@@ -104,7 +104,7 @@ async fn the_whole_story() {
                     .has_permissions(["invoice:write"])
         );
         assert_eq!(
-            session.auth_methods().collect::<Vec<_>>(),
+            session.authentication_methods().collect::<Vec<_>>(),
             [channel.as_str()]
         );
     }
@@ -119,7 +119,7 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_email(auth.refresh_token().unwrap(), JOE, "new@example.com")
+        .update_email(auth.refresh_token().unwrap(), "new@example.com")
         .add_to_login_ids()
         .send()
         .await
@@ -133,7 +133,6 @@ async fn the_whole_story() {
         .update_phone(
             auth.refresh_token().unwrap(),
             PhoneDelivery::Sms,
-            JOE,
             "+12223334455",
         )
         .send()

@@ -228,15 +228,12 @@ async fn change_email(
     Form(form): Form<EmailForm>,
 ) -> axum::response::Result<Response<String>> {
     let refresh = refresh_token(&tokens)?;
-    let user = app.client.sessions().me(refresh).await;
-    let user = user.map_err(Rejection::from)?;
-    let login_id = user.login_ids().first().map_or("", String::as_str);
     let link = app.landing.link(&headers, &form.email)?;
     let link = link.purpose(LinkPurpose::ChangeEmail);
     let sent = app
         .client
         .magic_link()
-        .update_email(refresh, login_id, form.email)
+        .update_email(refresh, form.email)
         .redirect_url(link.redirect_url())
         .send()
         .await;
