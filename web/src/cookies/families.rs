@@ -12,6 +12,7 @@ use http::HeaderMap;
 
 use super::session_cookies::SessionCookies;
 use super::tokens::RequestTokens;
+use crate::audit;
 
 impl SessionCookies {
     /// Signs out: removes the cookies that the request brought, in every scope that is known, keeps the
@@ -43,7 +44,9 @@ impl SessionCookies {
         self.clear_over(response, tokens);
         let (newest, unavailable) = newest_of_families(client.as_ref(), &tokens.refreshes).await;
         let mut result = unavailable.map_or(Ok(()), |error| Err(error.into()));
+        // Of several, each is a session of its own.
         for candidate in newest {
+            audit::log("signed out", Some(&candidate.user_id), None);
             match client.sessions().logout(&candidate.token).await {
                 Err(error) if !error.is_unauthorized() => result = Err(error),
                 _ => {}

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use descope_magiclink::{Authentication, Client, ConfigError};
+use http::request::Parts;
 
 use super::browser_binding::BindingCookie;
-use super::page::{Browsers, Hook, Inner, LandingPage, Template};
+use super::page::{Browsers, Hook, Inner, LandingPage, Language, Template};
 use super::purpose::AfterSignIn;
 use super::texts::LandingTexts;
 use super::used_links::UsedLinks;
@@ -39,8 +40,10 @@ pub struct LandingPageBuilder {
     own_origins: Vec<String>,
     signed_in_page: Option<String>,
     sign_in_page: Option<String>,
+    step_up_page: Option<String>,
     app_name: String,
     languages: Vec<LandingTexts>,
+    language: Option<Language>,
     template: Template,
     hook: Option<Hook>,
     browsers: Browsers,
@@ -68,6 +71,7 @@ impl LandingPageBuilder {
             own_origins: Vec::new(),
             signed_in_page: None,
             sign_in_page: None,
+            step_up_page: None,
             app_name: String::new(),
             languages: vec![
                 LandingTexts::english(),
@@ -76,6 +80,7 @@ impl LandingPageBuilder {
                 LandingTexts::french(),
                 LandingTexts::portuguese(),
             ],
+            language: None,
             template: Arc::new(default_page),
             hook: None,
             browsers: Browsers::AskOthers,
@@ -97,9 +102,20 @@ impl LandingPageBuilder {
         self
     }
 
-    /// The page where a new link can be had. The pages about problems lead there.
+    /// The page where a new link can be had. The pages about problems lead there, and
+    /// [`pages_layer`](LandingPage::pages_layer) sends those there who are not signed in, with the page
+    /// that they wanted in the query parameter `next`.
     pub fn sign_in_page(mut self, path: impl Into<String>) -> Self {
         self.sign_in_page = Some(path.into());
+        self
+    }
+
+    /// The page that sends a link for step-up or a further factor. [`pages_layer`](LandingPage::pages_layer)
+    /// sends those there whom [`require_step_up`](crate::require_step_up) or
+    /// [`require_mfa`](crate::require_mfa) refuses, with the page that they wanted in the query parameter
+    /// `next`.
+    pub fn step_up_page(mut self, path: impl Into<String>) -> Self {
+        self.step_up_page = Some(path.into());
         self
     }
 
@@ -131,7 +147,29 @@ impl LandingPageBuilder {
         self
     }
 
+    /// Chooses the language by a function of the request: of a cookie, of a part of the path, of what is
+    /// known of the user. It gives a tag such as `de`, `de-DE` or `de_DE`. Where it gives none, or one of
+    /// no [language](Self::languages) here, `Accept-Language` decides, as it does unless this is set.
+    ///
+    /// ```
+    /// # use descope_magiclink_web::LandingPage;
+    /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
+    ///     .language(|request| request.extensions.get::<String>().cloned())
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn language<F>(mut self, choose: F) -> Self
+    where
+        F: Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    {
+        self.language = Some(Arc::new(choose));
+        self
+    }
+
     /// A page of your own, made from a [`LandingView`].
+    ///
+    /// It makes the pages of [`pages_layer`](LandingPage::pages_layer), too.
     ///
     /// Whatever it contains, scripts and foreign content do not load: the page's security policy
     /// stays.
@@ -290,6 +328,10 @@ impl LandingPageBuilder {
                 .sign_in_page
                 .map(|path| page("sign_in_page", &path))
                 .transpose()?,
+            step_up_page: self
+                .step_up_page
+                .map(|path| page("step_up_page", &path))
+                .transpose()?,
             targets,
             form_cookie: BindingCookie::new("magic-link-form", secure, FORM_AGE),
             browser_cookie: BindingCookie::new("magic-link-browser", secure, BROWSER_AGE),
@@ -299,6 +341,7 @@ impl LandingPageBuilder {
             cookies: self.cookies,
             app_name: self.app_name,
             languages: self.languages,
+            language: self.language,
             template: self.template,
             hook: self.hook,
             used_links: UsedLinks::default(),

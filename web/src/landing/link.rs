@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use descope_magiclink::{Error, InvalidArgument, Sent};
 use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use url::Url;
 
@@ -20,17 +21,20 @@ use crate::service_error::{is_refusal, log_error, log_refusal};
 impl LandingPage {
     /// Prepares a link that leads to this page. `address` is what the user typed to get it, for a change
     /// the new address: in another browser, the page
-    /// [asks for it](super::LandingPageBuilder::ask_other_browsers). `request` are the headers of the
-    /// request that asks for the link, which must come from a page of the application's own: a form on another site could
-    /// otherwise have links sent, and with [`same_browser`](super::LandingPageBuilder::same_browser)
-    /// make the visitor's browser one in which somebody else's link works.
+    /// [asks for it](super::LandingPageBuilder::ask_other_browsers). For a step-up, where nothing is typed,
+    /// it is the user's id.
+    ///
+    /// `request` is the request that asks for the link, without its body. It must come from a page of the
+    /// application's own: a form on another site could otherwise have links sent, and with
+    /// [`same_browser`](super::LandingPageBuilder::same_browser) make the visitor's browser one in which
+    /// somebody else's link works.
     ///
     /// ```no_run
     /// # use descope_magiclink::{Client, DeliveryMethod};
     /// # use descope_magiclink_web::LandingPage;
-    /// # async fn f(client: Client, landing: LandingPage, headers: &http::HeaderMap, email: &str)
+    /// # async fn f(client: Client, landing: LandingPage, request: http::request::Parts, email: &str)
     /// # -> Result<http::Response<String>, descope_magiclink_web::SendError> {
-    /// let link = landing.link(headers, email)?.next("/orders");
+    /// let link = landing.link(&request, email).await?.next("/orders");
     /// let sent = client
     ///     .magic_link()
     ///     .sign_in(DeliveryMethod::Email, email)
@@ -44,7 +48,8 @@ impl LandingPage {
     /// # Errors
     ///
     /// [`SendError::CrossSite`] when the request is [cross-site](Self::is_cross_site). Send nothing then.
-    pub fn link(&self, request: &HeaderMap, address: &str) -> Result<LandingLink, SendError> {
+    pub async fn link(&self, request: &Parts, address: &str) -> Result<LandingLink, SendError> {
+        let request = &request.headers;
         if self.is_cross_site(request) {
             return Err(SendError::CrossSite);
         }
@@ -190,8 +195,8 @@ impl LandingLink {
 #[non_exhaustive]
 pub enum SendError {
     /// The address cannot be one (400). The user should correct it.
-    #[error("{0}")]
-    InvalidAddress(InvalidArgument),
+    #[error("this is no address that a link can be sent to; look for mistakes")]
+    InvalidAddress(#[source] InvalidArgument),
     /// The request did not come from a page of the application (403). Nothing was sent.
     #[error("the form was sent by another site")]
     CrossSite,
@@ -218,6 +223,28 @@ impl SendError {
         }
     }
 
+    /// A word for the reason that stays as it is, for programs: `invalid_address`, `cross_site`,
+    /// `rate_limited` or `service_unavailable`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidAddress(_) => "invalid_address",
+            Self::CrossSite => "cross_site",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::ServiceUnavailable => "service_unavailable",
+        }
+    }
+
+    /// How long to wait.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => {
+                Some(retry_after.unwrap_or(Duration::from_secs(60)))
+            }
+            _ => None,
+        }
+    }
+
     /// A plain answer. For a page of your own, look for the error in the response's extensions.
     #[must_use]
     pub fn response(&self) -> Response<String> {
@@ -228,8 +255,7 @@ impl SendError {
             http::header::CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
-        if let Self::RateLimited { retry_after } = self {
-            let wait = retry_after.unwrap_or(Duration::from_secs(60));
+        if let Some(wait) = self.wait() {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         response.extensions_mut().insert(self.clone());

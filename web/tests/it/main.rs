@@ -21,7 +21,13 @@ mod landing;
 mod logging;
 mod odd_cookies;
 mod pages;
+#[cfg(feature = "axum")]
+mod pages_layer;
+#[cfg(feature = "axum")]
+mod preflights;
 mod redirects;
 mod session_layer;
 #[cfg(feature = "axum")]
 mod stacks;
+#[cfg(feature = "axum")]
+mod step_up;

@@ -63,7 +63,7 @@ pub(crate) const CRATES: [Floors; 5] = [
         folder: "web/src",
         holds: true,
         floors: &[
-            &["cookies/header", "cookies/tokens"],
+            &["audit", "cookies/header", "cookies/tokens"],
             &["cookies/session_cookies"],
             &["cookies/builder", "cookies/families"],
             &["cookies"],
@@ -82,6 +82,7 @@ pub(crate) const CRATES: [Floors; 5] = [
             &["landing/view"],
             &["landing/page"],
             &["landing/link", "landing/builder", "landing/service"],
+            &["landing/pages_layer", "landing/press", "landing/sign_out"],
             &["landing"],
             &["extract"],
         ],
