@@ -196,7 +196,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
 
     magic_link
         .sign_in(DeliveryMethod::Sms, JOE)
-        .mfa(auth.refresh_token().unwrap())
+        .mfa(auth.tokens.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
@@ -206,7 +206,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
 
     emulator.outbox().clear();
     magic_link
-        .step_up(DeliveryMethod::Email, auth.refresh_token().unwrap())
+        .step_up(DeliveryMethod::Email, auth.tokens.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
@@ -223,7 +223,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
 
     // Only a link gives it: a refresh does not, at once or later, of whichever token.
     let sessions = client.sessions();
-    for token in [auth.refresh_token(), again.refresh_token()] {
+    for token in [auth.tokens.refresh_token(), again.tokens.refresh_token()] {
         let fresh = sessions.refresh(token.unwrap()).await.unwrap();
         assert!(!fresh.session.is_stepped_up());
     }
@@ -272,7 +272,7 @@ async fn addresses_change_when_the_link_is_verified_and_not_before() {
         .await
         .unwrap();
     let auth = open(&client, &message(&emulator, JOE).await).await;
-    let refresh = auth.refresh_token().unwrap();
+    let refresh = auth.tokens.refresh_token().unwrap();
 
     let new = "joe@new.example.com";
     magic_link
@@ -326,9 +326,10 @@ async fn tokens_are_found_in_cookies_under_any_name() {
             .await
             .unwrap();
         let auth = open(&client, &message(&emulator, JOE).await).await;
-        assert_eq!(auth.session_token.expose_secret().split('.').count(), 3);
+        assert_eq!(auth.tokens.session.expose_secret().split('.').count(), 3);
         assert_eq!(
-            auth.refresh_token()
+            auth.tokens
+                .refresh_token()
                 .unwrap()
                 .expose_secret()
                 .split('.')
