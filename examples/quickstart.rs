@@ -124,7 +124,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     step("Change the email address, and the phone number");
     if mailbox.is_emulated() {
         let sent = magic_link
-            .update_email(auth.refresh_token()?, EMAIL, NEW_EMAIL)
+            .update_email(auth.tokens.refresh_token()?, EMAIL, NEW_EMAIL)
             .redirect_url(LANDING_PAGE)
             .send()
             .await?;
@@ -138,7 +138,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         // The old address was the login id, so that the new one is it now.
         let sent = magic_link
             .update_phone(
-                auth.refresh_token()?,
+                auth.tokens.refresh_token()?,
                 PhoneDelivery::Sms,
                 NEW_EMAIL,
                 NEW_PHONE,
@@ -155,7 +155,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
 
     step("Validate the session, without a call to the service");
     let sessions = client.sessions();
-    describe("Joe", &sessions.validate(&auth.session_token).await?);
+    describe("Joe", &sessions.validate(&auth.tokens.session).await?);
     if mailbox.is_emulated() {
         magic_link
             .sign_in(DeliveryMethod::Email, ADMIN)
@@ -166,18 +166,18 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     }
 
     step("Refresh the session, and log out");
-    let fresh = sessions.refresh(auth.refresh_token()?).await?;
+    let fresh = sessions.refresh(auth.tokens.refresh_token()?).await?;
     println!(
         "  A new session token, good for {}.",
         lifetime(&fresh.session)
     );
-    sessions.logout(&fresh.refresh_token).await?;
+    sessions.logout(fresh.tokens.refresh_token()?).await?;
     println!("  Logged out.");
 
     step("Three calls that must fail");
     explain(
         "refreshing after the logout",
-        sessions.refresh(&fresh.refresh_token).await,
+        sessions.refresh(fresh.tokens.refresh_token()?).await,
     )?;
     explain(
         "opening the first link again",

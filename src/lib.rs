@@ -56,7 +56,9 @@ pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
 pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
 pub use session::{Access, Session, SessionValidator};
 #[cfg(feature = "client")]
-pub use session::{Authentication, CookieFacts, Refreshed, Sessions, UncheckedAuthentication};
+pub use session::{
+    Authentication, CookieFacts, Refreshed, Sessions, Tokens, UncheckedAuthentication,
+};
 #[cfg(feature = "client")]
 pub use store::{Store, StoreError, StoreFuture};
 #[cfg(feature = "client")]

@@ -93,7 +93,7 @@ async fn the_whole_story() {
             .await
             .unwrap();
         let session = validator(&emulator)
-            .validate(&auth.session_token)
+            .validate(&auth.tokens.session)
             .await
             .unwrap();
         assert!(
@@ -119,7 +119,7 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_email(auth.refresh_token().unwrap(), JOE, "new@example.com")
+        .update_email(auth.tokens.refresh_token().unwrap(), JOE, "new@example.com")
         .add_to_login_ids()
         .send()
         .await
@@ -131,7 +131,7 @@ async fn the_whole_story() {
         .unwrap();
     magic
         .update_phone(
-            auth.refresh_token().unwrap(),
+            auth.tokens.refresh_token().unwrap(),
             PhoneDelivery::Sms,
             JOE,
             "+12223334455",
@@ -413,7 +413,7 @@ async fn es256_tokens_are_taken_and_survive_the_same_checks() {
     let message = emulator.outbox().next_for(JOE).await.unwrap();
     let token = MagicLinkToken::from_url(message.link()).unwrap();
     let login = client.magic_link().verify(&token).await.unwrap();
-    assert!(login.refresh_token().is_ok());
+    assert!(login.tokens.refresh_token().is_ok());
     let key = &emulator.keys().published().unwrap()["keys"][0];
     assert_eq!((&key["kty"], &key["alg"]), (&"EC".into(), &"ES256".into()));
 }

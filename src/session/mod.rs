@@ -135,7 +135,7 @@ pub use calls::{
 };
 pub use session::{RefreshClaims, Session};
 #[cfg(feature = "client")]
-pub use tokens::{CookieFacts, Refreshed};
+pub use tokens::{CookieFacts, Refreshed, Tokens};
 pub use validator::SessionValidator;
 pub use validator_builder::SessionValidatorBuilder;
 

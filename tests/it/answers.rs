@@ -64,9 +64,15 @@ async fn fields_may_be_missing_null_or_unknown() {
     );
     let tenant = user.tenants().next().unwrap();
     assert_eq!((tenant.id(), tenant.role_names().len()), ("t1", 1));
-    assert_eq!(auth.cookies.max_age, Some(Duration::from_secs(2_419_199)));
     assert_eq!(
-        (auth.cookies.domain, auth.cookies.path.as_deref()),
+        auth.tokens.cookies.max_age,
+        Some(Duration::from_secs(2_419_199))
+    );
+    assert_eq!(
+        (
+            auth.tokens.cookies.domain,
+            auth.tokens.cookies.path.as_deref()
+        ),
         (None, Some("/"))
     );
 }
@@ -124,9 +130,9 @@ async fn tokens_come_from_the_body_or_from_cookies() {
     ];
     for (body, headers, session, refresh) in cases {
         let auth = verify(cookies(body, headers)).await.unwrap();
-        assert_eq!(auth.session_token.expose_secret(), *session, "{body}");
+        assert_eq!(auth.tokens.session.expose_secret(), *session, "{body}");
         assert_eq!(
-            auth.refresh_token().unwrap().expose_secret(),
+            auth.tokens.refresh_token().unwrap().expose_secret(),
             *refresh,
             "{body}"
         );
@@ -142,8 +148,8 @@ async fn tokens_come_from_the_body_or_from_cookies() {
     }
     let auth = verify(cookies(r#"{"sessionJwt":"s"}"#, no_cookie)).await;
     let auth = auth.unwrap();
-    assert_eq!(auth.session_token.expose_secret(), "s");
-    let error = auth.refresh_token().unwrap_err();
+    assert_eq!(auth.tokens.session.expose_secret(), "s");
+    let error = auth.tokens.refresh_token().unwrap_err();
     assert!(
         error.to_string().contains("has no refresh token"),
         "{error}"
@@ -375,9 +381,9 @@ fn no_harmless_change_of_an_answer_costs_a_token() {
         let auth = auth.map_err(|error| {
             TestCaseError::fail(format!("{error} in {}", String::from_utf8_lossy(&body)))
         })?;
-        prop_assert_eq!(auth.session_token.expose_secret(), "session-token");
+        prop_assert_eq!(auth.tokens.session.expose_secret(), "session-token");
         prop_assert_eq!(
-            auth.refresh_token().unwrap().expose_secret(),
+            auth.tokens.refresh_token().unwrap().expose_secret(),
             "refresh-token"
         );
         Ok(())
@@ -431,9 +437,9 @@ async fn whatever_the_body_is_the_tokens_in_cookies_count() {
         let auth = verify(reply.clone())
             .await
             .unwrap_or_else(|error| panic!("{error} for {says}"));
-        assert_eq!(auth.session_token.expose_secret(), "cs", "{says}");
+        assert_eq!(auth.tokens.session.expose_secret(), "cs", "{says}");
         assert_eq!(
-            auth.refresh_token().unwrap().expose_secret(),
+            auth.tokens.refresh_token().unwrap().expose_secret(),
             "cr",
             "{says}"
         );
@@ -600,8 +606,8 @@ async fn times_outgrow_32_bits() {
         let body = json!({ "sessionJwt": "s", "refreshJwt": "r", "cookieExpiration": seconds, "cookieMaxAge": seconds,
             "sessionExpiration": seconds, "user": { "createdTime": seconds } });
         let auth = verify(Reply::json(200, &body.to_string())).await.unwrap();
-        assert_eq!(auth.cookies.expires_at, expected, "{seconds}");
-        assert_eq!(auth.session_expires_at, expected, "{seconds}");
+        assert_eq!(auth.tokens.cookies.expires_at, expected, "{seconds}");
+        assert_eq!(auth.tokens.session_expires_at, expected, "{seconds}");
         assert_eq!(auth.user.unwrap().created_at(), expected, "{seconds}");
     }
 }

@@ -181,8 +181,8 @@ async fn a_sign_in_of_another_kind_is_accepted_by_the_same_rules() {
         world.client.sessions().accept(response).await
     };
     let auth = accept(body).await.unwrap();
-    assert_eq!(auth.session_token.expose_secret(), session.expose_secret());
-    auth.refresh_token().unwrap();
+    assert_eq!(auth.tokens.session.expose_secret(), session.expose_secret());
+    auth.tokens.refresh_token().unwrap();
     let mut forged = types::JwtResponse::default();
     forged.session_jwt = Some("a.b.c".into());
     assert!(matches!(accept(forged).await, Err(Error::Session(_))));

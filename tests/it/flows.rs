@@ -195,7 +195,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
 
     magic_link
         .sign_in(DeliveryMethod::Sms, JOE)
-        .mfa(auth.refresh_token().unwrap())
+        .mfa(auth.tokens.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
@@ -206,7 +206,7 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
     emulator.outbox().clear();
     magic_link
         .sign_in(DeliveryMethod::Email, JOE)
-        .step_up(auth.refresh_token().unwrap())
+        .step_up(auth.tokens.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
@@ -228,7 +228,7 @@ async fn addresses_change_when_the_link_is_verified_and_not_before() {
         .await
         .unwrap();
     let auth = open(&client, &message(&emulator, JOE).await).await;
-    let refresh = auth.refresh_token().unwrap();
+    let refresh = auth.tokens.refresh_token().unwrap();
 
     let new = "joe@new.example.com";
     magic_link
@@ -282,9 +282,10 @@ async fn tokens_are_found_in_cookies_under_any_name() {
             .await
             .unwrap();
         let auth = open(&client, &message(&emulator, JOE).await).await;
-        assert_eq!(auth.session_token.expose_secret().split('.').count(), 3);
+        assert_eq!(auth.tokens.session.expose_secret().split('.').count(), 3);
         assert_eq!(
-            auth.refresh_token()
+            auth.tokens
+                .refresh_token()
                 .unwrap()
                 .expose_secret()
                 .split('.')

@@ -437,7 +437,7 @@ impl Settings {
         request: RequestTokens,
     ) -> RequestSession {
         let mut headers = HeaderMap::new();
-        if let Err(error) = self.cookies.set_over(&mut headers, &new, &request) {
+        if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.
             log_error("a renewed session was not put into cookies", &error);
         }
@@ -449,7 +449,7 @@ impl Settings {
                 .iter()
                 .map(|cookie| String::from_utf8_lossy(cookie_name(cookie.as_bytes())).into_owned()),
         );
-        let mut refreshes = vec![new.refresh_token.clone()];
+        let mut refreshes: Vec<_> = new.tokens.refresh.clone().into_iter().collect();
         refreshes.extend(
             request
                 .refreshes
@@ -459,9 +459,9 @@ impl Settings {
         RequestSession {
             session: Ok(new.session),
             tokens: RequestTokens {
-                sessions: vec![new.session_token.clone()],
-                session: Some(new.session_token),
-                refresh: Some(new.refresh_token),
+                sessions: vec![new.tokens.session.clone()],
+                session: Some(new.tokens.session),
+                refresh: new.tokens.refresh,
                 session_source: Some(TokenSource::Cookie),
                 refreshes,
                 bearer: request.bearer,

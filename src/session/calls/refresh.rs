@@ -187,8 +187,13 @@ async fn make_refresh(
     };
     let old = Some((token, claims));
     match response.check(client.validator(), old, deadline).await {
-        Ok(tokens) => {
-            let refreshed = Refreshed::new(&response, tokens, token, claims);
+        Ok((session, tokens)) => {
+            let user = response.user.clone();
+            let refreshed = Refreshed {
+                session,
+                tokens,
+                user,
+            };
             let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
             (Ok(Some(refreshed)), Some(kept))
         }

@@ -115,8 +115,13 @@ impl Sessions {
             }
         });
         let old = Some((token, &claims));
-        let (response, tokens) = handover.await?.check(old, deadline).await?;
-        Ok(Refreshed::new(&response, tokens, token, &claims))
+        let (response, (session, tokens)) = handover.await?.check(old, deadline).await?;
+        let user = response.user.clone();
+        Ok(Refreshed {
+            session,
+            tokens,
+            user,
+        })
     }
 }
 

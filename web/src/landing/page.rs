@@ -382,7 +382,10 @@ impl LandingPage {
             }
         };
         let mut headers = HeaderMap::new();
-        if let Err(error) = inner.cookies.set_over(&mut headers, &auth, &link.tokens) {
+        if let Err(error) = inner
+            .cookies
+            .set_over(&mut headers, &auth.tokens, &link.tokens)
+        {
             log_error("the tokens of a sign-in do not fit into cookies", &error);
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
@@ -422,7 +425,7 @@ impl LandingPage {
 
     /// Ends a session that was begun and is not given to the user.
     async fn end(&self, auth: &Authentication) {
-        if let Ok(refresh) = auth.refresh_token()
+        if let Some(refresh) = &auth.tokens.refresh
             && let Err(error) = self.0.client.sessions().logout(refresh).await
         {
             log_error(
@@ -461,12 +464,12 @@ impl LandingPage {
     }
 
     async fn whose(&self, auth: &Authentication) -> Whose {
-        let refresh: Vec<_> = auth.refresh_token().ok().cloned().into_iter().collect();
+        let refresh: Vec<_> = auth.tokens.refresh.clone().into_iter().collect();
         let (refresh, _) = newest_of_families(self.0.client.as_ref(), &refresh).await;
         let refresh = refresh.into_iter().next();
         Whose {
             user_id: auth.session.user_id().to_owned(),
-            session: hash(auth.session_token.expose_secret()),
+            session: hash(auth.tokens.session.expose_secret()),
             issued_at: refresh.as_ref().and_then(|refresh| refresh.issued_at),
             family: refresh.and_then(|refresh| refresh.family),
         }

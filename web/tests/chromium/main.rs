@@ -21,12 +21,11 @@ mod drills;
 mod driver;
 
 use std::process::Command;
-use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
-use descope_magiclink::{Client, SessionToken};
+use descope_magiclink::{Client, SessionToken, Tokens};
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::SessionCookies;
 use descope_magiclink_web::{CurrentSession, LandingPage, SessionLayer};
@@ -362,13 +361,8 @@ async fn a_neighbour_cannot_plant_a_session() {
 
     let cookies = SessionCookies::new(&client);
     let mut headers = HeaderMap::new();
-    cookies
-        .set_session(
-            &mut headers,
-            &SessionToken::new(ann),
-            Duration::from_secs(600),
-        )
-        .unwrap();
+    let tokens = Tokens::new(SessionToken::new(ann));
+    cookies.set(&mut headers, &tokens).unwrap();
     let set = headers[header::SET_COOKIE].clone();
     let planted: String = NO_SPACE
         .map(|space| {
