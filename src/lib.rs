@@ -29,6 +29,8 @@ pub mod raw;
 mod schema;
 mod secret;
 pub mod session;
+#[cfg(feature = "client")]
+mod store;
 mod sync;
 #[cfg(feature = "client")]
 mod transport;
@@ -57,6 +59,8 @@ pub use session::{Access, Session, SessionValidator};
 pub use session::{
     Authentication, CookieFacts, Refreshed, Sessions, Tokens, UncheckedAuthentication,
 };
+#[cfg(feature = "client")]
+pub use store::{Store, StoreError, StoreFuture};
 #[cfg(feature = "client")]
 pub use transport::call_event::CallEvent;
 #[cfg(feature = "client")]

@@ -34,6 +34,7 @@ pub(crate) const CRATES: [Floors; 5] = [
         holds: true,
         floors: &[
             &["secret", "clock", "delivery", "code", "defaults", "sync"],
+            &["store"],
             &["error"],
             &["jwt", "config", "transport"],
             &["raw"],
