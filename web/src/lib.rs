@@ -22,6 +22,7 @@
 
 mod audit;
 pub mod cookies;
+mod ended_sessions;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(feature = "tower")]

@@ -9,10 +9,11 @@
 mod pages;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use axum::Router;
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{ConnectInfo, Form, Path, Query, State};
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -60,7 +61,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("The application: {url}/");
     println!("The inbox:       {inbox}");
     println!("Sign up, or sign in as admin@example.com.");
-    axum::serve(listener, app(client, &url, &inbox)?).await?;
+    let app = app(client, &url, &inbox)?;
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await?;
     Ok(())
 }
 
@@ -79,6 +82,11 @@ pub(crate) fn app(client: Client, url: &str, inbox: &str) -> Result<Router, Box<
         .sign_in_page("/sign-in")
         .step_up_page("/step-up")
         .template(pages::from_view)
+        // Who asks for links; behind a proxy, its header says so.
+        .client_key(|request| {
+            let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+            Some(peer.ip().to_string())
+        })
         .build()?;
 
     let admins = Router::new()

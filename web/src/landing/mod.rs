@@ -12,6 +12,7 @@ mod pages_layer;
 #[cfg(feature = "tower")]
 mod press;
 mod purpose;
+mod send_guard;
 #[cfg(feature = "tower")]
 mod service;
 mod sign_out;

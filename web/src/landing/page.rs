@@ -23,6 +23,7 @@ use super::browser_binding::{Binding, BindingCookie, hash, random_text};
 use super::error::LandingError;
 use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
+use super::send_guard::{self, AllowSend, ClientKey};
 use super::texts::{LandingTexts, choose};
 use super::used_links::{Hash, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
 use super::view::{Form, LandingView, State};
@@ -118,6 +119,9 @@ pub(super) struct Inner {
     pub(super) form_cookie: BindingCookie,
     pub(super) browser_cookie: BindingCookie,
     pub(super) browsers: Browsers,
+    pub(super) guards_sends: bool,
+    pub(super) client_key: Option<ClientKey>,
+    pub(super) allow_send: Option<AllowSend>,
     pub(super) used_links: UsedLinks,
 }
 
@@ -438,6 +442,14 @@ impl LandingPage {
             (None, LinkPurpose::StepUp) => audit::log("stepped up", Some(user_id), None),
             (None, LinkPurpose::ChangeEmail) => audit::log("email changed", Some(user_id), None),
             (None, LinkPurpose::ChangePhone) => audit::log("phone changed", Some(user_id), None),
+        }
+        if refusal.is_none() && inner.guards_sends {
+            let mut addresses = vec![user_id];
+            if let Some(user) = &auth.user {
+                addresses.extend(user.login_ids().iter().map(String::as_str));
+                addresses.extend(user.email().into_iter().chain(user.phone()));
+            }
+            send_guard::clear(inner.client.store(), &addresses).await;
         }
         let is_more = link.purpose != LinkPurpose::SignIn || auth.session.is_mfa();
         if refusal.is_none() && !is_more {

@@ -214,12 +214,16 @@ impl LandingView<'_> {
         else {
             return None;
         };
-        let seconds = wait.as_secs().max(1);
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let (count, unit) = match seconds {
+            ..120 => (seconds, "s"),
+            _ => (seconds.div_ceil(60), "min"),
+        };
         Some(format!(
             "<style nonce=\"{}\">@property --wait{{syntax:\"<integer>\";inherits:false;\
-             initial-value:0}}@keyframes wait{{from{{--wait:{seconds}}}to{{--wait:0}}}}\
+             initial-value:0}}@keyframes wait{{from{{--wait:{count}}}to{{--wait:0}}}}\
              .wait{{font-variant-numeric:tabular-nums;font-size:2rem}}\
-             .wait::after{{counter-reset:wait var(--wait);content:counter(wait) \" s\";\
+             .wait::after{{counter-reset:wait var(--wait);content:counter(wait) \" {unit}\";\
              animation:wait {seconds}s linear forwards}}</style><p class=\"wait\" role=\"timer\"></p>",
             escape_html(self.style_nonce)
         ))

@@ -42,6 +42,7 @@ pub(crate) fn landing(emulator: &Emulator) -> LandingPageBuilder {
         .app_name("Example")
         .signed_in_page("/members")
         .sign_in_page("/sign-in")
+        .unlimited_sends()
 }
 
 /// The path and query of a fresh link, as a browser asks for it.

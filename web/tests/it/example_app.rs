@@ -88,7 +88,7 @@ async fn a_form_tells_its_mistakes_beside_the_field_and_keeps_what_was_typed() {
             "email",
             "value=\"whatsapp\" checked",
         ),
-        ("/email", "email=joe", "email", "value=\"joe\""),
+        ("/email", "email=ann", "email", "value=\"ann\""),
         (
             "/phone",
             "phone=no&method=whatsapp",

@@ -9,6 +9,8 @@
 mod browser;
 mod cookies;
 #[cfg(feature = "axum")]
+mod ended_sessions;
+#[cfg(feature = "axum")]
 #[expect(dead_code, reason = "the example as it is, with its `main`")]
 #[path = "../../examples/web/main.rs"]
 mod example;
@@ -26,6 +28,7 @@ mod pages_layer;
 #[cfg(feature = "axum")]
 mod preflights;
 mod redirects;
+mod send_guard;
 mod session_layer;
 #[cfg(feature = "axum")]
 mod stacks;

@@ -64,7 +64,12 @@ pub(crate) const CRATES: [Floors; 5] = [
         folder: "web/src",
         holds: true,
         floors: &[
-            &["audit", "cookies/header", "cookies/tokens"],
+            &[
+                "audit",
+                "ended_sessions",
+                "cookies/header",
+                "cookies/tokens",
+            ],
             &["cookies/session_cookies"],
             &["cookies/builder", "cookies/families"],
             &["cookies"],
@@ -79,6 +84,7 @@ pub(crate) const CRATES: [Floors; 5] = [
                 "landing/used_links",
                 "landing/browser_binding",
                 "landing/texts",
+                "landing/send_guard",
             ],
             &["landing/view"],
             &["landing/page"],
