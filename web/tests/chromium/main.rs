@@ -322,7 +322,8 @@ async fn the_whole_story() {
     joe.fill("input[name=email]", "joe@new.example.com").await;
     joe.click("form button").await;
     joe.expect("Please wait a little").await;
-    assert_eq!(joe.style(".wait", "animation-duration").await, "30s");
+    assert_eq!(joe.style(".wait", "font-size").await, "32px");
+    assert!(joe.source().await.contains("wait 30s linear"));
     look(&joe, "10-too-many").await;
     // Once more at once: the application itself has it wait.
     let sent = example.calls("SignInMagicLinkEmail").await;
