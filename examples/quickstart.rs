@@ -12,8 +12,8 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use descope_magiclink::Session;
 use descope_magiclink::management::{Management, TestUser};
-use descope_magiclink::session::Session;
 use descope_magiclink::{
     Authentication, Client, DeliveryMethod, Error, MagicLinkToken, PhoneDelivery, SignUpUser,
 };

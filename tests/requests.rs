@@ -33,9 +33,9 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use descope_magiclink::SessionValidator;
 use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::raw::{Members, types};
-use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
     AccessKey, Client, ClientBuilder, Clock as _, DeliveryMethod, MagicLink, MagicLinkToken,
     ManagementKey, PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,

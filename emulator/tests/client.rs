@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use descope_magiclink::session::{SessionValidator, TokenProblem};
+use descope_magiclink::SessionValidator;
+use descope_magiclink::session::TokenProblem;
 use descope_magiclink::{
     Client, ClientBuilder, Clock, DeliveryMethod, Error, MagicLinkToken, ManualClock,
     PhoneDelivery, RetryPolicy, SessionToken, SystemClock,
@@ -63,7 +64,7 @@ fn validator_with(emulator: &Emulator, clock: impl Clock) -> SessionValidator {
         .unwrap()
 }
 
-async fn send(client: &Client) -> Result<descope_magiclink::Sent, Error> {
+async fn send(client: &Client) -> Result<descope_magiclink::magic_link::Sent, Error> {
     client
         .magic_link()
         .sign_in(DeliveryMethod::Email, JOE)

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Management;
 use crate::error::{Error, Result};
-use crate::magic_link::SignUpUser;
 use crate::magic_link::link_request::{LinkRequest, options};
+use crate::magic_link::sign_up::SignUpUser;
 use crate::raw::{ResponseValue, types};
 use crate::secret::{MagicLinkToken, ManagementKey};
 

@@ -52,7 +52,8 @@ const RESERVED: [&str; 27] = [
 /// anything.
 ///
 /// ```
-/// # use descope_magiclink::session::{Session, SessionError};
+/// # use descope_magiclink::session::SessionError;
+/// # use descope_magiclink::Session;
 /// fn may_pay(session: &Session, tenant: &str) -> Result<bool, SessionError> {
 ///     Ok(session.has_permissions(["invoice:read"])
 ///         && session.tenant(tenant)?.has_roles(["accountant"]))
@@ -174,7 +175,7 @@ impl Session {
     /// Whether the user has all of these permissions in the project. True when none are asked for.
     ///
     /// ```
-    /// # fn f(session: &descope_magiclink::session::Session) -> bool {
+    /// # fn f(session: &descope_magiclink::Session) -> bool {
     /// session.has_permissions(["invoice:read", "invoice:write"])
     /// # }
     /// ```

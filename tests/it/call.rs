@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use descope_magiclink::SessionValidator;
 use descope_magiclink::raw::{ResponseValue, types};
-use descope_magiclink::session::{KeyProblem, SessionError, SessionValidator};
+use descope_magiclink::session::{KeyProblem, SessionError};
 use descope_magiclink::{
     ApiError, Client, Error, ErrorCode, ManagementKey, RefreshToken, RetryPolicy, Timeout, User,
 };

@@ -6,9 +6,10 @@ use std::fmt::{Debug, Write as _};
 use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::raw::types;
+use descope_magiclink::session::UncheckedAuthentication;
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManagementKey, PhoneDelivery,
-    RefreshToken, Secret, SessionToken, UncheckedAuthentication,
+    RefreshToken, Secret, SessionToken,
 };
 
 const CANARY: &str = "canary-7f3a9c-4d21-SECRET";

@@ -89,7 +89,7 @@ impl SessionLayer<SessionValidator> {
     /// sessions.
     ///
     /// ```
-    /// use descope_magiclink::session::SessionValidator;
+    /// use descope_magiclink::SessionValidator;
     /// use descope_magiclink_web::SessionLayer;
     ///
     /// let validator = SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;

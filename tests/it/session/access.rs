@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use descope_magiclink::SessionToken;
-use descope_magiclink::session::{Session, SessionError, SessionValidator};
+use descope_magiclink::session::SessionError;
+use descope_magiclink::{Session, SessionValidator};
 use serde_json::{Value, json};
 
 use super::kit::{Key, PROJECT, USER, key_set, merged};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, TokenProblem};
+use descope_magiclink::Refreshed;
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManualClock, RefreshToken,
     SessionToken,

@@ -6,7 +6,8 @@
 use std::cmp::Reverse;
 use std::time::SystemTime;
 
-use descope_magiclink::session::{SessionError, SessionValidator};
+use descope_magiclink::SessionValidator;
+use descope_magiclink::session::SessionError;
 use descope_magiclink::{Client, Error, RefreshToken};
 use http::HeaderMap;
 

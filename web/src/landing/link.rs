@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Error, InvalidArgument, Sent};
+use descope_magiclink::magic_link::Sent;
+use descope_magiclink::{Error, InvalidArgument};
 use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
