@@ -445,9 +445,9 @@ snapshots! {
         case!("verify_unchecked", c => magic(&c).verify_unchecked(&MagicLinkToken::new("canary-link-1"))),
     ];
 
-    update_email: update!(|c| magic(c).update_email(&refresh(), JOE, NEW));
-    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, JOE, PHONE));
-    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, JOE, PHONE));
+    update_email: update!(|c| magic(c).update_email(&refresh(), NEW).login_id(JOE));
+    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, PHONE).login_id(JOE));
+    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, PHONE).login_id(JOE));
 
     refresh_session: vec![
         case!("", c => sessions(&c).refresh(&refresh())),

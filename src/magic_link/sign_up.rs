@@ -152,7 +152,7 @@ impl LinkRequest<SignUp> {
     /// [`ErrorCode::UserAlreadyExists`](crate::ErrorCode::UserAlreadyExists) when the login id is
     /// registered; else as the service decides.
     pub async fn send(self) -> Result<Sent> {
-        let login_id = address::login_id(&self.login_id)?;
+        let login_id = address::login_id(self.login_id.as_deref().unwrap_or_default())?;
         let redirect_url = self.checked_redirect_url()?;
         let (message, login) = (self.message, self.login);
         let provider_id = message.provider_id;
