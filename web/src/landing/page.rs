@@ -32,7 +32,7 @@ use crate::cookies::families::newest_of_families;
 use crate::cookies::{RequestTokens, SessionCookies};
 use crate::origin::is_cross_site;
 use crate::redirect::{RedirectTarget, RedirectTargets};
-use crate::service_error::{log_error, log_refusal};
+use crate::service_error::{in_span, log_error, log_refusal};
 
 /// No form of ours is larger, in bytes.
 const LARGEST_FORM: usize = 16 * 1024;
@@ -362,7 +362,7 @@ impl LandingPage {
                         landed.send_replace(Some(outcome));
                     };
                     match Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn(verification)),
+                        Ok(runtime) => drop(runtime.spawn(in_span(verification))),
                         Err(_) => verification.await,
                     }
                     flight
@@ -504,7 +504,7 @@ impl LandingPage {
             }
         };
         if let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(end));
+            drop(runtime.spawn(in_span(end)));
         }
     }
 

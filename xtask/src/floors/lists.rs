@@ -54,6 +54,11 @@ pub(crate) const CRATES: [Floors; 5] = [
                 reason: "the generated client holds what the hooks need, and they are its methods",
             },
             Exception {
+                from: "raw/client",
+                to: "raw/call",
+                reason: "the client's methods make calls, and a call is sent by the client",
+            },
+            Exception {
                 from: "session/validator",
                 to: "session/validator_builder",
                 reason: "`SessionValidator::builder()` is how one begins, and the builder makes a validator",
