@@ -22,6 +22,7 @@ mod logging;
 mod odd_cookies;
 mod pages;
 mod redirects;
+mod rejections;
 mod session_layer;
 #[cfg(feature = "axum")]
 mod stacks;
