@@ -39,7 +39,6 @@ impl LandingPage {
     }
 
     /// A layer for applications with pages. Put it outside of the [session layer](Self::session_layer).
-    #[must_use]
     pub fn pages_layer(&self) -> PagesLayer {
         PagesLayer {
             page: self.clone(),
