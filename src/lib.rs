@@ -16,6 +16,9 @@ mod config;
 mod defaults;
 mod delivery;
 mod error;
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "client")]
 mod jwks;
 mod jwt;

@@ -112,7 +112,7 @@ impl<K> LinkRequest<K> {
     pub(crate) async fn login_id_of(&self, refresh_token: &RefreshToken) -> Result<String> {
         let user = self.client.sessions().me(refresh_token).await?;
         let id = user.login_ids().first().cloned();
-        id.ok_or_else(|| DecodeError::missing(StatusCode::OK, "loginIds", None))
+        id.ok_or_else(|| DecodeError::missing(StatusCode::OK, "loginIds", "loginIds", None))
     }
 
     /// The page that the link opens, if it can be one.

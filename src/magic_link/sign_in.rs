@@ -114,15 +114,30 @@ impl LinkRequest<SignIn> {
         }
         let masked = match self.kind.method {
             DeliveryMethod::Email => {
-                let response = raw.sign_in_magic_link_email(refresh, &body).await?;
+                let call = raw.sign_in_magic_link_email(&body);
+                let call = match refresh {
+                    Some(token) => call.refresh_token(token),
+                    None => call,
+                };
+                let response = call.send().await?;
                 response.into_inner().masked_email
             }
             DeliveryMethod::Sms => {
-                let response = raw.sign_in_magic_link_sms(refresh, &body).await?;
+                let call = raw.sign_in_magic_link_sms(&body);
+                let call = match refresh {
+                    Some(token) => call.refresh_token(token),
+                    None => call,
+                };
+                let response = call.send().await?;
                 response.into_inner().masked_phone
             }
             DeliveryMethod::WhatsApp => {
-                let response = raw.sign_in_magic_link_whats_app(refresh, &body).await?;
+                let call = raw.sign_in_magic_link_whatsapp(&body);
+                let call = match refresh {
+                    Some(token) => call.refresh_token(token),
+                    None => call,
+                };
+                let response = call.send().await?;
                 response.into_inner().masked_phone
             }
         };

@@ -141,7 +141,10 @@ impl LinkRequest<UpdateAddress> {
                     fail_on_conflict: kind.fail_on_conflict,
                     ..Default::default()
                 };
-                let response = raw.update_user_email_magic_link(refresh, &body).await?;
+                let response = raw
+                    .update_user_email_magic_link(refresh, &body)
+                    .send()
+                    .await?;
                 Ok(Sent::new(response.into_inner().masked_email))
             }
             Address::Phone(method, phone) => {
@@ -160,11 +163,12 @@ impl LinkRequest<UpdateAddress> {
                 };
                 let response = match method {
                     PhoneDelivery::Sms => {
-                        raw.update_user_phone_magic_link_sms(refresh, &body).await?
+                        let call = raw.update_user_phone_magic_link_sms(refresh, &body);
+                        call.send().await?
                     }
                     PhoneDelivery::WhatsApp => {
-                        let call = raw.update_user_phone_magic_link_whats_app(refresh, &body);
-                        call.await?
+                        let call = raw.update_user_phone_magic_link_whatsapp(refresh, &body);
+                        call.send().await?
                     }
                 };
                 Ok(Sent::new(response.into_inner().masked_phone))

@@ -3,14 +3,20 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use descope_magiclink::Error;
 use descope_magiclink::session::{SessionError, TokenProblem};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 #[cfg(feature = "tower")]
 use crate::guarded_body::GuardedBody;
+use crate::service_error::{is_bad_request, seconds};
+
+/// How long to wait where the service says only that there were too many requests: what its
+/// documentation asks for.
+const RATE_LIMITED: Duration = Duration::from_secs(60);
 
 /// Why a request has no session, or its session does not suffice.
 ///
@@ -48,6 +54,12 @@ pub enum Rejection {
     /// That a key of this server was refused is among it:
     /// [`is_credential_refused`](Error::is_credential_refused) of the error tells.
     Unavailable(Arc<Error>),
+    /// What was asked for on the user's behalf cannot be done as it was typed: an argument cannot be
+    /// one, or the service refused it (400).
+    InvalidRequest(Arc<Error>),
+    /// There were too many requests on the user's behalf (429). A session that could not be renewed for
+    /// that reason is [`Unavailable`](Self::Unavailable).
+    RateLimited(Arc<Error>),
     /// The user does not belong to the tenant that was asked for, or none was asked for (403).
     NotInTenant,
     /// The user lacks a role (403).
@@ -73,6 +85,8 @@ impl Rejection {
             | Self::StepUpRequired
             | Self::MfaRequired => StatusCode::UNAUTHORIZED,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
                 StatusCode::FORBIDDEN
             }
@@ -85,6 +99,17 @@ impl Rejection {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
+    /// How long to wait before the next request, as far as the service says; a minute where it only says
+    /// that there were too many. The answer carries it as `Retry-After`.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable(error) => error.retry_after(),
+            Self::RateLimited(error) => Some(error.retry_after().unwrap_or(RATE_LIMITED)),
+            _ => None,
+        }
     }
 
     /// The answer, with a body of any type that can be made from text.
@@ -110,6 +135,9 @@ impl Rejection {
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
+        if let Some(wait) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds(wait));
+        }
         response.extensions_mut().insert(self.clone());
         response
     }
@@ -134,13 +162,16 @@ impl Rejection {
                 "Bearer realm=\"session\", error=\"insufficient_user_authentication\", \
                  error_description=\"a further factor is required\"",
             ),
-            Self::Unavailable(_) | Self::MissingLayer => None,
+            Self::Unavailable(_)
+            | Self::InvalidRequest(_)
+            | Self::RateLimited(_)
+            | Self::MissingLayer => None,
         }
     }
 
     /// A word for the reason that stays as it is, for programs: `missing_token`, `invalid_token`,
-    /// `refresh_refused`, `unavailable`, `not_in_tenant`, `missing_role`, `missing_permission`,
-    /// `step_up_required`, `mfa_required` or `missing_layer`.
+    /// `refresh_refused`, `unavailable`, `invalid_request`, `rate_limited`, `not_in_tenant`,
+    /// `missing_role`, `missing_permission`, `step_up_required`, `mfa_required` or `missing_layer`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -148,6 +179,8 @@ impl Rejection {
             Self::InvalidToken(_) => "invalid_token",
             Self::RefreshRefused => "refresh_refused",
             Self::Unavailable(_) => "unavailable",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::RateLimited(_) => "rate_limited",
             Self::NotInTenant => "not_in_tenant",
             Self::MissingRole => "missing_role",
             Self::MissingPermission => "missing_permission",
@@ -166,6 +199,8 @@ impl Rejection {
             Self::Unavailable(_) => {
                 "the session cannot be checked right now; try again in a moment"
             }
+            Self::InvalidRequest(_) => "this cannot be done; check what you typed",
+            Self::RateLimited(_) => "there were too many requests; try again later",
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
                 "your account is not allowed to do this"
             }
@@ -189,7 +224,9 @@ impl StdError for Rejection {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::InvalidToken(problem) => Some(problem),
-            Self::Unavailable(error) => Some(&**error),
+            Self::Unavailable(error) | Self::InvalidRequest(error) | Self::RateLimited(error) => {
+                Some(&**error)
+            }
             _ => None,
         }
     }
@@ -212,6 +249,8 @@ impl From<Error> for Rejection {
         match error {
             Error::Session(error) => error.into(),
             error if error.is_unauthorized() => Self::RefreshRefused,
+            error if error.is_rate_limited() => Self::RateLimited(Arc::new(error)),
+            error if is_bad_request(&error) => Self::InvalidRequest(Arc::new(error)),
             error => Self::Unavailable(Arc::new(error)),
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use descope_magiclink::session::{SessionError, TokenProblem};
 use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionToken, SessionValidator};
@@ -530,6 +531,10 @@ async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rej
         }
         if error.is_credential_refused() {
             log_error("the service refused the key of this server", &error);
+        }
+        // Too many requests to the service are no fault of this one.
+        if error.is_rate_limited() {
+            return Rejection::Unavailable(Arc::new(error));
         }
         Rejection::from(error)
     })

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::address::{self, AddressKind};
 use super::browser_binding::{Binding, BindingCookie, hash, random_text};
-use super::error::LandingError;
+use super::error::{Failure, LandingError};
 use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
 use super::send_guard::{self, AllowSend, ClientKey};
@@ -32,7 +32,7 @@ use crate::cookies::families::newest_of_families;
 use crate::cookies::{RequestTokens, SessionCookies};
 use crate::origin::is_cross_site;
 use crate::redirect::{RedirectTarget, RedirectTargets};
-use crate::service_error::{log_error, log_refusal};
+use crate::service_error::{in_span, log_error, log_refusal, seconds};
 
 /// No form of ours is larger, in bytes.
 const LARGEST_FORM: usize = 16 * 1024;
@@ -238,9 +238,13 @@ impl LandingPage {
                 };
                 self.answer(&again, false, request)
             }
-            Err(error) => {
-                audit::log("sign-in failed", None, Some(&error.to_string()));
-                self.page(State::Error(error), &fields, request)
+            Err(failure) => {
+                audit::log("sign-in failed", None, Some(&failure.error.to_string()));
+                let mut response = self.page(State::Error(failure.error), &fields, request);
+                if let Some(wait) = failure.retry_after {
+                    response.headers_mut().insert(RETRY_AFTER, seconds(wait));
+                }
+                response
             }
         }
     }
@@ -277,15 +281,11 @@ impl LandingPage {
     }
 
     /// What a press of the button comes to.
-    async fn sign_in(
-        &self,
-        fields: &Fields<'_>,
-        request: &HeaderMap,
-    ) -> Result<Press, LandingError> {
+    async fn sign_in(&self, fields: &Fields<'_>, request: &HeaderMap) -> Result<Press, Failure> {
         let token = fields.token()?;
         let (id, proof) = match (&fields.id, &fields.proof) {
             (Some(id), Some(proof)) => (&**id, &**proof),
-            _ => return Err(LandingError::CrossSite),
+            _ => return Err(LandingError::CrossSite.into()),
         };
         let binding = self
             .0
@@ -294,12 +294,12 @@ impl LandingPage {
             .filter(|binding| binding.is_signed(&fields.signed(id, token), proof))
             .ok_or(LandingError::StaleForm)?;
         if self.needs_same_browser(fields) && !self.is_same_browser(fields, request) {
-            return Err(LandingError::OtherBrowser);
+            return Err(LandingError::OtherBrowser.into());
         }
         if self.asks(fields, request).is_some() {
             let token = hash(token);
             if self.0.used_links.is_closed(&token) {
-                return Err(LandingError::Closed);
+                return Err(LandingError::Closed.into());
             }
             if fields.address().is_empty() {
                 return Ok(Press::Ask);
@@ -309,9 +309,9 @@ impl LandingPage {
                     .used_links
                     .wrong_address(token, hash(fields.address()));
                 return Err(if self.0.used_links.is_closed(&token) {
-                    LandingError::Closed
+                    LandingError::Closed.into()
                 } else {
-                    LandingError::WrongAddress
+                    LandingError::WrongAddress.into()
                 });
             }
         }
@@ -326,11 +326,11 @@ impl LandingPage {
         form: Hash,
         tokens: RequestTokens,
         fields: &Fields<'_>,
-    ) -> Result<Press, LandingError> {
+    ) -> Result<Press, Failure> {
         let key = hash(token);
         loop {
             let mut flight = match self.0.used_links.turn(key, form) {
-                Turn::Closed => return Err(LandingError::Closed),
+                Turn::Closed => return Err(LandingError::Closed.into()),
                 Turn::Used(used) => {
                     let answer = used.answer(&form, self.now());
                     return match answer {
@@ -338,7 +338,7 @@ impl LandingPage {
                             Ok(Press::SignedIn(answer))
                         }
                         _ if self.is_in_by(&used, &tokens).await => Ok(Press::SignedInBefore(used)),
-                        _ => Err(LandingError::Used),
+                        _ => Err(LandingError::Used.into()),
                     };
                 }
                 Turn::After(mut flight) => match flight.wait_for(Option::is_some).await {
@@ -362,7 +362,7 @@ impl LandingPage {
                         landed.send_replace(Some(outcome));
                     };
                     match Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn(verification)),
+                        Ok(runtime) => drop(runtime.spawn(in_span(verification))),
                         Err(_) => verification.await,
                     }
                     flight
@@ -384,9 +384,9 @@ impl LandingPage {
 
     /// A verification ended without a result: its runtime went away, or the application's own code
     /// panicked.
-    fn lost(&self, token: Hash) -> LandingError {
+    fn lost(&self, token: Hash) -> Failure {
         self.0.used_links.forget(&token);
-        LandingError::Failed
+        LandingError::Failed.into()
     }
 
     async fn verify(&self, link: Link) -> Outcome {
@@ -394,8 +394,8 @@ impl LandingPage {
         let auth = match inner.client.magic_link().verify(&link.token).await {
             Ok(auth) => auth,
             Err(error) => {
-                let landing_error = LandingError::of(&error);
-                match landing_error {
+                let failure = Failure::of(&error);
+                match failure.error {
                     LandingError::Expired => {}
                     // No fault of the user's when, say, the project does not admit the call.
                     LandingError::InvalidLink => {
@@ -404,7 +404,7 @@ impl LandingPage {
                     _ if error.is_retryable() => {}
                     _ => log_error("a sign-in by magic link failed", &error),
                 }
-                return Err(landing_error);
+                return Err(failure);
             }
         };
         let mut headers = HeaderMap::new();
@@ -416,7 +416,7 @@ impl LandingPage {
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
                 self.end(&auth).await;
-                return Err(LandingError::Failed);
+                return Err(LandingError::Failed.into());
             }
         }
         let user_id = auth.session.user_id();
@@ -504,7 +504,7 @@ impl LandingPage {
             }
         };
         if let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(end));
+            drop(runtime.spawn(in_span(end)));
         }
     }
 

@@ -28,6 +28,7 @@ mod pages_layer;
 #[cfg(feature = "axum")]
 mod preflights;
 mod redirects;
+mod rejections;
 mod send_guard;
 mod session_layer;
 #[cfg(feature = "axum")]
