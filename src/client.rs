@@ -16,10 +16,14 @@ use crate::raw;
 use crate::raw::hooks::checked_key;
 use crate::raw::hooks::{Inner, Settings, anonymous_headers, user_agent};
 use crate::secret::{ManagementKey, Secret};
+use crate::session::SessionValidatorBuilder;
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
+use crate::session::validator::SessionValidator;
 use crate::session::validator_builder::OfClient;
-use crate::session::{SessionValidator, SessionValidatorBuilder};
+use crate::store::Store;
+use crate::store::memory::Memory;
+use crate::store::shared::{Remote, Shared as SharedStore};
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
 use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
@@ -50,6 +54,7 @@ struct Shared {
     timeout: Duration,
     refreshes: Arc<Refreshes>,
     handovers: Arc<Handovers>,
+    store: Box<dyn Store>,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -88,6 +93,7 @@ impl Client {
             http_client: None,
             clock: Arc::new(SystemClock),
             observer: None,
+            store: None,
             app_info: None,
             names: CookieNames {
                 session: SESSION_COOKIE.to_owned(),
@@ -141,6 +147,16 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.raw.baseurl
+    }
+
+    /// What this client keeps for a while: the store that it was [built with](ClientBuilder::store), or
+    /// its process's own memory.
+    ///
+    /// While a store that processes share fails, what this process has put there is found all the same;
+    /// only the lists ([`Store::append`], [`Store::since`]) give errors then.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.shared.store
     }
 
     pub(crate) fn validator(&self) -> &SessionValidator {
@@ -225,6 +241,7 @@ pub struct ClientBuilder {
     http_client: Option<reqwest::Client>,
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
+    store: Option<Arc<dyn Store>>,
     app_info: Option<(String, String)>,
     names: CookieNames,
     validation: SessionValidatorBuilder,
@@ -412,6 +429,12 @@ impl ClientBuilder {
         self
     }
 
+    /// The store that all processes share which serve the same users. Without one, each works on its own.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// The session cookie's name, when the project uses another than `DS`.
     pub fn session_cookie_name(mut self, name: impl Into<String>) -> Self {
         self.names.session = name.into();
@@ -492,6 +515,11 @@ impl ClientBuilder {
         settings.retry = self.retry;
         settings.clock = Arc::clone(&self.clock);
         settings.observer = self.observer;
+        let memory = Memory::new(Arc::clone(&self.clock));
+        let store: Box<dyn Store> = match self.store {
+            Some(store) => Box::new(SharedStore::new(Remote::new(store, &project_id), memory)),
+            None => Box::new(memory),
+        };
         let inner = Inner::new(settings, headers, self.timeout);
         let http = HttpSettings {
             base_url: base_url.clone(),
@@ -514,6 +542,7 @@ impl ClientBuilder {
             timeout: self.timeout,
             refreshes: Arc::new(Refreshes::new(validator.clone())),
             handovers: Arc::new(Handovers::new(validator.clone())),
+            store,
         };
         Ok(Client {
             raw: raw::Client::from_parts(base_url.as_str(), http, inner),

@@ -33,9 +33,9 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use descope_magiclink::SessionValidator;
 use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::raw::{Members, types};
-use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
     AccessKey, Client, ClientBuilder, Clock as _, DeliveryMethod, MagicLink, MagicLinkToken,
     ManagementKey, PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,
@@ -445,9 +445,9 @@ snapshots! {
         case!("verify_unchecked", c => magic(&c).verify_unchecked(&MagicLinkToken::new("canary-link-1"))),
     ];
 
-    update_email: update!(|c| magic(c).update_email(&refresh(), JOE, NEW));
-    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, JOE, PHONE));
-    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, JOE, PHONE));
+    update_email: update!(|c| magic(c).update_email(&refresh(), NEW).login_id(JOE));
+    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, PHONE).login_id(JOE));
+    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, PHONE).login_id(JOE));
 
     refresh_session: vec![
         case!("", c => sessions(&c).refresh(&refresh())),

@@ -1,6 +1,6 @@
 //! Signing in a user who is registered.
 
-use super::link_request::{LinkRequest, options};
+use super::options::{LinkRequest, accepts};
 use super::{MagicLink, Sent};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
@@ -20,6 +20,45 @@ impl MagicLink {
         };
         LinkRequest::new(&self.client, login_id.into(), kind)
     }
+
+    /// Sends a link to the user who is signed in, by which they confirm once more that it is them: the
+    /// session that follows [is stepped up](crate::Session::is_stepped_up).
+    ///
+    /// It is [`sign_in`](Self::sign_in) with [`step_up`](LinkRequest::step_up) for those who do not know
+    /// the user's login id: a call of [`me`](crate::Sessions::me) finds it.
+    ///
+    /// ```no_run
+    /// # use descope_magiclink::{Client, DeliveryMethod, RefreshToken};
+    /// # async fn f(client: Client, refresh: &RefreshToken) -> descope_magiclink::Result<()> {
+    /// client.magic_link().step_up(DeliveryMethod::Email, refresh).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_up(
+        &self,
+        method: DeliveryMethod,
+        refresh_token: &RefreshToken,
+    ) -> LinkRequest<SignIn> {
+        self.sign_in_again(method).step_up(refresh_token)
+    }
+
+    /// Sends a link to the user who is signed in, as a further factor of that login: the session that
+    /// follows [is one of several factors](crate::Session::is_mfa) if the method is another one than
+    /// before.
+    ///
+    /// It is [`sign_in`](Self::sign_in) with [`mfa`](LinkRequest::mfa) for those who do not know the
+    /// user's login id: a call of [`me`](crate::Sessions::me) finds it.
+    pub fn mfa(&self, method: DeliveryMethod, refresh_token: &RefreshToken) -> LinkRequest<SignIn> {
+        self.sign_in_again(method).mfa(refresh_token)
+    }
+
+    fn sign_in_again(&self, method: DeliveryMethod) -> LinkRequest<SignIn> {
+        let kind = SignIn {
+            method,
+            refresh_token: None,
+        };
+        LinkRequest::for_signed_in(&self.client, kind)
+    }
 }
 
 /// A sign-in: see [`MagicLink::sign_in`].
@@ -29,12 +68,12 @@ pub struct SignIn {
     refresh_token: Option<RefreshToken>,
 }
 
-impl options::Redirect for SignIn {}
-impl options::Delivery for SignIn {}
-impl options::Message for SignIn {}
-impl options::Login for SignIn {}
-impl options::SignIn for SignIn {}
-impl options::Recovery for SignIn {}
+impl accepts::Redirect for SignIn {}
+impl accepts::Delivery for SignIn {}
+impl accepts::Message for SignIn {}
+impl accepts::Login for SignIn {}
+impl accepts::SignIn for SignIn {}
+impl accepts::Recovery for SignIn {}
 
 impl LinkRequest<SignIn> {
     /// Asks a user who is signed in to prove it once more: the session that follows is a stepped-up
@@ -68,8 +107,11 @@ impl LinkRequest<SignIn> {
     /// [`ErrorCode::UserNotFound`](crate::ErrorCode::UserNotFound) when it is not registered (tell
     /// your users nothing about it); else as the service decides.
     pub async fn send(mut self) -> Result<Sent> {
-        let body = self.sign_in_body()?;
+        let mut body = self.sign_in_body()?;
         let (raw, refresh) = (self.client.raw(), self.kind.refresh_token.as_ref());
+        if let (None, Some(refresh)) = (&body.login_id, refresh) {
+            body.login_id = Some(self.login_id_of(refresh).await?);
+        }
         let masked = match self.kind.method {
             DeliveryMethod::Email => {
                 let call = raw.sign_in_magic_link_email(&body);
@@ -103,7 +145,7 @@ impl LinkRequest<SignIn> {
     }
 }
 
-impl<K: options::Recovery> LinkRequest<K> {
+impl<K: accepts::Recovery> LinkRequest<K> {
     /// The body that sign-in and sign-up-or-in share.
     pub(super) fn sign_in_body(&mut self) -> Result<types::MagicLinkSignInRequest> {
         Ok(types::MagicLinkSignInRequest {

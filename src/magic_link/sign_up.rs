@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::link_request::{LinkRequest, options, unless_empty};
+use super::options::{LinkRequest, accepts, unless_empty};
 use super::{MagicLink, Sent, address};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
@@ -131,10 +131,10 @@ pub struct SignUp {
     user: SignUpUser,
 }
 
-impl options::Redirect for SignUp {}
-impl options::Delivery for SignUp {}
-impl options::Message for SignUp {}
-impl options::Login for SignUp {}
+impl accepts::Redirect for SignUp {}
+impl accepts::Delivery for SignUp {}
+impl accepts::Message for SignUp {}
+impl accepts::Login for SignUp {}
 
 impl LinkRequest<SignUp> {
     /// The new user's profile.
@@ -152,7 +152,7 @@ impl LinkRequest<SignUp> {
     /// [`ErrorCode::UserAlreadyExists`](crate::ErrorCode::UserAlreadyExists) when the login id is
     /// registered; else as the service decides.
     pub async fn send(self) -> Result<Sent> {
-        let login_id = address::login_id(&self.login_id)?;
+        let login_id = address::login_id(self.login_id.as_deref().unwrap_or_default())?;
         let redirect_url = self.checked_redirect_url()?;
         let (message, login) = (self.message, self.login);
         let provider_id = message.provider_id;

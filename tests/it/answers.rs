@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Reply, Socket};
 use descope_magiclink::raw::types;
-use descope_magiclink::{
-    DeliveryMethod, Error, MagicLinkToken, RefreshToken, UncheckedAuthentication,
-};
+use descope_magiclink::session::UncheckedAuthentication;
+use descope_magiclink::{DeliveryMethod, Error, MagicLinkToken, RefreshToken};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};

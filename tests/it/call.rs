@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use descope_magiclink::SessionValidator;
 use descope_magiclink::raw::{ResponseValue, types};
-use descope_magiclink::session::{KeyProblem, SessionError, SessionValidator, TokenProblem};
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
     ApiError, Client, Error, ErrorCode, ManagementKey, RefreshToken, RetryPolicy, SessionToken,
     Timeout, User,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::session::kit::LONG;
 use crate::session::world::{JOE, World};
 use crate::support::{PROJECT, Reply, Socket};
-use descope_magiclink::session::SessionValidator;
+use descope_magiclink::SessionValidator;
 use descope_magiclink::{
     CallEvent, Client, ConfigError, DeliveryMethod, Error, MagicLinkToken, RetryPolicy, SignUpUser,
     raw,

@@ -606,7 +606,7 @@ async fn a_missing_token_is_the_same_everywhere() {
     ] {
         let token = RefreshToken::new(text);
         let magic_link = socket.client().magic_link();
-        let update = magic_link.update_email(&token, "joe", "joe@example.com");
+        let update = magic_link.update_email(&token, "joe@example.com");
         let errors = [
             sessions.refresh(&token).await.map(drop).unwrap_err(),
             sessions.me(&token).await.map(drop).unwrap_err(),
@@ -787,13 +787,11 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
         "the argument user.phone must be a phone number, such as +15555555555"
     );
     refused!(
-        magic.update_email(&refresh, "joe", "nonsense").send(),
+        magic.update_email(&refresh, "nonsense").send(),
         "the argument email must be an email address, such as joe@example.com"
     );
     refused!(
-        magic
-            .update_phone(&refresh, PhoneDelivery::Sms, "joe", "5")
-            .send(),
+        magic.update_phone(&refresh, PhoneDelivery::Sms, "5").send(),
         "the argument phone must be a phone number, such as +15555555555"
     );
     refused!(
@@ -810,7 +808,7 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
     );
     refused!(
         magic
-            .update_email(&refresh, "joe", "joe@example.com")
+            .update_email(&refresh, "joe@example.com")
             .redirect_url("https://app.example.com/verify?t=1")
             .send(),
         "the argument redirect_url must not have a parameter `t`: that is the token's"
@@ -895,9 +893,15 @@ async fn addresses_are_trimmed_by_every_operation() {
         .await
         .unwrap();
     magic.sign_up_or_in(Email, joe).send().await.unwrap();
-    magic.update_email(&refresh, joe, joe).send().await.unwrap();
     magic
-        .update_phone(&refresh, PhoneDelivery::Sms, joe, phone)
+        .update_email(&refresh, joe)
+        .login_id(joe)
+        .send()
+        .await
+        .unwrap();
+    magic
+        .update_phone(&refresh, PhoneDelivery::Sms, phone)
+        .login_id(joe)
         .send()
         .await
         .unwrap();

@@ -6,9 +6,10 @@ use std::fmt::{Debug, Write as _};
 use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::raw::types;
+use descope_magiclink::session::UncheckedAuthentication;
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManagementKey, PhoneDelivery,
-    RefreshToken, Secret, SessionToken, UncheckedAuthentication,
+    RefreshToken, Secret, SessionToken,
 };
 
 const CANARY: &str = "canary-7f3a9c-4d21-SECRET";
@@ -70,8 +71,8 @@ fn secrets_and_what_holds_them_print_redacted() {
             .step_up(&refresh)
             .mfa(&refresh),
     );
-    log.debug(&magic_link.update_email(&refresh, "joe", "a@b.c"));
-    log.debug(&magic_link.update_phone(&refresh, PhoneDelivery::Sms, "joe", "+1"));
+    log.debug(&magic_link.update_email(&refresh, "a@b.c"));
+    log.debug(&magic_link.update_phone(&refresh, PhoneDelivery::Sms, "+1"));
     let management = client.management_with(CANARY);
     log.debug(&management);
     log.debug(&management.test_magic_link(DeliveryMethod::Email, "joe"));

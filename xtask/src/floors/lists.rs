@@ -34,6 +34,7 @@ pub(crate) const CRATES: [Floors; 5] = [
         holds: true,
         floors: &[
             &["secret", "clock", "delivery", "code", "defaults", "sync"],
+            &["store"],
             &["error"],
             &["jwt", "config", "transport"],
             &["raw"],
@@ -44,7 +45,7 @@ pub(crate) const CRATES: [Floors; 5] = [
             &["session/calls"],
             &["magic_link"],
             &["management"],
-            &["schema"],
+            &["schema", "fuzzing"],
         ],
         exceptions: &[
             Exception {
@@ -68,7 +69,12 @@ pub(crate) const CRATES: [Floors; 5] = [
         folder: "web/src",
         holds: true,
         floors: &[
-            &["cookies/header", "cookies/tokens"],
+            &[
+                "audit",
+                "ended_sessions",
+                "cookies/header",
+                "cookies/tokens",
+            ],
             &["cookies/session_cookies"],
             &["cookies/builder", "cookies/families"],
             &["cookies"],
@@ -83,10 +89,12 @@ pub(crate) const CRATES: [Floors; 5] = [
                 "landing/used_links",
                 "landing/browser_binding",
                 "landing/texts",
+                "landing/send_guard",
             ],
             &["landing/view"],
             &["landing/page"],
             &["landing/link", "landing/builder", "landing/service"],
+            &["landing/pages_layer", "landing/press", "landing/sign_out"],
             &["landing"],
             &["extract"],
         ],

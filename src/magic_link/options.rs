@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::address;
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::{DecodeError, Error, Result};
 use crate::raw::types;
+use crate::secret::RefreshToken;
 use crate::transport::body::Members;
 
 /// A request for a link, before it is sent. Its kind, such as [`SignIn`](super::SignIn), decides which
@@ -33,7 +35,8 @@ use crate::transport::body::Members;
 #[must_use = "nothing is sent until `send`"]
 pub struct LinkRequest<K> {
     pub(crate) client: Client,
-    pub(crate) login_id: String,
+    /// None where it is to be looked up: see [`login_id_of`](Self::login_id_of).
+    pub(crate) login_id: Option<String>,
     pub(crate) message: MessageOptions,
     pub(crate) login: LoginOptions,
     pub(crate) kind: K,
@@ -63,7 +66,7 @@ pub(crate) struct LoginOptions {
 }
 
 /// Which options a kind of request has. Not for implementing elsewhere.
-pub(crate) mod options {
+pub(crate) mod accepts {
     /// A message, or a token for a message of one's own: its template and language.
     pub trait Message {}
     /// A link with a page of its own.
@@ -83,8 +86,16 @@ pub(crate) mod options {
 impl<K> LinkRequest<K> {
     pub(crate) fn new(client: &Client, login_id: String, kind: K) -> Self {
         Self {
+            login_id: Some(login_id),
+            ..Self::for_signed_in(client, kind)
+        }
+    }
+
+    /// For the user whose refresh token the request goes out with.
+    pub(crate) fn for_signed_in(client: &Client, kind: K) -> Self {
+        Self {
             client: client.clone(),
-            login_id,
+            login_id: None,
             message: MessageOptions::default(),
             login: LoginOptions::default(),
             kind,
@@ -93,7 +104,15 @@ impl<K> LinkRequest<K> {
 
     /// The login id, if it can be one.
     pub(crate) fn checked_login_id(&self) -> Result<Option<String>> {
-        address::login_id(&self.login_id).map(Some)
+        let id = self.login_id.as_deref();
+        id.map(address::login_id).transpose()
+    }
+
+    /// A login id of the user who is signed in; whichever, as all of them name the same user.
+    pub(crate) async fn login_id_of(&self, refresh_token: &RefreshToken) -> Result<String> {
+        let user = self.client.sessions().me(refresh_token).await?;
+        let id = user.login_ids().first().cloned();
+        id.ok_or_else(|| DecodeError::missing(StatusCode::OK, "loginIds", "loginIds", None))
     }
 
     /// The page that the link opens, if it can be one.
@@ -132,7 +151,7 @@ impl<K> LinkRequest<K> {
     }
 }
 
-impl<K: options::Redirect> LinkRequest<K> {
+impl<K: accepts::Redirect> LinkRequest<K> {
     /// The page that the link opens, with the token in its query parameter `t`. Its domain must
     /// be approved in the project; without it the project's setting is used.
     ///
@@ -143,7 +162,7 @@ impl<K: options::Redirect> LinkRequest<K> {
     }
 }
 
-impl<K: options::Delivery> LinkRequest<K> {
+impl<K: accepts::Delivery> LinkRequest<K> {
     /// The connector that delivers the message, by its id.
     pub fn provider_id(mut self, id: impl Into<String>) -> Self {
         self.message.provider_id = Some(id.into());
@@ -151,7 +170,7 @@ impl<K: options::Delivery> LinkRequest<K> {
     }
 }
 
-impl<K: options::Message> LinkRequest<K> {
+impl<K: accepts::Message> LinkRequest<K> {
     /// The message's template, by its id.
     pub fn template_id(mut self, id: impl Into<String>) -> Self {
         self.message.template_id = Some(id.into());
@@ -172,7 +191,7 @@ impl<K: options::Message> LinkRequest<K> {
     }
 }
 
-impl<K: options::Login> LinkRequest<K> {
+impl<K: accepts::Login> LinkRequest<K> {
     /// A claim to add to the session.
     ///
     /// Descope's documentation allows 100 claims, names of 60 and values of 500 characters.
@@ -189,7 +208,7 @@ impl<K: options::Login> LinkRequest<K> {
     }
 }
 
-impl<K: options::SignIn> LinkRequest<K> {
+impl<K: accepts::SignIn> LinkRequest<K> {
     /// The SSO application that the login is for.
     pub fn sso_app_id(mut self, id: impl Into<String>) -> Self {
         self.login.sso_app_id = Some(id.into());
@@ -215,7 +234,7 @@ impl<K: options::SignIn> LinkRequest<K> {
     }
 }
 
-impl<K: options::Recovery> LinkRequest<K> {
+impl<K: accepts::Recovery> LinkRequest<K> {
     /// Delivers to the user's recovery address.
     pub fn use_recovery(mut self) -> Self {
         self.login.use_recovery = Some(true);
@@ -223,7 +242,7 @@ impl<K: options::Recovery> LinkRequest<K> {
     }
 }
 
-impl<K: options::Management> LinkRequest<K> {
+impl<K: accepts::Management> LinkRequest<K> {
     /// Makes the session that follows a stepped-up one.
     pub fn step_up(mut self) -> Self {
         self.login.step_up = Some(true);
