@@ -258,6 +258,7 @@ impl LandingPage {
             return Some(Refusal {
                 by,
                 way,
+                wait: rejection.retry_after(),
                 code: Some((rejection.code(), rejection.to_string())),
                 ..plain
             });

@@ -281,3 +281,29 @@ async fn a_test_presses_the_button_without_reading_the_page() {
             .contains("<h1>This link was already used</h1>")
     );
 }
+
+#[tokio::test]
+async fn a_call_on_a_users_behalf_that_came_too_often_counts_down_too() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).build().unwrap();
+    let client = crate::browser::client(&emulator);
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
+    let refresh = descope_magiclink::RefreshToken::new(tokens.refresh_jwt());
+    let me = async move || {
+        let user = client.sessions().me(&refresh).await?;
+        Ok::<_, Rejection>(user.email().unwrap_or_default().to_owned())
+    };
+    let app = Router::new()
+        .route("/me", get(me))
+        .layer(landing.pages_layer());
+    let fault = Fault::on("Me").rate_limited(Some(std::time::Duration::from_secs(150)));
+    emulator.faults().add(fault).unwrap();
+    let answer = ask(&app, "GET", "/me", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers()["retry-after"], "150");
+    assert!(answer.body().contains("content:counter(wait) \" min\""));
+    assert!(answer.body().contains("wait 150s linear"));
+    let answer = ask(&app, "GET", "/me", &[]).await;
+    let body: Value = serde_json::from_str(answer.body()).unwrap();
+    assert_eq!(body["error"], "rate_limited");
+}
