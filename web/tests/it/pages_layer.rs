@@ -20,6 +20,7 @@ const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8
 fn app(landing: &LandingPage) -> Router {
     Router::new()
         .route("/orders", get(async || "orders").post(async || "ordered"))
+        .route("/sign-in", get(async || "a mistake of the application's"))
         .route("/sign-out", post(sign_out))
         .route_layer(require_session())
         .merge(
@@ -104,6 +105,15 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
         assert_eq!(body["error"], "missing_token");
         assert!(body["message"].is_string());
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_page_that_asks_for_a_session_leads_nowhere_and_not_in_a_circle() {
+    let (_emulator, app) = start().await;
+    let answer = ask(&app, "GET", "/sign-in?next=%2Forders", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(answer.headers().get("location").is_none());
+    assert!(answer.body().contains("<h1>Please sign in</h1>"));
 }
 
 #[tokio::test]
