@@ -16,6 +16,9 @@ mod config;
 mod defaults;
 mod delivery;
 mod error;
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "client")]
 mod jwks;
 mod jwt;
@@ -29,6 +32,8 @@ pub mod raw;
 mod schema;
 mod secret;
 pub mod session;
+#[cfg(feature = "client")]
+mod store;
 mod sync;
 #[cfg(feature = "client")]
 mod transport;
@@ -61,6 +66,8 @@ pub use session::session::Session;
 #[cfg(feature = "client")]
 pub use session::tokens::{Refreshed, Tokens};
 pub use session::validator::SessionValidator;
+#[cfg(feature = "client")]
+pub use store::{Store, StoreError, StoreFuture};
 #[cfg(feature = "client")]
 pub use transport::call_event::CallEvent;
 #[cfg(feature = "client")]

@@ -105,7 +105,7 @@ async fn the_whole_story() {
                     .has_permissions(["invoice:write"])
         );
         assert_eq!(
-            session.auth_methods().collect::<Vec<_>>(),
+            session.authentication_methods().collect::<Vec<_>>(),
             [channel.as_str()]
         );
     }
@@ -120,7 +120,7 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_email(auth.tokens.refresh_token().unwrap(), JOE, "new@example.com")
+        .update_email(auth.tokens.refresh_token().unwrap(), "new@example.com")
         .add_to_login_ids()
         .send()
         .await
@@ -134,7 +134,6 @@ async fn the_whole_story() {
         .update_phone(
             auth.tokens.refresh_token().unwrap(),
             PhoneDelivery::Sms,
-            JOE,
             "+12223334455",
         )
         .send()

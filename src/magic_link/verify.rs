@@ -78,7 +78,7 @@ impl MagicLink {
                 ..Default::default()
             };
             async move {
-                let response = client.patient_raw().verify_magic_link(&body).await?;
+                let response = client.patient_raw().verify_magic_link(&body).send().await?;
                 TokenResponse::read(response, client.validator())
             }
         };

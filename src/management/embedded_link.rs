@@ -85,7 +85,11 @@ impl LinkRequest<EmbeddedSignIn> {
             ..Default::default()
         };
         let raw = self.client.raw();
-        token(raw.embedded_link_signin(&self.kind.key, &body).await?)
+        token(
+            raw.sign_in_embedded_link(&self.kind.key, &body)
+                .send()
+                .await?,
+        )
     }
 }
 
@@ -131,7 +135,11 @@ impl LinkRequest<EmbeddedSignUp> {
             ..Default::default()
         };
         let raw = self.client.raw();
-        token(raw.embedded_link_signup(&self.kind.key, &body).await?)
+        token(
+            raw.sign_up_embedded_link(&self.kind.key, &body)
+                .send()
+                .await?,
+        )
     }
 }
 

@@ -101,17 +101,27 @@ impl Session {
         since_epoch(self.claims.times().expires_at)
     }
 
-    /// How the user signed in, for example `email` for a link by email, `sms`, `webauthn`.
-    pub fn auth_methods(&self) -> impl Iterator<Item = &str> {
+    /// How the user signed in (`amr`), for example `email` for a link by email, `sms`, `webauthn`.
+    pub fn authentication_methods(&self) -> impl Iterator<Item = &str> {
         texts(self.claims.claim("amr"))
     }
 
     /// Whether the user signed in by more than one method.
     #[must_use]
     pub fn is_mfa(&self) -> bool {
-        let mut methods = self.auth_methods();
+        let mut methods = self.authentication_methods();
         let first = methods.next();
         methods.any(|method| Some(method) != first)
+    }
+
+    /// Whether the user has confirmed of late that it is them, by a link for
+    /// [step-up](crate::MagicLink::step_up).
+    ///
+    /// It lasts as long as this very token, 10 minutes unless the project says otherwise: a session token
+    /// that a refresh gives is not stepped up any more.
+    #[must_use]
+    pub fn is_stepped_up(&self) -> bool {
+        self.claims.claim("su").is_some_and(Item::is_true)
     }
 
     /// The tenant the user has chosen, or the only one they have.

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use descope_magiclink::session::{SessionError, TokenProblem};
-use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidator};
+use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionToken, SessionValidator};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -14,6 +15,7 @@ use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
+use crate::{audit, ended_sessions};
 
 /// Finds out who makes a request: validates the session token of its cookie or `Authorization` header,
 /// and puts the [`Session`] into the request's extensions.
@@ -331,11 +333,20 @@ impl Settings {
         }
     }
 
+    /// Validates a token, and takes none whose session was ended here.
+    async fn validate(&self, token: &SessionToken) -> Result<Session, SessionError> {
+        let session = self.validator.validate(token).await?;
+        if ended_sessions::is_ended(token.expose_secret()) {
+            return Err(SessionError::Token(TokenProblem::Expired));
+        }
+        Ok(session)
+    }
+
     async fn by_bearer(&self, tokens: &mut RequestTokens) -> Found {
         let Some(token) = &tokens.bearer else {
             return Found::Nothing;
         };
-        match self.validator.validate(token).await {
+        match self.validate(token).await {
             Err(SessionError::Token(problem)) if is_foreign(problem) => Found::Foreign(problem),
             result => {
                 tokens.session = Some(token.clone());
@@ -350,7 +361,7 @@ impl Settings {
     async fn by_cookie(&self, tokens: &mut RequestTokens) -> Found {
         let mut dead = None;
         for token in &tokens.sessions {
-            let error = match self.validator.validate(token).await {
+            let error = match self.validate(token).await {
                 Ok(session) => {
                     tokens.session = Some(token.clone());
                     tokens.session_source = Some(TokenSource::Cookie);
@@ -381,7 +392,7 @@ impl Settings {
     }
 
     fn can_renew(&self, tokens: &RequestTokens) -> bool {
-        self.refreshing && self.client.is_some() && !tokens.refreshes.is_empty()
+        self.refreshing && self.client.is_some() && live(&tokens.refreshes).next().is_some()
     }
 
     /// A new session by the refresh cookies, where one would help.
@@ -409,9 +420,10 @@ impl Settings {
         client: &Client,
         tokens: &RequestTokens,
     ) -> Result<(RefreshToken, Refreshed), Rejection> {
-        let (newest, unavailable) = match tokens.refreshes.as_slice() {
+        let live: Vec<RefreshToken> = live(&tokens.refreshes).cloned().collect();
+        let (newest, unavailable) = match live.as_slice() {
             [only] => return renew(client, only).await.map(|new| (only.clone(), new)),
-            _ => self.newest_of_families(tokens).await,
+            live => newest_of_families(&self.validator, live).await,
         };
         for candidate in newest.into_iter().take(2) {
             match renew(client, &candidate.token).await {
@@ -436,6 +448,7 @@ impl Settings {
         new: Refreshed,
         request: RequestTokens,
     ) -> RequestSession {
+        audit::log("refreshed", Some(new.session.user_id()), None);
         let mut headers = HeaderMap::new();
         if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.
@@ -505,6 +518,12 @@ fn is_foreign(problem: TokenProblem) -> bool {
     )
 }
 
+/// Those whose sign-in was not ended here.
+fn live(tokens: &[RefreshToken]) -> impl Iterator<Item = &RefreshToken> {
+    let is_live = |token: &&RefreshToken| !ended_sessions::is_ended(token.expose_secret());
+    tokens.iter().filter(is_live)
+}
+
 async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rejection> {
     client.sessions().refresh(refresh).await.map_err(|error| {
         // What is wrong with a refresh token is not what is wrong with the session.
@@ -513,6 +532,10 @@ async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rej
         }
         if error.is_credential_refused() {
             log_error("the service refused the key of this server", &error);
+        }
+        // Too many requests to the service are no fault of this one.
+        if error.is_rate_limited() {
+            return Rejection::Unavailable(Arc::new(error));
         }
         Rejection::from(error)
     })

@@ -64,7 +64,10 @@ async fn a_session_from_the_link_to_the_logout() {
     let token = MagicLinkToken::from_url(message.link()).unwrap();
     let auth = magic_link.verify(&token).await.unwrap();
     assert!(auth.session.user_id().starts_with('U'));
-    assert_eq!(auth.session.auth_methods().collect::<Vec<_>>(), ["email"]);
+    assert_eq!(
+        auth.session.authentication_methods().collect::<Vec<_>>(),
+        ["email"]
+    );
     assert!(auth.tokens.refresh_expires_at > Some(auth.session.expires_at()));
 
     let sessions = world.client.sessions();

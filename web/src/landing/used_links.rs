@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderValue, Response};
 use tokio::sync::watch;
 
-use super::error::LandingError;
+use super::error::Failure;
 use super::purpose::LinkPurpose;
 use crate::redirect::RedirectTarget;
 
@@ -32,7 +32,7 @@ const TRIES: u8 = 5;
 pub(super) type Hash = [u8; 32];
 
 /// What a verification came to.
-pub(super) type Outcome = Result<Arc<SignedIn>, LandingError>;
+pub(super) type Outcome = Result<Arc<SignedIn>, Failure>;
 
 /// A sign-in that succeeded.
 pub(super) struct SignedIn {
@@ -247,6 +247,7 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::LandingError;
     use super::*;
 
     fn hash(number: usize) -> Hash {
@@ -282,7 +283,12 @@ mod tests {
         assert!(matches!(used.turn(token, other), Turn::After(_)));
         assert!(used.used(&token).is_none());
 
-        used.landed(token, form, &Err(LandingError::ServiceUnavailable), NOW);
+        used.landed(
+            token,
+            form,
+            &Err(LandingError::ServiceUnavailable.into()),
+            NOW,
+        );
         assert!(matches!(used.turn(token, other), Turn::Verify(_)));
         used.landed(token, other, &signed_in(), NOW);
         let Turn::Used(link) = used.turn(token, form) else {
@@ -346,7 +352,7 @@ mod tests {
             let outcome = if number % 2 == 0 {
                 signed_in()
             } else {
-                Err(LandingError::Expired)
+                Err(LandingError::Expired.into())
             };
             used.landed(token, hash(0), &outcome, NOW);
         }
