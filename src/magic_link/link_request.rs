@@ -184,6 +184,25 @@ impl<K: options::Message> LinkRequest<K> {
         self
     }
 
+    /// Values for several placeholders: as [`template_option`](Self::template_option), one by one.
+    ///
+    /// ```
+    /// # use descope_magiclink::{Client, DeliveryMethod};
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    /// client
+    ///     .magic_link()
+    ///     .sign_in(DeliveryMethod::Email, "joe@example.com")
+    ///     .template_options([("greeting", "Hi Joe"), ("shop", "Teahouse")]);
+    /// ```
+    pub fn template_options<N, V>(self, options: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let one_more = |request: Self, (name, value)| request.template_option(name, value);
+        options.into_iter().fold(self, one_more)
+    }
+
     /// The message's language, such as `en` or `pt-BR`.
     pub fn locale(mut self, locale: impl Into<String>) -> Self {
         self.message.locale = Some(locale.into());
@@ -199,6 +218,26 @@ impl<K: options::Login> LinkRequest<K> {
     pub fn custom_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.login.custom_claims.insert(name.into(), value.into());
         self
+    }
+
+    /// Several claims: as [`custom_claim`](Self::custom_claim), one by one. A JSON object will do.
+    ///
+    /// ```
+    /// # use descope_magiclink::{Client, DeliveryMethod, serde_json};
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    /// # let request = client.magic_link().sign_in(DeliveryMethod::Email, "joe@example.com");
+    /// let claims: serde_json::Map<String, serde_json::Value> =
+    ///     serde_json::from_str(r#"{ "plan": "pro", "seats": 5 }"#)?;
+    /// let request = request.custom_claims(claims);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn custom_claims<N, V>(self, claims: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<Value>,
+    {
+        let one_more = |request: Self, (name, value)| request.custom_claim(name, value);
+        claims.into_iter().fold(self, one_more)
     }
 
     /// The tenant that the login is for; the session's current tenant.
