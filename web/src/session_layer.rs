@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::cookies::families::{Candidate, newest_of_families};
 use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
+use crate::ended_sessions;
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
-use crate::{audit, ended_sessions};
 
 /// Finds out who makes a request: validates the session token of its cookie or `Authorization` header,
 /// and puts the [`Session`] into the request's extensions.
@@ -448,7 +448,6 @@ impl Settings {
         new: Refreshed,
         request: RequestTokens,
     ) -> RequestSession {
-        audit::log("refreshed", Some(new.session.user_id()), None);
         let mut headers = HeaderMap::new();
         if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.

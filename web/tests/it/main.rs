@@ -35,3 +35,4 @@ mod session_layer;
 mod stacks;
 #[cfg(feature = "axum")]
 mod step_up;
+mod threats;
