@@ -156,6 +156,8 @@ impl<K: accepts::Redirect> LinkRequest<K> {
     /// be approved in the project; without it the project's setting is used.
     ///
     /// It may have a query, but none with a `t`, and no fragment: the token would not be found.
+    #[doc(alias = "redirectUrl")]
+    #[doc(alias = "URI")]
     pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
         self.message.redirect_url = Some(url.into());
         self
@@ -164,6 +166,7 @@ impl<K: accepts::Redirect> LinkRequest<K> {
 
 impl<K: accepts::Delivery> LinkRequest<K> {
     /// The connector that delivers the message, by its id.
+    #[doc(alias = "providerId")]
     pub fn provider_id(mut self, id: impl Into<String>) -> Self {
         self.message.provider_id = Some(id.into());
         self
@@ -172,6 +175,7 @@ impl<K: accepts::Delivery> LinkRequest<K> {
 
 impl<K: accepts::Message> LinkRequest<K> {
     /// The message's template, by its id.
+    #[doc(alias = "templateId")]
     pub fn template_id(mut self, id: impl Into<String>) -> Self {
         self.message.template_id = Some(id.into());
         self
@@ -194,6 +198,7 @@ impl<K: accepts::Message> LinkRequest<K> {
     ///     .sign_in(DeliveryMethod::Email, "joe@example.com")
     ///     .template_options([("greeting", "Hi Joe"), ("shop", "Teahouse")]);
     /// ```
+    #[doc(alias = "templateOptions")]
     pub fn template_options<N, V>(self, options: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<String>,
@@ -231,6 +236,7 @@ impl<K: accepts::Login> LinkRequest<K> {
     /// let request = request.custom_claims(claims);
     /// # Ok::<(), serde_json::Error>(())
     /// ```
+    #[doc(alias = "customClaims")]
     pub fn custom_claims<N, V>(self, claims: impl IntoIterator<Item = (N, V)>) -> Self
     where
         N: Into<String>,
@@ -241,6 +247,7 @@ impl<K: accepts::Login> LinkRequest<K> {
     }
 
     /// The tenant that the login is for; the session's current tenant.
+    #[doc(alias = "tenantId")]
     pub fn tenant(mut self, id: impl Into<String>) -> Self {
         self.login.tenant_id = Some(id.into());
         self
@@ -249,12 +256,14 @@ impl<K: accepts::Login> LinkRequest<K> {
 
 impl<K: accepts::SignIn> LinkRequest<K> {
     /// The SSO application that the login is for.
+    #[doc(alias = "ssoAppId")]
     pub fn sso_app_id(mut self, id: impl Into<String>) -> Self {
         self.login.sso_app_id = Some(id.into());
         self
     }
 
     /// Ends the user's other sessions when the link is verified.
+    #[doc(alias = "revokeOtherSessions")]
     pub fn revoke_other_sessions(mut self) -> Self {
         self.login.revoke_other_sessions = Some(true);
         self
@@ -283,6 +292,7 @@ impl<K: accepts::Recovery> LinkRequest<K> {
 
 impl<K: accepts::Management> LinkRequest<K> {
     /// Makes the session that follows a stepped-up one.
+    #[doc(alias = "stepup")]
     pub fn step_up(mut self) -> Self {
         self.login.step_up = Some(true);
         self

@@ -76,6 +76,7 @@ pub(crate) fn deps() -> Outcome {
 fn public_lines(listing: &str) -> usize {
     listing
         .lines()
-        .filter(|line| line.starts_with("pub ") && !line.contains("raw::"))
+        // Pages of the guide are there for rustdoc alone.
+        .filter(|line| line.starts_with("pub ") && !line.contains("raw::") && !line.contains("::guide"))
         .count()
 }
