@@ -10,7 +10,7 @@
 )]
 
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use descope_magiclink::Session;
 use descope_magiclink::management::{Management, TestUser};
@@ -26,6 +26,13 @@ const NEW_EMAIL: &str = "joe@new.example.com";
 const NEW_PHONE: &str = "+12223334455";
 const LANDING_PAGE: &str = "https://app.example.com/verify";
 
+const NEXT: &str = "
+Next
+  examples/quickstart.rs                            what you have just seen, in code
+  cargo run -p descope-magiclink-web --example web  a web application to click through, with an inbox beside it
+  cargo run --example quickstart -- --live          the same on your own project: set DESCOPE_PROJECT_ID and
+                                                    DESCOPE_MANAGEMENT_KEY; it makes a test user, and deletes it";
+
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main]
@@ -37,7 +44,10 @@ async fn main() -> ExitCode {
         run_on_emulator().await
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            println!("{NEXT}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("\nThe quickstart stopped: {error}");
             ExitCode::FAILURE
@@ -56,7 +66,7 @@ async fn run_on_emulator() -> Outcome {
         .base_url(emulator.base_url())
         .build()?;
     println!(
-        "An emulator of the API runs on {} until this program ends.\n",
+        "An emulator of the API runs on {} until this program ends.",
         client.base_url()
     );
     story(&client, &Mailbox::Outbox(&emulator)).await
@@ -66,7 +76,7 @@ async fn run_live() -> Outcome {
     let client = Client::from_env()?;
     let management = client.management()?;
     println!(
-        "Project {} at {}, with a test user.\n",
+        "Project {} at {}, with a test user.",
         client.project_id(),
         client.base_url()
     );
@@ -92,7 +102,7 @@ async fn run_live() -> Outcome {
 async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     let magic_link = client.magic_link();
 
-    step("Sign up by email");
+    let signed_up = step("Sign up by email");
     if mailbox.is_emulated() {
         let sent = magic_link
             .sign_up(DeliveryMethod::Email, EMAIL)
@@ -106,8 +116,9 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     let used = mailbox.token(DeliveryMethod::Email, EMAIL).await?;
     let auth = magic_link.verify(&used).await?;
     show(&auth);
+    signed_up.proves("a link is a login: it gave a session, and the user exists");
 
-    step("Sign in by SMS, then by WhatsApp");
+    let signed_in = step("Sign in by SMS, then by WhatsApp");
     for method in [DeliveryMethod::Sms, DeliveryMethod::WhatsApp] {
         if mailbox.is_emulated() {
             let sent = magic_link
@@ -120,8 +131,9 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         let token = mailbox.token(method, PHONE).await?;
         show(&magic_link.verify(&token).await?);
     }
+    signed_in.proves("one user, whichever way the link comes");
 
-    step("Change the email address, and the phone number");
+    let changed = step("Change the email address, and the phone number");
     if mailbox.is_emulated() {
         let sent = magic_link
             .update_email(auth.tokens.refresh_token()?, NEW_EMAIL)
@@ -143,11 +155,12 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         println!("  A link went to {}.", sent.masked_address());
         let token = mailbox.token(DeliveryMethod::Sms, NEW_PHONE).await?;
         show(&magic_link.verify(&token).await?);
+        changed.proves("an address counts when its owner has opened the link, not before");
     } else {
         println!("  Left out: it would send real messages.");
     }
 
-    step("Validate the session, without a call to the service");
+    let validated = step("Validate the session, without a call to the service");
     let sessions = client.sessions();
     describe("Joe", &sessions.validate(&auth.tokens.session).await?);
     if mailbox.is_emulated() {
@@ -159,7 +172,10 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         describe("Ann, an admin,", &magic_link.verify(&token).await?.session);
     }
 
-    step("Refresh the session, and log out");
+    validated
+        .proves("signature, times, issuer, roles and permissions were checked in this process");
+
+    let refreshed = step("Refresh the session, and log out");
     let fresh = sessions.refresh(auth.tokens.refresh_token()?).await?;
     println!(
         "  A new session token, good for {}.",
@@ -167,8 +183,9 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     );
     sessions.logout(fresh.tokens.refresh_token()?).await?;
     println!("  Logged out.");
+    refreshed.proves("a session token lives for minutes, and is renewed until the logout");
 
-    step("Three calls that must fail");
+    let failed = step("Three calls that must fail");
     explain(
         "refreshing after the logout",
         sessions.refresh(fresh.tokens.refresh_token()?).await,
@@ -179,6 +196,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     )?;
     let nobody = magic_link.sign_in(DeliveryMethod::Email, "nobody@example.com");
     explain("signing in as nobody", nobody.send().await)?;
+    failed.proves("each failure is told apart, by `Error::code` and its like");
     Ok(())
 }
 
@@ -198,6 +216,7 @@ impl Mailbox<'_> {
         match self {
             Self::Outbox(emulator) => {
                 let message = emulator.outbox().next_for(address).await?;
+                println!("  {}", message.link());
                 Ok(MagicLinkToken::from_url(message.link())?)
             }
             // Nobody reads a real mailbox here, so that the link is generated instead of sent.
@@ -214,8 +233,18 @@ impl Mailbox<'_> {
     }
 }
 
-fn step(title: &str) {
-    println!("{title}");
+/// A chapter of the story, and when it began.
+struct Step(Instant);
+
+fn step(title: &str) -> Step {
+    println!("\n{title}");
+    Step(Instant::now())
+}
+
+impl Step {
+    fn proves(self, what: &str) {
+        println!("  => {what} ({} ms)", self.0.elapsed().as_millis());
+    }
 }
 
 fn show(auth: &Authentication) {
@@ -235,8 +264,7 @@ fn show(auth: &Authentication) {
 
 fn describe(who: &str, session: &Session) {
     println!(
-        "  {who} ({}) has a session for {}; may write invoices: {}.",
-        session.user_id(),
+        "  {who} has a session for {}; may write invoices: {}.",
         lifetime(session),
         if session.has_roles(["admin"]) && session.has_permissions(["invoice:write"]) {
             "yes"

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "client"),
     allow(
@@ -19,6 +20,8 @@ mod error;
 #[cfg(all(fuzzing, feature = "client"))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(all(doc, feature = "management"))]
+pub mod guide;
 #[cfg(feature = "client")]
 mod jwks;
 mod jwt;

@@ -77,6 +77,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// The service's response, when that is what failed: its message, its request id, its headers.
+    ///
+    /// ```
+    /// use descope_magiclink::{ApiError, Error, ErrorCode};
+    ///
+    /// let error = Error::from(ApiError::with_code(http::StatusCode::UNAUTHORIZED, ErrorCode::TokenExpired));
+    /// if let Some(response) = error.api() {
+    ///     println!("{} {:?} {:?}", response.status(), response.message(), response.request_id());
+    /// }
+    /// assert!(error.api().is_some());
+    /// ```
+    #[must_use]
+    pub fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The HTTP status, when the service answered.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {

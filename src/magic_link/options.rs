@@ -156,6 +156,8 @@ impl<K: accepts::Redirect> LinkRequest<K> {
     /// be approved in the project; without it the project's setting is used.
     ///
     /// It may have a query, but none with a `t`, and no fragment: the token would not be found.
+    #[doc(alias = "redirectUrl")]
+    #[doc(alias = "URI")]
     pub fn redirect_url(mut self, url: impl Into<String>) -> Self {
         self.message.redirect_url = Some(url.into());
         self
@@ -164,6 +166,7 @@ impl<K: accepts::Redirect> LinkRequest<K> {
 
 impl<K: accepts::Delivery> LinkRequest<K> {
     /// The connector that delivers the message, by its id.
+    #[doc(alias = "providerId")]
     pub fn provider_id(mut self, id: impl Into<String>) -> Self {
         self.message.provider_id = Some(id.into());
         self
@@ -172,6 +175,7 @@ impl<K: accepts::Delivery> LinkRequest<K> {
 
 impl<K: accepts::Message> LinkRequest<K> {
     /// The message's template, by its id.
+    #[doc(alias = "templateId")]
     pub fn template_id(mut self, id: impl Into<String>) -> Self {
         self.message.template_id = Some(id.into());
         self
@@ -182,6 +186,26 @@ impl<K: accepts::Message> LinkRequest<K> {
         let options = &mut self.message.template_options;
         options.insert(name.into(), value.into());
         self
+    }
+
+    /// Values for several placeholders: as [`template_option`](Self::template_option), one by one.
+    ///
+    /// ```
+    /// # use descope_magiclink::{Client, DeliveryMethod};
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    /// client
+    ///     .magic_link()
+    ///     .sign_in(DeliveryMethod::Email, "joe@example.com")
+    ///     .template_options([("greeting", "Hi Joe"), ("shop", "Teahouse")]);
+    /// ```
+    #[doc(alias = "templateOptions")]
+    pub fn template_options<N, V>(self, options: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<String>,
+    {
+        let one_more = |request: Self, (name, value)| request.template_option(name, value);
+        options.into_iter().fold(self, one_more)
     }
 
     /// The message's language, such as `en` or `pt-BR`.
@@ -201,7 +225,29 @@ impl<K: accepts::Login> LinkRequest<K> {
         self
     }
 
+    /// Several claims: as [`custom_claim`](Self::custom_claim), one by one. A JSON object will do.
+    ///
+    /// ```
+    /// # use descope_magiclink::{Client, DeliveryMethod, serde_json};
+    /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    /// # let request = client.magic_link().sign_in(DeliveryMethod::Email, "joe@example.com");
+    /// let claims: serde_json::Map<String, serde_json::Value> =
+    ///     serde_json::from_str(r#"{ "plan": "pro", "seats": 5 }"#)?;
+    /// let request = request.custom_claims(claims);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[doc(alias = "customClaims")]
+    pub fn custom_claims<N, V>(self, claims: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<Value>,
+    {
+        let one_more = |request: Self, (name, value)| request.custom_claim(name, value);
+        claims.into_iter().fold(self, one_more)
+    }
+
     /// The tenant that the login is for; the session's current tenant.
+    #[doc(alias = "tenantId")]
     pub fn tenant(mut self, id: impl Into<String>) -> Self {
         self.login.tenant_id = Some(id.into());
         self
@@ -210,12 +256,14 @@ impl<K: accepts::Login> LinkRequest<K> {
 
 impl<K: accepts::SignIn> LinkRequest<K> {
     /// The SSO application that the login is for.
+    #[doc(alias = "ssoAppId")]
     pub fn sso_app_id(mut self, id: impl Into<String>) -> Self {
         self.login.sso_app_id = Some(id.into());
         self
     }
 
     /// Ends the user's other sessions when the link is verified.
+    #[doc(alias = "revokeOtherSessions")]
     pub fn revoke_other_sessions(mut self) -> Self {
         self.login.revoke_other_sessions = Some(true);
         self
@@ -244,6 +292,7 @@ impl<K: accepts::Recovery> LinkRequest<K> {
 
 impl<K: accepts::Management> LinkRequest<K> {
     /// Makes the session that follows a stepped-up one.
+    #[doc(alias = "stepup")]
     pub fn step_up(mut self) -> Self {
         self.login.step_up = Some(true);
         self

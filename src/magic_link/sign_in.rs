@@ -34,6 +34,7 @@ impl MagicLink {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "stepup")]
     pub fn step_up(
         &self,
         method: DeliveryMethod,

@@ -81,6 +81,7 @@ impl LinkRequest<UpdateAddress> {
     }
 
     /// Makes the new address a login id too, so that the user can sign in with it.
+    #[doc(alias = "addToLoginIDs")]
     pub fn add_to_login_ids(mut self) -> Self {
         self.kind.add_to_login_ids = Some(true);
         self
@@ -94,6 +95,7 @@ impl LinkRequest<UpdateAddress> {
     /// The two users are merged. The one who called is deleted, and their refresh token ends:
     /// verifying the link gives tokens for the other. Without this option a merge keeps the caller
     /// and deletes the other.
+    #[doc(alias = "onMergeUseExisting")]
     pub fn add_to_login_ids_keeping_existing_user(mut self) -> Self {
         self.kind.add_to_login_ids = Some(true);
         self.kind.on_merge_use_existing = Some(true);
@@ -101,6 +103,7 @@ impl LinkRequest<UpdateAddress> {
     }
 
     /// Fails, instead of merging, when the address belongs to another user.
+    #[doc(alias = "failOnConflict")]
     pub fn fail_on_conflict(mut self) -> Self {
         self.kind.fail_on_conflict = Some(true);
         self

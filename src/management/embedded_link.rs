@@ -71,6 +71,16 @@ impl LinkRequest<EmbeddedSignIn> {
         self
     }
 
+    /// Several claims: as [`custom_claim`](Self::custom_claim), one by one.
+    pub fn custom_claims<N, V>(self, claims: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<String>,
+        V: Into<Value>,
+    {
+        let one_more = |request: Self, (name, value)| request.custom_claim(name, value);
+        claims.into_iter().fold(self, one_more)
+    }
+
     /// Generates the token.
     ///
     /// # Errors

@@ -81,6 +81,10 @@
 //! one fetch, and tokens with an unknown `kid` cause at most one per
 //! [`unknown_key_cooldown`](SessionValidatorBuilder::unknown_key_cooldown).
 //!
+//! After a fetch that failed the next one waits: 1 s, then 2 s, and where there are old keys 4 s, 8 s and so on, up to
+//! the cooldown. Until then nobody waits for the network: what old keys can check is checked, and all else fails at
+//! once with [`SessionError::Unavailable`].
+//!
 //! # Errors
 //!
 //! [`SessionError::is_unavailable`] tells what should become a 503 from what should become a 401: a token

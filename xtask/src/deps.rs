@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use descope_magiclink_codegen::generate::project;
 
 use crate::output::{Outcome, print, print_error};
-use crate::public_api::PACKAGES;
+use crate::public_api::{EMULATOR, PACKAGES};
 use crate::run::{output, program};
 
 /// What a build compiles, the crate itself and those of build scripts counted: the leanest SDK of a like vendor has 99
 /// without the latter, this one 94.
 const BUDGET: usize = 102;
 
-/// Lines of the public listings that begin with `pub`, without the generated `raw`. Whoever adds some raises it in the
+/// Lines of the public listings that begin with `pub`, without the generated `raw` and the emulator. Whoever adds some raises it in the
 /// same commit, and says why there.
 const PUBLIC_LINES: usize = 698;
 
@@ -60,7 +60,7 @@ pub(crate) fn deps() -> Outcome {
     }
     let root = project::root()?;
     let mut lines = 0;
-    for (_, file) in PACKAGES {
+    for (_, file) in PACKAGES.iter().filter(|(package, _)| *package != EMULATOR) {
         lines += public_lines(&std::fs::read_to_string(root.join(file))?);
     }
     print(&format!(
@@ -76,6 +76,7 @@ pub(crate) fn deps() -> Outcome {
 fn public_lines(listing: &str) -> usize {
     listing
         .lines()
-        .filter(|line| line.starts_with("pub ") && !line.contains("raw::"))
+        // Pages of the guide are there for rustdoc alone.
+        .filter(|line| line.starts_with("pub ") && !line.contains("raw::") && !line.contains("::guide"))
         .count()
 }

@@ -21,10 +21,13 @@ use crate::output::{Outcome, print, print_error};
 use crate::run::output;
 
 /// The published libraries, each with the listing that was reviewed.
-pub(crate) const PACKAGES: [(&str, &str); 2] = [
+pub(crate) const PACKAGES: [(&str, &str); 3] = [
     ("descope-magiclink", "tests/public-api.txt"),
     ("descope-magiclink-web", "web/tests/public-api.txt"),
+    (EMULATOR, "emulator/tests/public-api.txt"),
 ];
+/// For tests: no application carries what it exports.
+pub(crate) const EMULATOR: &str = "descope-magiclink-emulator";
 /// The toolchain whose rustdoc writes the format that is read here.
 const TOOLCHAIN: &str = "1.95";
 /// When this variable is set, the program is rustdoc; its value names the real one.

@@ -45,7 +45,7 @@ pub(crate) const CRATES: [Floors; 5] = [
             &["session/calls"],
             &["magic_link"],
             &["management"],
-            &["schema", "fuzzing"],
+            &["schema", "fuzzing", "guide"],
         ],
         exceptions: &[
             Exception {
