@@ -10,9 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use super::client::Client;
 use super::license::{self, Licenses};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{
-    Call, ConfigError, CredentialKind, Error, SessionError, TokenProblem, from_reqwest,
-};
+use crate::error::{Call, ConfigError, CredentialKind, Error, SessionError, TokenProblem};
 use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
 use crate::sync::single_flight::run;
 use crate::transport::call_event::{CallEvent, Observer};
@@ -33,7 +31,7 @@ pub(crate) struct Inner {
 }
 
 pub(crate) struct Settings {
-    pub(crate) project_id: String,
+    pub(crate) project_id: Arc<str>,
     pub(crate) auth_management_key: Option<ManagementKey>,
     #[cfg(feature = "management")]
     pub(crate) management_key: Option<ManagementKey>,
@@ -47,7 +45,7 @@ impl Settings {
     /// Those of calls that carry the project id, and a key where the project demands one.
     pub(crate) fn anonymous(project_id: &str, auth_management_key: Option<ManagementKey>) -> Self {
         Self {
-            project_id: project_id.to_owned(),
+            project_id: project_id.into(),
             auth_management_key,
             #[cfg(feature = "management")]
             management_key: None,
@@ -199,7 +197,7 @@ impl Client {
                 Error::argument(C::NAME, "must not be empty")
             });
         }
-        let mut parts = vec![settings.project_id.as_str(), text];
+        let mut parts = vec![&*settings.project_id, text];
         if let Some(key) = settings
             .auth_management_key
             .as_ref()
@@ -308,6 +306,7 @@ impl Client {
                     clock: Arc::clone(&settings.clock),
                     credential,
                     base_url: self.baseurl.as_str().into(),
+                    project_id: Arc::clone(&settings.project_id),
                 });
                 if response.status().is_success() {
                     Ok(response)
@@ -315,7 +314,7 @@ impl Client {
                     Err(unexpected(response).await)
                 }
             }
-            Err(error) => Err(from_reqwest(error, self.inner.timeout)),
+            Err(error) => Err(error),
         };
         if let Some(observer) = observer {
             observer.tell(&mut CallEvent::Completed {

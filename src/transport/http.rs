@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::connecting::ConnectingLayer;
 use crate::config::BaseUrl;
 use crate::error::ConfigError;
 use crate::secret::Secret;
@@ -64,6 +65,7 @@ impl HttpSettings {
             .referer(false)
             .connect_timeout(self.connect_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .connector_layer(ConnectingLayer)
             // Any crate of the build may turn these features of reqwest on.
             .no_gzip()
             .no_brotli()

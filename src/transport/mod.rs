@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call_event;
+mod connecting;
 pub(crate) mod deadline;
 pub(crate) mod http;
 pub(crate) mod request;
