@@ -22,6 +22,7 @@ struct Fixture {
     emulator: Emulator,
     client: Client,
     fetches: Arc<AtomicUsize>,
+    refreshes: Arc<AtomicUsize>,
     session: SessionToken,
 }
 
@@ -30,17 +31,22 @@ impl Fixture {
         let builder = Emulator::builder().user(User::new(EMAIL));
         let builder = builder.signing_algorithm(SigningAlgorithm::Es256);
         let emulator = builder.start().await.unwrap();
-        let fetches = Arc::<AtomicUsize>::default();
-        let counted = Arc::clone(&fetches);
+        let (fetches, refreshes) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (fetched, refreshed) = (Arc::clone(&fetches), Arc::clone(&refreshes));
         let client = Client::builder(emulator.project_id())
             .base_url(emulator.base_url())
             .timeout(LONG)
             .on_call(move |event| {
-                let key_fetch = "get_keys_v2";
-                if matches!(event, CallEvent::Starting { operation, .. } if *operation == key_fetch)
-                {
-                    counted.fetch_add(1, Ordering::SeqCst);
-                }
+                let counter = match event {
+                    CallEvent::Starting { operation, .. } if *operation == "get_keys_v2" => {
+                        &fetched
+                    }
+                    CallEvent::Starting { operation, .. } if *operation == "refresh_session" => {
+                        &refreshed
+                    }
+                    _ => return,
+                };
+                counter.fetch_add(1, Ordering::SeqCst);
             })
             .session_validation(|validation| validation.unknown_key_cooldown(COOLDOWN))
             .build()
@@ -52,6 +58,7 @@ impl Fixture {
             emulator,
             client,
             fetches,
+            refreshes,
             session,
         }
     }
@@ -69,24 +76,25 @@ impl Fixture {
     }
 }
 
-/// Validates a token with a known key again and again, and gives the times that it took.
-fn validations(
-    fixture: &Fixture,
+/// Validates tokens with known keys in turn, one of each client, and gives the times that they took.
+fn validations<const N: usize>(
+    fixtures: [&Fixture; N],
     until: &Arc<AtomicBool>,
-) -> std::thread::JoinHandle<Vec<Duration>> {
-    let (client, session) = (fixture.client.clone(), fixture.session.clone());
+) -> std::thread::JoinHandle<[Vec<Duration>; N]> {
+    let clients = fixtures.map(|fixture| (fixture.client.sessions(), fixture.session.clone()));
     let until = Arc::clone(until);
     std::thread::spawn(move || {
-        let sessions = client.sessions();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut times = Vec::new();
+            let mut times = [const { Vec::new() }; N];
             while !until.load(Ordering::SeqCst) {
-                let start = Instant::now();
-                sessions.validate(&session).await.unwrap();
-                times.push(start.elapsed());
+                for ((sessions, session), times) in clients.iter().zip(&mut times) {
+                    let start = Instant::now();
+                    sessions.validate(session).await.unwrap();
+                    times.push(start.elapsed());
+                }
             }
             times
         })
@@ -147,7 +155,16 @@ async fn besiege(fixture: &Fixture) {
         let mut refreshes = tokio::task::JoinSet::new();
         for token in tokens {
             let sessions = fixture.client.sessions();
-            refreshes.spawn(async move { sessions.refresh(&token).await.map(drop) });
+            refreshes.spawn(async move {
+                let mut tries = 1;
+                // New tokens that cannot be checked are kept for the next try.
+                while let Err(error) = sessions.refresh(&token).await {
+                    assert!(error.is_retryable(), "{error:?}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    tries += 1;
+                }
+                tries
+            });
             tokio::time::sleep((SIEGE - 2 * second) / REFRESHES as u32).await;
         }
         refreshes.join_all().await
@@ -164,13 +181,13 @@ async fn besiege(fixture: &Fixture) {
         fixture.emulator.faults().remove(down);
     };
     let (refreshed, ()) = tokio::join!(refreshing, keys);
-    for outcome in &refreshed {
-        assert!(outcome.is_ok(), "no new token is lost: {outcome:?}");
-    }
+    let tries: usize = refreshed.iter().sum();
     println!(
-        "  {} refreshes of distinct tokens, all succeeded",
+        "  {} refreshes of distinct tokens in {tries} tries",
         refreshed.len()
     );
+    let sent = fixture.refreshes.load(Ordering::SeqCst);
+    assert_eq!(sent, REFRESHES, "each token is presented once");
     let unknown = tokio::task::spawn_blocking(|| unknown.join().unwrap());
     unknown.await.unwrap();
 }
@@ -178,37 +195,34 @@ async fn besiege(fixture: &Fixture) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes half a minute: .ci/full siege"]
 async fn known_keys_serve_through_a_siege() {
-    let (measured, other) = (Fixture::new().await, Fixture::new().await);
-    // First with the machine at rest, then while another client is besieged: the same load, and nothing shared.
-    let measure = async |besieged: Option<&Fixture>| {
-        let end = Arc::new(AtomicBool::new(false));
-        let times = validations(&measured, &end);
-        match besieged {
-            Some(fixture) => besiege(fixture).await,
-            None => tokio::time::sleep(Duration::from_secs(2)).await,
-        }
-        end.store(true, Ordering::SeqCst);
-        p99(times.join().unwrap())
-    };
-    println!("at rest");
-    let (count, at_rest) = measure(None).await;
-    println!("  {count} validations with a known key, p99 {at_rest:?}");
-    println!("another client besieged");
-    let (count, quiet) = measure(Some(&other)).await;
-    println!("  {count} validations with a known key, p99 {quiet:?}");
-    println!("the client besieged");
-    let before = measured.fetches.load(Ordering::SeqCst);
+    let (besieged, quiet) = (Fixture::new().await, Fixture::new().await);
+    let end = Arc::new(AtomicBool::new(false));
+    let times = validations([&quiet], &end);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    end.store(true, Ordering::SeqCst);
+    let [times] = times.join().unwrap();
+    let (count, p99_at_rest) = p99(times);
+    println!("at rest: {count} validations with a known key, p99 {p99_at_rest:?}");
+
+    println!("one client besieged, another in the same process not");
+    let end = Arc::new(AtomicBool::new(false));
+    let before = besieged.fetches.load(Ordering::SeqCst);
     let start = Instant::now();
-    let (count, besieged) = measure(Some(&measured)).await;
+    let times = validations([&besieged, &quiet], &end);
+    besiege(&besieged).await;
     let took = start.elapsed();
-    println!("  {count} validations with a known key, p99 {besieged:?}");
-    let fetches = measured.fetches.load(Ordering::SeqCst) - before;
+    end.store(true, Ordering::SeqCst);
+    let [times, of_quiet] = times.join().unwrap();
+    let (count, p99_besieged) = p99(times);
+    let (_, p99_quiet) = p99(of_quiet);
+    println!(
+        "  {count} validations of each with a known key, p99 {p99_besieged:?} and {p99_quiet:?}"
+    );
+    let fetches = besieged.fetches.load(Ordering::SeqCst) - before;
     // One a second for tokens just issued, one per cooldown for those presented, and one that was under way.
     let allowed = took.as_secs() + 1 + took.as_secs() / COOLDOWN.as_secs() + 1 + 1;
     println!("  {fetches} key fetches in {took:.1?}, {allowed} allowed");
-    assert!(
-        besieged <= 2 * quiet.max(at_rest),
-        "p99 {besieged:?}, quiet {quiet:?}"
-    );
-    assert!(fetches as u64 <= allowed, "{fetches} fetches");
+    // On a busy machine both wait for the processor, and in turn; what differs is the client's own doing.
+    assert!(p99_besieged <= 2 * p99_quiet.max(p99_at_rest));
+    assert!(fetches as u64 <= allowed);
 }
