@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::header::USER_AGENT;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, BaseUrl};
@@ -13,12 +14,16 @@ use crate::error::{ConfigError, Result};
 use crate::raw;
 #[cfg(feature = "management")]
 use crate::raw::hooks::checked_key;
-use crate::raw::hooks::{Inner, Settings, anonymous_headers};
+use crate::raw::hooks::{Inner, Settings, anonymous_headers, user_agent};
 use crate::secret::{ManagementKey, Secret};
+use crate::session::SessionValidatorBuilder;
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
+use crate::session::validator::SessionValidator;
 use crate::session::validator_builder::OfClient;
-use crate::session::{SessionValidator, SessionValidatorBuilder};
+use crate::store::Store;
+use crate::store::memory::Memory;
+use crate::store::shared::{Remote, Shared as SharedStore};
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
 use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
@@ -49,6 +54,7 @@ struct Shared {
     timeout: Duration,
     refreshes: Arc<Refreshes>,
     handovers: Arc<Handovers>,
+    store: Box<dyn Store>,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -87,6 +93,8 @@ impl Client {
             http_client: None,
             clock: Arc::new(SystemClock),
             observer: None,
+            store: None,
+            app_info: None,
             names: CookieNames {
                 session: SESSION_COOKIE.to_owned(),
                 refresh: REFRESH_COOKIE.to_owned(),
@@ -139,6 +147,16 @@ impl Client {
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.raw.baseurl
+    }
+
+    /// What this client keeps for a while: the store that it was [built with](ClientBuilder::store), or
+    /// its process's own memory.
+    ///
+    /// While a store that processes share fails, what this process has put there is found all the same;
+    /// only the lists ([`Store::append`], [`Store::since`]) give errors then.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.shared.store
     }
 
     pub(crate) fn validator(&self) -> &SessionValidator {
@@ -223,6 +241,8 @@ pub struct ClientBuilder {
     http_client: Option<reqwest::Client>,
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
+    store: Option<Arc<dyn Store>>,
+    app_info: Option<(String, String)>,
     names: CookieNames,
     validation: SessionValidatorBuilder,
 }
@@ -373,6 +393,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Names the application in front of this crate in the user agent of each call, so that a log or a
+    /// firewall on the way can tell it: `my-app/1.2 descope-magiclink/0.1`. Letters, digits and marks such as
+    /// `-` and `.` alone.
+    pub fn app_info(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.app_info = Some((name.into(), version.into()));
+        self
+    }
+
     /// Has a closure see each call of the client, also those that it makes by itself such as fetching
     /// keys: before it is sent, to add headers such as a trace context, and when it is over, for
     /// metrics. It must not block: calls that callers share, such as a refresh, tell it of themselves on the
@@ -398,6 +426,12 @@ impl ClientBuilder {
     /// ```
     pub fn on_call(mut self, observe: impl Fn(&mut CallEvent<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Observer::new(observe));
+        self
+    }
+
+    /// The store that all processes share which serve the same users. Without one, each works on its own.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -475,9 +509,17 @@ impl ClientBuilder {
         {
             headers.insert("x-descope-refresh-cookie-name", name);
         }
+        if let Some((name, version)) = &self.app_info {
+            headers.insert(USER_AGENT, user_agent(name, version)?);
+        }
         settings.retry = self.retry;
         settings.clock = Arc::clone(&self.clock);
         settings.observer = self.observer;
+        let memory = Memory::new(Arc::clone(&self.clock));
+        let store: Box<dyn Store> = match self.store {
+            Some(store) => Box::new(SharedStore::new(Remote::new(store, &project_id), memory)),
+            None => Box::new(memory),
+        };
         let inner = Inner::new(settings, headers, self.timeout);
         let http = HttpSettings {
             base_url: base_url.clone(),
@@ -500,6 +542,7 @@ impl ClientBuilder {
             timeout: self.timeout,
             refreshes: Arc::new(Refreshes::new(validator.clone())),
             handovers: Arc::new(Handovers::new(validator.clone())),
+            store,
         };
         Ok(Client {
             raw: raw::Client::from_parts(base_url.as_str(), http, inner),

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use descope_magiclink::session::{SessionValidator, TokenProblem};
+use descope_magiclink::SessionValidator;
+use descope_magiclink::session::TokenProblem;
 use descope_magiclink::{
     Client, ClientBuilder, Clock, DeliveryMethod, Error, MagicLinkToken, ManualClock,
     PhoneDelivery, RetryPolicy, SessionToken, SystemClock,
@@ -63,7 +64,7 @@ fn validator_with(emulator: &Emulator, clock: impl Clock) -> SessionValidator {
         .unwrap()
 }
 
-async fn send(client: &Client) -> Result<descope_magiclink::Sent, Error> {
+async fn send(client: &Client) -> Result<descope_magiclink::magic_link::Sent, Error> {
     client
         .magic_link()
         .sign_in(DeliveryMethod::Email, JOE)
@@ -93,7 +94,7 @@ async fn the_whole_story() {
             .await
             .unwrap();
         let session = validator(&emulator)
-            .validate(&auth.session_token)
+            .validate(&auth.tokens.session)
             .await
             .unwrap();
         assert!(
@@ -104,7 +105,7 @@ async fn the_whole_story() {
                     .has_permissions(["invoice:write"])
         );
         assert_eq!(
-            session.auth_methods().collect::<Vec<_>>(),
+            session.authentication_methods().collect::<Vec<_>>(),
             [channel.as_str()]
         );
     }
@@ -119,7 +120,7 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_email(auth.refresh_token().unwrap(), JOE, "new@example.com")
+        .update_email(auth.tokens.refresh_token().unwrap(), "new@example.com")
         .add_to_login_ids()
         .send()
         .await
@@ -131,9 +132,8 @@ async fn the_whole_story() {
         .unwrap();
     magic
         .update_phone(
-            auth.refresh_token().unwrap(),
+            auth.tokens.refresh_token().unwrap(),
             PhoneDelivery::Sms,
-            JOE,
             "+12223334455",
         )
         .send()
@@ -413,7 +413,7 @@ async fn es256_tokens_are_taken_and_survive_the_same_checks() {
     let message = emulator.outbox().next_for(JOE).await.unwrap();
     let token = MagicLinkToken::from_url(message.link()).unwrap();
     let login = client.magic_link().verify(&token).await.unwrap();
-    assert!(login.refresh_token().is_ok());
+    assert!(login.tokens.refresh_token().is_ok());
     let key = &emulator.keys().published().unwrap()["keys"][0];
     assert_eq!((&key["kty"], &key["alg"]), (&"EC".into(), &"ES256".into()));
 }

@@ -28,6 +28,10 @@ async fn a_user_signs_up_and_in() {
     sent.send().await.unwrap();
     let token = MagicLinkToken::from_url(&link(address).await).unwrap();
     let login = app.magic_link().verify(&token).await.unwrap();
-    let session = app.sessions().validate(&login.session_token).await.unwrap();
+    let session = app
+        .sessions()
+        .validate(&login.tokens.session)
+        .await
+        .unwrap();
     assert_eq!(session.user_id(), login.session.user_id());
 }

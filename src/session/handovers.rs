@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::session::RefreshClaims;
-use super::tokens::{CheckedTokens, TokenResponse};
+use super::session::{RefreshClaims, Session};
+use super::tokens::{TokenResponse, Tokens};
 use super::validator::SessionValidator;
 use crate::error::{Result, SessionError};
 use crate::secret::RefreshToken;
@@ -189,7 +189,7 @@ impl Handover {
         mut self,
         old: Option<(&RefreshToken, &RefreshClaims)>,
         deadline: Deadline,
-    ) -> Result<(Arc<TokenResponse>, CheckedTokens)> {
+    ) -> Result<(Arc<TokenResponse>, (Session, Tokens))> {
         let validator = &self.handovers.validator;
         match self.response.check(validator, old, deadline).await {
             Ok(tokens) => Ok((self.deliver(), tokens)),

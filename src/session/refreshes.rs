@@ -239,10 +239,14 @@ impl Refreshes {
                     .session
                     .expires_at()
                     .duration_since(self.validator.now());
-                let longest = if new.rotated { ROTATED } else { SAME_TOKEN };
+                let tokens = &new.tokens;
+                let longest = if tokens.rotated { ROTATED } else { SAME_TOKEN };
                 // The text, and the claims that were read from it.
-                let bytes = 4 * new.session_token.expose_secret().len()
-                    + new.refresh_token.expose_secret().len();
+                let refresh = tokens
+                    .refresh
+                    .as_ref()
+                    .map_or(0, |token| token.expose_secret().len());
+                let bytes = 4 * tokens.session.expose_secret().len() + refresh;
                 (left.unwrap_or_default().min(longest), bytes)
             }
             None => (Duration::ZERO, 0),
@@ -254,11 +258,10 @@ impl Refreshes {
         if let Some(outcome) = outcome.filter(|_| flight.is_some_and(|flight| !flight.stale)) {
             self.purge_later(&mut table);
             if let CachedOutcome::Refreshed(new) = &outcome
-                && new.rotated
+                && new.tokens.rotated
+                && let Some(new) = &new.tokens.refresh
             {
-                table
-                    .replaced
-                    .insert(hash(new.refresh_token.expose_secret()), token);
+                table.replaced.insert(hash(new.expose_secret()), token);
             }
             table.index(token, owner);
             let owner = Arc::clone(owner);
@@ -385,8 +388,10 @@ impl Table {
 
     fn unindex(&mut self, gone: impl IntoIterator<Item = (TokenHash, Cached)>) {
         for (token, cached) in gone {
-            if let CachedOutcome::Refreshed(new) = &cached.outcome {
-                let new = hash(new.refresh_token.expose_secret());
+            if let CachedOutcome::Refreshed(new) = &cached.outcome
+                && let Some(new) = &new.tokens.refresh
+            {
+                let new = hash(new.expose_secret());
                 if self.replaced.get(&new) == Some(&token) {
                     self.replaced.remove(&new);
                 }

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use super::session::{RefreshClaims, Session};
 use super::validator::{Issued, SessionValidator};
 use crate::clock::epoch;
-use crate::error::{Result, SessionError};
+use crate::error::{DecodeError, Result, SessionError};
 use crate::raw::{ResponseValue, types};
 use crate::secret::{RefreshToken, SessionToken};
 use crate::transport::deadline::Deadline;
@@ -26,11 +26,11 @@ pub(crate) struct TokenResponse {
     session_cookie: Option<SessionToken>,
     /// From the body, then from the refresh cookie.
     refreshes: Vec<RefreshToken>,
-    pub(crate) status: StatusCode,
+    status: StatusCode,
     pub(crate) user: Option<User>,
     pub(crate) first_seen: Option<bool>,
-    pub(crate) cookies: CookieFacts,
-    pub(crate) session_expires_at: Option<SystemTime>,
+    cookies: CookieFacts,
+    session_expires_at: Option<SystemTime>,
     /// When the answer was made by the service's own clock, in seconds since the epoch.
     date: Option<i64>,
     /// When it arrived, by the client's clock.
@@ -43,14 +43,67 @@ impl fmt::Debug for TokenResponse {
     }
 }
 
-/// Tokens that were checked.
-pub(crate) struct CheckedTokens {
-    pub(crate) session: Session,
-    pub(crate) session_token: SessionToken,
-    /// The one to use from now on; without one, the session cannot be refreshed.
-    pub(crate) refresh: Option<(RefreshToken, RefreshClaims)>,
-    /// Whether it is another one than before.
-    pub(crate) rotated: bool,
+/// The tokens of a sign-in or a refresh, with what is needed to store them.
+///
+/// ```
+/// # use descope_magiclink::{Error, RefreshToken, Tokens};
+/// fn store(tokens: &Tokens) -> Result<(), Error> {
+///     let session: &str = tokens.session.expose_secret();
+///     let refresh: &RefreshToken = tokens.refresh_token()?;
+///     # let _ = (session, refresh);
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// Proves who the user is, for minutes (10 by default).
+    pub session: SessionToken,
+    /// Gets new sessions, for weeks (4 by default). Absent where the project gives none.
+    pub refresh: Option<RefreshToken>,
+    /// Whether the refresh token is a new one. After a refresh that has left it as it was, there is nothing to
+    /// store; where it is new, the old one is of no more use.
+    pub rotated: bool,
+    /// When the session token was issued, by the service's clock.
+    pub issued_at: Option<SystemTime>,
+    /// When the session token expires.
+    pub session_expires_at: Option<SystemTime>,
+    /// When the refresh token expires; unknown where nobody has looked at it.
+    pub refresh_expires_at: Option<SystemTime>,
+    /// What the service says about the cookies that should hold the tokens.
+    pub cookies: CookieFacts,
+    status: StatusCode,
+}
+
+impl Tokens {
+    /// A session token alone, issued now; the fields take the rest. For tests, and for tokens from elsewhere.
+    #[must_use]
+    pub fn new(session: SessionToken) -> Self {
+        Self {
+            session,
+            refresh: None,
+            rotated: false,
+            issued_at: None,
+            session_expires_at: None,
+            refresh_expires_at: None,
+            cookies: CookieFacts::default(),
+            status: StatusCode::OK,
+        }
+    }
+
+    /// The refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`](crate::Error::Decode) when the project's response had none. The session is good all the same,
+    /// and cannot be refreshed.
+    pub fn refresh_token(&self) -> Result<&RefreshToken> {
+        let what = "refresh token, neither in its body nor in the refresh cookie; \
+                    the session cannot be refreshed";
+        self.refresh
+            .as_ref()
+            .ok_or_else(|| DecodeError::missing(self.status, "refreshJwt", what, None))
+    }
 }
 
 impl TokenResponse {
@@ -64,8 +117,8 @@ impl TokenResponse {
         answer: ResponseValue<types::JwtResponse>,
         validator: &SessionValidator,
     ) -> Result<Self> {
-        let missing =
-            answer.missing("session token, neither in its body nor in the session cookie");
+        let what = "session token, neither in its body nor in the session cookie";
+        let missing = answer.missing_as("sessionJwt", what);
         let (mut body, status, headers) = answer.into_parts();
         let cookies = CookieFacts::new(&body);
         let [session_names, refresh_names] = validator.cookie_names();
@@ -113,14 +166,16 @@ impl TokenResponse {
         Ok(response)
     }
 
-    /// The session token to go by where nobody checks.
-    pub(crate) fn session_token(&self) -> &SessionToken {
-        &self.session
-    }
-
-    /// The refresh token to go by where nobody checks.
-    pub(crate) fn refresh_token(&self) -> Option<&RefreshToken> {
-        self.refreshes.first()
+    /// The tokens to go by where nobody checks.
+    pub(crate) fn unchecked(&self) -> Tokens {
+        Tokens {
+            refresh: self.refreshes.first().cloned(),
+            rotated: !self.refreshes.is_empty(),
+            session_expires_at: self.session_expires_at,
+            cookies: self.cookies.clone(),
+            status: self.status,
+            ..Tokens::new(self.session.clone())
+        }
     }
 
     /// About so many bytes of memory.
@@ -147,7 +202,7 @@ impl TokenResponse {
         validator: &SessionValidator,
         old: Option<(&RefreshToken, &RefreshClaims)>,
         deadline: Deadline,
-    ) -> Result<CheckedTokens, SessionError> {
+    ) -> Result<(Session, Tokens), SessionError> {
         let issued = |name| Issued {
             date: self.date,
             name,
@@ -208,14 +263,20 @@ impl TokenResponse {
         users.extend(old.map(|(_, claims)| claims.user_id()));
         users.extend(refresh.as_ref().map(|(_, claims)| claims.user_id()));
         check_one_user(&users)?;
-        let rotated = old.is_some() && refresh.is_some();
+        let rotated = refresh.is_some();
         let refresh = refresh.or_else(|| old.map(|(token, claims)| (token, claims.clone())));
-        Ok(CheckedTokens {
-            session_token: session_token.clone(),
-            refresh: refresh.map(|(token, claims)| (token.clone(), claims)),
-            session,
+        let (refresh, claims) = refresh.unzip();
+        let tokens = Tokens {
+            session: session_token.clone(),
+            refresh: refresh.cloned(),
             rotated,
-        })
+            issued_at: session.issued_at(),
+            session_expires_at: Some(session.expires_at()),
+            refresh_expires_at: claims.map(|claims| claims.expires_at()),
+            cookies: self.cookies.clone(),
+            status: self.status,
+        };
+        Ok((session, tokens))
     }
 }
 
@@ -225,40 +286,11 @@ impl TokenResponse {
 pub struct Refreshed {
     /// What the new session token says.
     pub session: Session,
-    /// The new session token.
-    pub session_token: SessionToken,
-    /// The refresh token to use from now on: a new one if [`rotated`](Self::rotated), else the old.
-    pub refresh_token: RefreshToken,
-    /// When that refresh token ends: the life time of its cookie.
-    pub refresh_expires_at: SystemTime,
-    /// Whether the refresh token was replaced. The old one is of no more use then.
-    pub rotated: bool,
+    /// The tokens to use from now on. The refresh token is the old one unless it was
+    /// [rotated](Tokens::rotated).
+    pub tokens: Tokens,
     /// The user; absent if the service left them out.
     pub user: Option<User>,
-    /// What the service says about the cookies that should hold the tokens.
-    pub cookies: CookieFacts,
-}
-
-impl Refreshed {
-    pub(crate) fn new(
-        response: &TokenResponse,
-        tokens: CheckedTokens,
-        old_token: &RefreshToken,
-        old_claims: &RefreshClaims,
-    ) -> Self {
-        let refresh = tokens.refresh;
-        let (refresh_token, claims) =
-            refresh.unwrap_or_else(|| (old_token.clone(), old_claims.clone()));
-        Self {
-            session: tokens.session,
-            session_token: tokens.session_token,
-            refresh_token,
-            refresh_expires_at: claims.expires_at(),
-            rotated: tokens.rotated,
-            user: response.user.clone(),
-            cookies: response.cookies.clone(),
-        }
-    }
 }
 
 /// What the service says about the cookies that should hold the tokens.

@@ -35,8 +35,18 @@ impl<K: Copy + Eq + Hash + Ord, V> BoundedMap<K, V> {
 
     /// The value, if it has not ended.
     pub(crate) fn get(&self, key: &K, now: Instant) -> Option<&V> {
+        self.get_with_end(key, now).map(|(value, _)| value)
+    }
+
+    /// The value and its end, if it has not ended.
+    pub(crate) fn get_with_end(&self, key: &K, now: Instant) -> Option<(&V, Instant)> {
         let entry = self.entries.get(key)?;
-        (entry.end > now).then_some(&entry.value)
+        (entry.end > now).then_some((&entry.value, entry.end))
+    }
+
+    /// All that is there, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, entry)| (key, &entry.value))
     }
 
     /// Keeps a value of about so many bytes until `end`, and gives what had to go for it.
@@ -94,6 +104,11 @@ impl<K: Copy + Eq + Hash + Ord, V> BoundedMap<K, V> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Reply, Socket};
 use descope_magiclink::raw::types;
-use descope_magiclink::{
-    DeliveryMethod, Error, MagicLinkToken, RefreshToken, UncheckedAuthentication,
-};
+use descope_magiclink::session::UncheckedAuthentication;
+use descope_magiclink::{DeliveryMethod, Error, MagicLinkToken, RefreshToken};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -64,9 +63,15 @@ async fn fields_may_be_missing_null_or_unknown() {
     );
     let tenant = user.tenants().next().unwrap();
     assert_eq!((tenant.id(), tenant.role_names().len()), ("t1", 1));
-    assert_eq!(auth.cookies.max_age, Some(Duration::from_secs(2_419_199)));
     assert_eq!(
-        (auth.cookies.domain, auth.cookies.path.as_deref()),
+        auth.tokens.cookies.max_age,
+        Some(Duration::from_secs(2_419_199))
+    );
+    assert_eq!(
+        (
+            auth.tokens.cookies.domain,
+            auth.tokens.cookies.path.as_deref()
+        ),
         (None, Some("/"))
     );
 }
@@ -124,9 +129,9 @@ async fn tokens_come_from_the_body_or_from_cookies() {
     ];
     for (body, headers, session, refresh) in cases {
         let auth = verify(cookies(body, headers)).await.unwrap();
-        assert_eq!(auth.session_token.expose_secret(), *session, "{body}");
+        assert_eq!(auth.tokens.session.expose_secret(), *session, "{body}");
         assert_eq!(
-            auth.refresh_token().unwrap().expose_secret(),
+            auth.tokens.refresh_token().unwrap().expose_secret(),
             *refresh,
             "{body}"
         );
@@ -142,8 +147,8 @@ async fn tokens_come_from_the_body_or_from_cookies() {
     }
     let auth = verify(cookies(r#"{"sessionJwt":"s"}"#, no_cookie)).await;
     let auth = auth.unwrap();
-    assert_eq!(auth.session_token.expose_secret(), "s");
-    let error = auth.refresh_token().unwrap_err();
+    assert_eq!(auth.tokens.session.expose_secret(), "s");
+    let error = auth.tokens.refresh_token().unwrap_err();
     assert!(
         error.to_string().contains("has no refresh token"),
         "{error}"
@@ -183,21 +188,18 @@ async fn lists_and_free_objects_are_read_as_the_service_sends_them() {
     .await;
     let client = socket.client();
     let refresh = RefreshToken::new("r");
-    let history = client.raw().me_auth_history(&refresh).await.unwrap();
+    let history = client.raw().history(&refresh).send().await.unwrap();
     assert_eq!(history.len(), 2);
     let body = types::ValidateSessionRequest::default();
     let claims = client
         .raw()
         .validate_session(&"s".into(), &body)
+        .send()
         .await
         .unwrap()
         .into_inner();
     assert_eq!(serde_json::to_value(claims).unwrap()["drn"], "DS");
-    let keys = client
-        .raw()
-        .get_keys_v2(client.project_id(), None)
-        .await
-        .unwrap();
+    let keys = client.raw().keys().send().await.unwrap();
     assert_eq!(keys.keys.as_ref().unwrap().len(), 2);
 }
 
@@ -375,9 +377,9 @@ fn no_harmless_change_of_an_answer_costs_a_token() {
         let auth = auth.map_err(|error| {
             TestCaseError::fail(format!("{error} in {}", String::from_utf8_lossy(&body)))
         })?;
-        prop_assert_eq!(auth.session_token.expose_secret(), "session-token");
+        prop_assert_eq!(auth.tokens.session.expose_secret(), "session-token");
         prop_assert_eq!(
-            auth.refresh_token().unwrap().expose_secret(),
+            auth.tokens.refresh_token().unwrap().expose_secret(),
             "refresh-token"
         );
         Ok(())
@@ -431,9 +433,9 @@ async fn whatever_the_body_is_the_tokens_in_cookies_count() {
         let auth = verify(reply.clone())
             .await
             .unwrap_or_else(|error| panic!("{error} for {says}"));
-        assert_eq!(auth.session_token.expose_secret(), "cs", "{says}");
+        assert_eq!(auth.tokens.session.expose_secret(), "cs", "{says}");
         assert_eq!(
-            auth.refresh_token().unwrap().expose_secret(),
+            auth.tokens.refresh_token().unwrap().expose_secret(),
             "cr",
             "{says}"
         );
@@ -445,6 +447,7 @@ async fn whatever_the_body_is_the_tokens_in_cookies_count() {
             .client()
             .raw()
             .verify_magic_link(&body)
+            .send()
             .await
             .unwrap();
         let problem = answer.body_error().unwrap().to_string();
@@ -496,6 +499,7 @@ async fn a_call_without_a_result_reads_no_body() {
         client
             .raw()
             .logout_all_devices(&token, &body)
+            .send()
             .await
             .unwrap();
         let management = client.management_with("key");
@@ -600,8 +604,8 @@ async fn times_outgrow_32_bits() {
         let body = json!({ "sessionJwt": "s", "refreshJwt": "r", "cookieExpiration": seconds, "cookieMaxAge": seconds,
             "sessionExpiration": seconds, "user": { "createdTime": seconds } });
         let auth = verify(Reply::json(200, &body.to_string())).await.unwrap();
-        assert_eq!(auth.cookies.expires_at, expected, "{seconds}");
-        assert_eq!(auth.session_expires_at, expected, "{seconds}");
+        assert_eq!(auth.tokens.cookies.expires_at, expected, "{seconds}");
+        assert_eq!(auth.tokens.session_expires_at, expected, "{seconds}");
         assert_eq!(auth.user.unwrap().created_at(), expected, "{seconds}");
     }
 }

@@ -21,27 +21,19 @@ const RATE_LIMITED: Duration = Duration::from_secs(60);
 /// Why a request has no session, or its session does not suffice.
 ///
 /// The answer that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
-/// detail of the token. For a page of your own, look for it in the response's extensions: every answer
-/// made from a rejection carries it there. Keep the answer's head, which may set the cookies of a
-/// session that was renewed, and change what the page needs.
+/// detail of the token. A [`PagesLayer`](crate::PagesLayer) makes pages of such answers. For one of your
+/// own, look for it in the response's extensions: every answer made from a rejection carries it there.
+/// Keep the answer's head, which may set the cookies of a session that was renewed.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
-/// use axum::body::Body;
-/// use axum::http::{HeaderValue, StatusCode, header};
 /// use axum::response::Response;
 /// use descope_magiclink_web::Rejection;
 ///
-/// /// For `axum::middleware::map_response`: sends browsers to the sign-in page.
-/// async fn sign_in_page(mut response: Response) -> Response {
-///     let rejection = response.extensions().get::<Rejection>();
-///     if rejection.is_some_and(|rejection| rejection.status() == 401) {
-///         *response.status_mut() = StatusCode::SEE_OTHER;
-///         *response.body_mut() = Body::empty();
-///         let headers = response.headers_mut();
-///         headers.remove(header::CONTENT_TYPE);
-///         headers.remove(header::CONTENT_LENGTH);
-///         headers.insert(header::LOCATION, HeaderValue::from_static("/sign-in"));
+/// /// For `axum::middleware::map_response`.
+/// async fn count(response: Response) -> Response {
+///     if let Some(rejection) = response.extensions().get::<Rejection>() {
+///         println!("refused: {}", rejection.code());
 ///     }
 ///     response
 /// }
@@ -74,6 +66,10 @@ pub enum Rejection {
     MissingRole,
     /// The user lacks a permission (403).
     MissingPermission,
+    /// The user has to confirm that it is them (401): see `require_step_up`.
+    StepUpRequired,
+    /// The user has to sign in by a further factor (401): see `require_mfa`.
+    MfaRequired,
     /// There is no [`SessionLayer`](crate::SessionLayer) around the route (500).
     MissingLayer,
 }
@@ -83,9 +79,11 @@ impl Rejection {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::MissingToken | Self::InvalidToken(_) | Self::RefreshRefused => {
-                StatusCode::UNAUTHORIZED
-            }
+            Self::MissingToken
+            | Self::InvalidToken(_)
+            | Self::RefreshRefused
+            | Self::StepUpRequired
+            | Self::MfaRequired => StatusCode::UNAUTHORIZED,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -144,8 +142,8 @@ impl Rejection {
         response
     }
 
-    /// The value of `WWW-Authenticate`, if the answer has one (RFC 6750 section 3.1): without an error
-    /// code for a request without a token.
+    /// The value of `WWW-Authenticate`, if the answer has one (RFC 6750 section 3.1, RFC 9470 section 3):
+    /// without an error code for a request without a token.
     #[must_use]
     pub fn challenge(&self) -> Option<&'static str> {
         match self {
@@ -156,6 +154,14 @@ impl Rejection {
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
                 Some("Bearer realm=\"session\", error=\"insufficient_scope\"")
             }
+            Self::StepUpRequired => Some(
+                "Bearer realm=\"session\", error=\"insufficient_user_authentication\", \
+                 error_description=\"step-up is required\"",
+            ),
+            Self::MfaRequired => Some(
+                "Bearer realm=\"session\", error=\"insufficient_user_authentication\", \
+                 error_description=\"a further factor is required\"",
+            ),
             Self::Unavailable(_)
             | Self::InvalidRequest(_)
             | Self::RateLimited(_)
@@ -165,7 +171,7 @@ impl Rejection {
 
     /// A word for the reason that stays as it is, for programs: `missing_token`, `invalid_token`,
     /// `refresh_refused`, `unavailable`, `invalid_request`, `rate_limited`, `not_in_tenant`,
-    /// `missing_role`, `missing_permission` or `missing_layer`.
+    /// `missing_role`, `missing_permission`, `step_up_required`, `mfa_required` or `missing_layer`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -178,6 +184,8 @@ impl Rejection {
             Self::NotInTenant => "not_in_tenant",
             Self::MissingRole => "missing_role",
             Self::MissingPermission => "missing_permission",
+            Self::StepUpRequired => "step_up_required",
+            Self::MfaRequired => "mfa_required",
             Self::MissingLayer => "missing_layer",
         }
     }
@@ -196,6 +204,8 @@ impl Rejection {
             Self::NotInTenant | Self::MissingRole | Self::MissingPermission => {
                 "your account is not allowed to do this"
             }
+            Self::StepUpRequired => "confirm first that it is you",
+            Self::MfaRequired => "sign in by a further factor first",
             Self::MissingLayer => {
                 "this route has no SessionLayer around it; add one to the router with `.layer(..)`, \
                  after the layers and routes that need the session"

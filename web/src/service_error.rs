@@ -52,6 +52,13 @@ pub(crate) fn log_error(what: &'static str, error: &dyn std::error::Error) {
     let _ = (what, error);
 }
 
+/// Work in a task of its own that stays in the span of who has started it.
+pub(crate) fn in_span<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    #[cfg(feature = "tracing")]
+    let work = tracing::Instrument::in_current_span(work);
+    work
+}
+
 /// Tells the log that the service refused a call, and nothing of whom it was about.
 pub(crate) fn log_refusal(what: &'static str, error: &Error) {
     #[cfg(feature = "tracing")]

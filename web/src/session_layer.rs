@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use descope_magiclink::session::{SessionError, TokenProblem};
-use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidator};
+use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionToken, SessionValidator};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -15,6 +15,7 @@ use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
+use crate::{audit, ended_sessions};
 
 /// Finds out who makes a request: validates the session token of its cookie or `Authorization` header,
 /// and puts the [`Session`] into the request's extensions.
@@ -89,7 +90,7 @@ impl SessionLayer<SessionValidator> {
     /// sessions.
     ///
     /// ```
-    /// use descope_magiclink::session::SessionValidator;
+    /// use descope_magiclink::SessionValidator;
     /// use descope_magiclink_web::SessionLayer;
     ///
     /// let validator = SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
@@ -332,11 +333,20 @@ impl Settings {
         }
     }
 
+    /// Validates a token, and takes none whose session was ended here.
+    async fn validate(&self, token: &SessionToken) -> Result<Session, SessionError> {
+        let session = self.validator.validate(token).await?;
+        if ended_sessions::is_ended(token.expose_secret()) {
+            return Err(SessionError::Token(TokenProblem::Expired));
+        }
+        Ok(session)
+    }
+
     async fn by_bearer(&self, tokens: &mut RequestTokens) -> Found {
         let Some(token) = &tokens.bearer else {
             return Found::Nothing;
         };
-        match self.validator.validate(token).await {
+        match self.validate(token).await {
             Err(SessionError::Token(problem)) if is_foreign(problem) => Found::Foreign(problem),
             result => {
                 tokens.session = Some(token.clone());
@@ -351,7 +361,7 @@ impl Settings {
     async fn by_cookie(&self, tokens: &mut RequestTokens) -> Found {
         let mut dead = None;
         for token in &tokens.sessions {
-            let error = match self.validator.validate(token).await {
+            let error = match self.validate(token).await {
                 Ok(session) => {
                     tokens.session = Some(token.clone());
                     tokens.session_source = Some(TokenSource::Cookie);
@@ -382,7 +392,7 @@ impl Settings {
     }
 
     fn can_renew(&self, tokens: &RequestTokens) -> bool {
-        self.refreshing && self.client.is_some() && !tokens.refreshes.is_empty()
+        self.refreshing && self.client.is_some() && live(&tokens.refreshes).next().is_some()
     }
 
     /// A new session by the refresh cookies, where one would help.
@@ -410,9 +420,10 @@ impl Settings {
         client: &Client,
         tokens: &RequestTokens,
     ) -> Result<(RefreshToken, Refreshed), Rejection> {
-        let (newest, unavailable) = match tokens.refreshes.as_slice() {
+        let live: Vec<RefreshToken> = live(&tokens.refreshes).cloned().collect();
+        let (newest, unavailable) = match live.as_slice() {
             [only] => return renew(client, only).await.map(|new| (only.clone(), new)),
-            _ => self.newest_of_families(tokens).await,
+            live => newest_of_families(&self.validator, live).await,
         };
         for candidate in newest.into_iter().take(2) {
             match renew(client, &candidate.token).await {
@@ -437,8 +448,9 @@ impl Settings {
         new: Refreshed,
         request: RequestTokens,
     ) -> RequestSession {
+        audit::log("refreshed", Some(new.session.user_id()), None);
         let mut headers = HeaderMap::new();
-        if let Err(error) = self.cookies.set_over(&mut headers, &new, &request) {
+        if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.
             log_error("a renewed session was not put into cookies", &error);
         }
@@ -450,7 +462,7 @@ impl Settings {
                 .iter()
                 .map(|cookie| String::from_utf8_lossy(cookie_name(cookie.as_bytes())).into_owned()),
         );
-        let mut refreshes = vec![new.refresh_token.clone()];
+        let mut refreshes: Vec<_> = new.tokens.refresh.clone().into_iter().collect();
         refreshes.extend(
             request
                 .refreshes
@@ -460,9 +472,9 @@ impl Settings {
         RequestSession {
             session: Ok(new.session),
             tokens: RequestTokens {
-                sessions: vec![new.session_token.clone()],
-                session: Some(new.session_token),
-                refresh: Some(new.refresh_token),
+                sessions: vec![new.tokens.session.clone()],
+                session: Some(new.tokens.session),
+                refresh: new.tokens.refresh,
                 session_source: Some(TokenSource::Cookie),
                 refreshes,
                 bearer: request.bearer,
@@ -504,6 +516,12 @@ fn is_foreign(problem: TokenProblem) -> bool {
             | TokenProblem::SenderConstrained
             | TokenProblem::InvalidClaim(_)
     )
+}
+
+/// Those whose sign-in was not ended here.
+fn live(tokens: &[RefreshToken]) -> impl Iterator<Item = &RefreshToken> {
+    let is_live = |token: &&RefreshToken| !ended_sessions::is_ended(token.expose_secret());
+    tokens.iter().filter(is_live)
 }
 
 async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rejection> {

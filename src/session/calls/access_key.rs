@@ -6,9 +6,9 @@ use super::Sessions;
 use crate::client::Client;
 use crate::error::Result;
 use crate::raw::types;
-use crate::secret::{AccessKey, SessionToken};
+use crate::secret::AccessKey;
 use crate::session::session::Session;
-use crate::session::tokens::TokenResponse;
+use crate::session::tokens::{TokenResponse, Tokens};
 
 /// The session of an access key, from [`ExchangeAccessKey::send`].
 #[derive(Clone, Debug)]
@@ -16,8 +16,8 @@ use crate::session::tokens::TokenResponse;
 pub struct AccessKeySession {
     /// What the session token says; its user id is the key's id.
     pub session: Session,
-    /// The session token.
-    pub session_token: SessionToken,
+    /// The session token; there is no refresh token.
+    pub tokens: Tokens,
     /// The key's id, which is not secret.
     pub key_id: Option<String>,
 }
@@ -73,6 +73,7 @@ impl ExchangeAccessKey {
             .client
             .raw()
             .exchange_access_key(&self.key, &body)
+            .send()
             .await?;
         let key_id = answer.key_id.clone().filter(|id| !id.is_empty());
         let answer = answer.map(|body| types::JwtResponse {
@@ -81,10 +82,10 @@ impl ExchangeAccessKey {
         });
         let validator = self.client.validator();
         let response = TokenResponse::read(answer, validator)?;
-        let tokens = response.check(validator, None, deadline).await?;
+        let (session, tokens) = response.check(validator, None, deadline).await?;
         Ok(AccessKeySession {
-            session: tokens.session,
-            session_token: tokens.session_token,
+            session,
+            tokens,
             key_id,
         })
     }

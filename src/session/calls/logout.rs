@@ -17,7 +17,8 @@ impl Sessions {
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
         let body = types::LogoutRequest::default();
-        self.client.raw().logout(token, &body).await.map(drop)
+        let call = self.client.raw().logout(token, &body);
+        call.send().await.map(drop)
     }
 
     /// Ends all sessions of the user, on all devices.
@@ -28,8 +29,8 @@ impl Sessions {
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
         let body = types::LogoutRequest::default();
-        let answer = self.client.raw().logout_all_devices(token, &body).await;
-        answer.map(drop)
+        let call = self.client.raw().logout_all_devices(token, &body);
+        call.send().await.map(drop)
     }
 
     /// Forgets the refreshes that are kept for the owner of a token: now, so that nobody gets new

@@ -189,8 +189,13 @@ async fn make_refresh(
     };
     let old = Some((token, claims));
     match response.check(client.validator(), old, deadline).await {
-        Ok(tokens) => {
-            let refreshed = Refreshed::new(&response, tokens, token, claims);
+        Ok((session, tokens)) => {
+            let user = response.user.clone();
+            let refreshed = Refreshed {
+                session,
+                tokens,
+                user,
+            };
             let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
             (Ok(Some(refreshed)), Some(kept))
         }
@@ -212,11 +217,12 @@ async fn request_refresh(
     let body = types::RefreshSessionRequest::default();
     match endpoint {
         Endpoint::Refresh => {
-            let response = raw.refresh_session(token, &body).await?;
+            let response = raw.refresh_session(token, &body).send().await?;
             TokenResponse::read(response, validator).map(Some)
         }
         Endpoint::TryRefresh => {
-            let response = raw.try_refresh_session(Some(token), &body).await?;
+            let call = raw.try_refresh_session(&body).refresh_token(token);
+            let response = call.send().await?;
             // Nothing to refresh is an empty object; a body that nobody can read tells nothing.
             let is_unknown = response.body_error().is_some();
             let response = response.map(|optional| types::JwtResponse {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, TokenProblem};
+use descope_magiclink::Refreshed;
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManualClock, RefreshToken,
     SessionToken,
@@ -31,8 +32,8 @@ fn text(token: &RefreshToken) -> &str {
 /// What two callers must have in common.
 fn pair(refreshed: &Refreshed) -> (String, String) {
     (
-        refreshed.session_token.expose_secret().to_owned(),
-        text(&refreshed.refresh_token).to_owned(),
+        refreshed.tokens.session.expose_secret().to_owned(),
+        text(refreshed.tokens.refresh_token().unwrap()).to_owned(),
     )
 }
 
@@ -63,11 +64,14 @@ async fn a_session_from_the_link_to_the_logout() {
     let token = MagicLinkToken::from_url(message.link()).unwrap();
     let auth = magic_link.verify(&token).await.unwrap();
     assert!(auth.session.user_id().starts_with('U'));
-    assert_eq!(auth.session.auth_methods().collect::<Vec<_>>(), ["email"]);
-    assert!(auth.refresh_expires_at > Some(auth.session.expires_at()));
+    assert_eq!(
+        auth.session.authentication_methods().collect::<Vec<_>>(),
+        ["email"]
+    );
+    assert!(auth.tokens.refresh_expires_at > Some(auth.session.expires_at()));
 
     let sessions = world.client.sessions();
-    let session = sessions.validate(&auth.session_token).await.unwrap();
+    let session = sessions.validate(&auth.tokens.session).await.unwrap();
     assert_eq!(session.user_id(), auth.session.user_id());
     assert_eq!(session.project_id(), world.emulator.project_id());
     assert!(session.has_roles(["admin"]) && session.has_permissions(["invoice:read"]));
@@ -85,33 +89,36 @@ async fn a_session_from_the_link_to_the_logout() {
         "one fetch of keys for all of this"
     );
 
-    let user = sessions.me(auth.refresh_token().unwrap()).await.unwrap();
+    let user = sessions
+        .me(auth.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
     assert_eq!(user.user_id(), Some(session.user_id()));
     let history = sessions
-        .history(auth.refresh_token().unwrap())
+        .history(auth.tokens.refresh_token().unwrap())
         .await
         .unwrap();
     assert!(history.iter().any(|sign_in| sign_in.at.is_some()));
 
     sessions
-        .logout(auth.refresh_token().unwrap())
+        .logout(auth.tokens.refresh_token().unwrap())
         .await
         .unwrap();
     let error = sessions
-        .me(auth.refresh_token().unwrap())
+        .me(auth.tokens.refresh_token().unwrap())
         .await
         .unwrap_err();
     assert!(error.is_unauthorized());
     let error = sessions
-        .refresh(auth.refresh_token().unwrap())
+        .refresh(auth.tokens.refresh_token().unwrap())
         .await
         .unwrap_err();
     assert!(error.is_unauthorized() && !error.is_retryable());
     // What local validation cannot know ...
-    assert!(sessions.validate(&auth.session_token).await.is_ok());
+    assert!(sessions.validate(&auth.tokens.session).await.is_ok());
     // ... is over when the session token is.
     world.advance(SESSION_LIFE + MINUTE);
-    let error = sessions.validate(&auth.session_token).await.unwrap_err();
+    let error = sessions.validate(&auth.tokens.session).await.unwrap_err();
     assert_eq!(token_problem(&error), Some(TokenProblem::Expired));
 }
 
@@ -135,18 +142,24 @@ async fn a_refresh_gives_a_new_session_and_keeps_the_token() {
     let (_, refresh) = world.tokens();
     world.advance(SESSION_LIFE);
     let refreshed = world.client.sessions().refresh(&refresh).await.unwrap();
-    assert!(!refreshed.rotated);
-    assert_eq!(text(&refreshed.refresh_token), text(&refresh));
+    assert!(!refreshed.tokens.rotated);
+    assert_eq!(
+        text(refreshed.tokens.refresh_token().unwrap()),
+        text(&refresh)
+    );
     let session = world
         .client
         .sessions()
-        .validate(&refreshed.session_token)
+        .validate(&refreshed.tokens.session)
         .await
         .unwrap();
     assert_eq!(session.expires_at(), refreshed.session.expires_at());
     assert_eq!(refreshed.user.unwrap().user_id(), Some(session.user_id()));
-    let printed = format!("{:?} {:?}", refreshed.session_token, refreshed.cookies);
-    assert!(!printed.contains(refreshed.session_token.expose_secret()));
+    let printed = format!(
+        "{:?} {:?}",
+        refreshed.tokens.session, refreshed.tokens.cookies
+    );
+    assert!(!printed.contains(refreshed.tokens.session.expose_secret()));
 }
 
 #[tokio::test]
@@ -171,14 +184,17 @@ async fn a_rotated_refresh_token_is_returned() {
             let (_, mut refresh) = world.tokens();
             for _ in 0..3 {
                 let refreshed = client.sessions().refresh(&refresh).await.unwrap();
-                assert!(refreshed.rotated);
-                assert_ne!(text(&refreshed.refresh_token), text(&refresh));
+                assert!(refreshed.tokens.rotated);
+                assert_ne!(
+                    text(refreshed.tokens.refresh_token().unwrap()),
+                    text(&refresh)
+                );
                 client
                     .sessions()
-                    .validate(&refreshed.session_token)
+                    .validate(&refreshed.tokens.session)
                     .await
                     .unwrap();
-                refresh = refreshed.refresh_token;
+                refresh = refreshed.tokens.refresh.unwrap();
                 world.advance(SECOND);
             }
         }
@@ -245,7 +261,7 @@ async fn a_thousand_refreshes_of_one_token_are_one_call() {
     world
         .client
         .sessions()
-        .refresh(&late.refresh_token)
+        .refresh(late.tokens.refresh_token().unwrap())
         .await
         .unwrap();
 }
@@ -301,7 +317,7 @@ fn a_runtime_that_shuts_down_takes_no_refresh_along() {
     });
     let joined = serving.spawn(refreshing());
     dying.shutdown_timeout(SECOND);
-    assert!(serving.block_on(joined).unwrap().unwrap().rotated);
+    assert!(serving.block_on(joined).unwrap().unwrap().tokens.rotated);
     assert_eq!(world.refreshes(), 1);
 }
 
@@ -319,10 +335,13 @@ async fn a_cancelled_caller_does_not_lose_the_new_tokens() {
     }
     faults.remove(held);
     let refreshed = sessions.refresh(&refresh).await.unwrap();
-    assert!(refreshed.rotated);
+    assert!(refreshed.tokens.rotated);
     assert_eq!(world.refreshes(), 1);
     world.emulator.faults().clear();
-    sessions.refresh(&refreshed.refresh_token).await.unwrap();
+    sessions
+        .refresh(refreshed.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -419,11 +438,14 @@ async fn try_refresh_does_not_mind() {
     assert_eq!(world.refreshes(), 0);
     let (_, refresh) = world.tokens();
     let refreshed = sessions.try_refresh(Some(&refresh)).await.unwrap().unwrap();
-    assert!(refreshed.rotated);
+    assert!(refreshed.tokens.rotated);
     let again = sessions.try_refresh(Some(&refresh)).await.unwrap().unwrap();
     assert_eq!(pair(&again), pair(&refreshed));
     assert_eq!(world.calls("TryRefreshSession"), 1);
-    sessions.logout(&refreshed.refresh_token).await.unwrap();
+    sessions
+        .logout(refreshed.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
     assert!(
         sessions
             .try_refresh(Some(&refresh))
@@ -433,7 +455,7 @@ async fn try_refresh_does_not_mind() {
     );
     assert!(
         sessions
-            .try_refresh(Some(&refreshed.refresh_token))
+            .try_refresh(Some(refreshed.tokens.refresh_token().unwrap()))
             .await
             .unwrap()
             .is_none()
@@ -610,9 +632,12 @@ async fn new_tokens_that_could_not_be_checked_are_kept_until_they_can() {
     world.emulator.faults().clear();
     world.advance(MINUTE);
     let refreshed = sessions.refresh(&refresh).await.unwrap();
-    assert!(refreshed.rotated);
+    assert!(refreshed.tokens.rotated);
     assert_eq!(world.refreshes(), 1);
-    sessions.refresh(&refreshed.refresh_token).await.unwrap();
+    sessions
+        .refresh(refreshed.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -660,11 +685,17 @@ async fn two_machines_that_refresh_at_once_are_a_race() {
         .unwrap();
     assert!(signed_in.refreshed.is_none());
     let renewed = other
-        .validate_and_refresh(Some(&winner.session_token), Some(&winner.refresh_token))
+        .validate_and_refresh(
+            Some(&winner.tokens.session),
+            Some(winner.tokens.refresh_token().unwrap()),
+        )
         .await
         .unwrap();
     assert!(renewed.refreshed.is_none());
-    other.refresh(&winner.refresh_token).await.unwrap();
+    other
+        .refresh(winner.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -725,7 +756,7 @@ async fn a_logout_takes_what_was_kept_with_it() {
         let sessions = world.client.sessions();
         let (_, old) = world.tokens();
         let refreshed = sessions.refresh(&old).await.unwrap();
-        logout(&world.client, refreshed.refresh_token.clone())
+        logout(&world.client, refreshed.tokens.refresh.clone().unwrap())
             .await
             .unwrap()
             .unwrap();
@@ -799,7 +830,7 @@ async fn verify_checks_the_tokens_it_gets() {
         let magic_link = client.magic_link();
         let unchecked = magic_link.verify_unchecked(&MagicLinkToken::new("t")).await;
         assert_eq!(
-            unchecked.unwrap().session_token.expose_secret(),
+            unchecked.unwrap().tokens.session.expose_secret(),
             session_jwt
         );
         magic_link.verify(&MagicLinkToken::new("t")).await
@@ -928,19 +959,19 @@ async fn of_several_new_tokens_the_newest_wins() {
         let found = run((Some(&session), None), (body, cookie)).await;
         let found_token = found
             .as_ref()
-            .map(|refreshed| text(&refreshed.refresh_token));
+            .map(|refreshed| text(refreshed.tokens.refresh_token().unwrap()));
         assert_eq!(
             found_token,
             expected.map(String::as_str),
             "{body:?} {cookie:?}"
         );
         if let Some(refreshed) = &found {
-            assert_eq!(refreshed.rotated, expected != Some(&old));
+            assert_eq!(refreshed.tokens.rotated, expected != Some(&old));
         }
     }
     for (body, cookie, expected) in session_cases {
         let found = run((body, cookie), (None, None)).await;
-        let found = found.map(|refreshed| refreshed.session_token.expose_secret().to_owned());
+        let found = found.map(|refreshed| refreshed.tokens.session.expose_secret().to_owned());
         assert_eq!(found.as_ref(), expected, "{body:?} {cookie:?}");
     }
 }
@@ -1081,7 +1112,7 @@ async fn tenants_of_the_user() {
         "the others are listed still"
     );
     let current = sessions
-        .my_current_tenant(&selected.refresh_token)
+        .my_current_tenant(selected.tokens.refresh_token().unwrap())
         .await
         .unwrap();
     assert_eq!(current.unwrap().id, "acme");
@@ -1109,7 +1140,7 @@ async fn access_keys_have_sessions_of_their_own() {
         .nonsecure_claim("job")
         .or(found.session.custom_claim("job"));
     assert_eq!(claim, Some(json!("nightly")));
-    sessions.validate(&found.session_token).await.unwrap();
+    sessions.validate(&found.tokens.session).await.unwrap();
     let error = sessions
         .exchange_access_key(&AccessKey::new("wrong"))
         .send()
@@ -1184,7 +1215,7 @@ async fn nothing_printed_holds_a_token() {
     let (session, refresh) = world.tokens();
     let refreshed = sessions.refresh(&refresh).await.unwrap();
     let signed_in = sessions
-        .validate_and_refresh(None, Some(&refreshed.refresh_token))
+        .validate_and_refresh(None, Some(refreshed.tokens.refresh_token().unwrap()))
         .await
         .unwrap();
     let key_session = sessions
@@ -1194,7 +1225,7 @@ async fn nothing_printed_holds_a_token() {
         .unwrap();
     let refresh_claims = sessions
         .validator()
-        .validate_refresh(&refreshed.refresh_token)
+        .validate_refresh(refreshed.tokens.refresh_token().unwrap())
         .await;
     let error = sessions.refresh(&refresh).await.err();
     let printed = format!(
@@ -1206,11 +1237,11 @@ async fn nothing_printed_holds_a_token() {
     for token in [
         session.expose_secret(),
         text(&refresh),
-        text(&refreshed.refresh_token),
-        refreshed.session_token.expose_secret(),
-        text(&newest.refresh_token),
-        newest.session_token.expose_secret(),
-        key_session.session_token.expose_secret(),
+        text(refreshed.tokens.refresh_token().unwrap()),
+        refreshed.tokens.session.expose_secret(),
+        text(newest.tokens.refresh_token().unwrap()),
+        newest.tokens.session.expose_secret(),
+        key_session.tokens.session.expose_secret(),
     ] {
         for part in token.split('.') {
             assert!(!printed.contains(part), "{printed}");

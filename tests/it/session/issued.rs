@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, Sessions, TokenProblem};
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
     AccessKey, Authentication, Client, ClientBuilder, Clock as _, DeliveryMethod, Error,
     MagicLinkToken, ManualClock, RefreshToken, SessionToken,
 };
+use descope_magiclink::{Refreshed, Sessions};
 use descope_magiclink_emulator::Fault;
 use serde_json::{Value, json};
 
@@ -154,8 +155,8 @@ async fn a_project_without_refresh_tokens_signs_its_users_in() {
     service.answer(path, "", json!({"sessionJwt": service.session(json!({}))}));
     let auth = verify(&service.client()).await.unwrap();
     assert_eq!(auth.session.user_id(), USER);
-    assert_eq!(auth.refresh_expires_at, None);
-    let error = auth.refresh_token().unwrap_err();
+    assert_eq!(auth.tokens.refresh_expires_at, None);
+    let error = auth.tokens.refresh_token().unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     assert!(
         error.to_string().contains("has no refresh token"),
@@ -163,7 +164,7 @@ async fn a_project_without_refresh_tokens_signs_its_users_in() {
     );
     let unchecked = service.client().magic_link();
     let unchecked = unchecked.verify_unchecked(&MagicLinkToken::new("t")).await;
-    assert!(unchecked.unwrap().refresh_token().is_err());
+    assert!(unchecked.unwrap().tokens.refresh_token().is_err());
 }
 
 #[tokio::test]
@@ -189,8 +190,11 @@ async fn one_token_in_the_body_and_one_in_a_cookie() {
     ] {
         service.answer(path, &headers, body);
         let auth = verify(&service.client()).await.unwrap();
-        assert_eq!(auth.session_token.expose_secret(), session);
-        assert_eq!(auth.refresh_token().unwrap().expose_secret(), refresh);
+        assert_eq!(auth.tokens.session.expose_secret(), session);
+        assert_eq!(
+            auth.tokens.refresh_token().unwrap().expose_secret(),
+            refresh
+        );
     }
 }
 
@@ -211,7 +215,7 @@ async fn cookie_names_in_a_response_count_for_its_tokens() {
     let auth = verify(&client).await.unwrap();
     assert_eq!(auth.session.user_id(), USER);
     // What anybody may present is another matter.
-    let error = client.sessions().validate(&auth.session_token).await;
+    let error = client.sessions().validate(&auth.tokens.session).await;
     assert_eq!(
         problem(&error.unwrap_err()),
         Some(TokenProblem::WrongTokenType)
@@ -313,7 +317,7 @@ async fn without_a_usable_date_times_are_not_looked_at_and_nothing_is_learned() 
             );
             let difference = ahead.or(behind).unwrap();
             assert_eq!(difference.as_secs(), u64::try_from(i64::abs(off)).unwrap());
-            let found = client.sessions().validate(&auth.session_token).await;
+            let found = client.sessions().validate(&auth.tokens.session).await;
             assert_eq!(found.is_ok(), off == 0, "{off}");
             // Everything but the times holds.
             let wrong = json!({"sessionJwt": service.session(json!({"iss": "P2other"}))});
@@ -343,17 +347,17 @@ async fn a_clock_that_is_off_is_corrected_by_the_last_response() {
     ] {
         let (client, clock) = client_off_by(&service, off);
         let auth = verify(&client).await.unwrap();
-        let found = client.sessions().validate(&auth.session_token).await;
+        let found = client.sessions().validate(&auth.tokens.session).await;
         assert_eq!(found.is_ok(), corrected, "{off}: {found:?}");
         if corrected {
             clock.advance(Duration::from_secs(604));
             client
                 .sessions()
-                .validate(&auth.session_token)
+                .validate(&auth.tokens.session)
                 .await
                 .unwrap();
             clock.advance(2 * SECOND);
-            let error = client.sessions().validate(&auth.session_token).await;
+            let error = client.sessions().validate(&auth.tokens.session).await;
             assert_eq!(problem(&error.unwrap_err()), Some(TokenProblem::Expired));
         }
     }
@@ -371,14 +375,14 @@ async fn access_keys_and_refreshes_measure_by_the_date_too() {
     let exchanged = client.sessions().exchange_access_key(&key).send().await;
     client
         .sessions()
-        .validate(&exchanged.unwrap().session_token)
+        .validate(&exchanged.unwrap().tokens.session)
         .await
         .unwrap();
     let (session, refresh) = world.tokens();
     let refreshed = client.sessions().refresh(&refresh).await.unwrap();
     client
         .sessions()
-        .validate(&refreshed.session_token)
+        .validate(&refreshed.tokens.session)
         .await
         .unwrap();
     client.sessions().validate(&session).await.unwrap();
@@ -529,7 +533,10 @@ async fn a_caller_who_goes_away_does_not_lose_the_tokens_of_a_tenant() {
         };
         assert_eq!(selected.session.current_tenant(), Some("acme"));
         assert_eq!(world.calls("SelectTenant"), 1, "after {polls} polls");
-        sessions.refresh(&selected.refresh_token).await.unwrap();
+        sessions
+            .refresh(selected.tokens.refresh_token().unwrap())
+            .await
+            .unwrap();
     }
 }
 
@@ -584,8 +591,9 @@ async fn of_two_calls_with_one_link_one_signs_in() {
 
 /// The same tokens, not only a like pair.
 fn same(one: &Refreshed, other: &Refreshed) -> bool {
-    one.session_token.expose_secret() == other.session_token.expose_secret()
-        && one.refresh_token.expose_secret() == other.refresh_token.expose_secret()
+    one.tokens.session.expose_secret() == other.tokens.session.expose_secret()
+        && one.tokens.refresh_token().unwrap().expose_secret()
+            == other.tokens.refresh_token().unwrap().expose_secret()
 }
 
 async fn rotating() -> (World, Sessions, RefreshToken) {
@@ -610,7 +618,7 @@ async fn a_late_request_with_a_superseded_token_gets_the_new_tokens() {
     let error = world
         .another_client()
         .sessions()
-        .refresh(&second.refresh_token)
+        .refresh(second.tokens.refresh_token().unwrap())
         .await;
     assert!(error.unwrap_err().is_unauthorized());
 }
@@ -621,7 +629,10 @@ async fn a_superseded_token_is_answered_until_the_new_one_is_seen() {
     let second = sessions.refresh(&first).await.unwrap();
     // The browser has it; a request that was sent before may still be on its way.
     let found = sessions
-        .validate_and_refresh(Some(&second.session_token), Some(&second.refresh_token))
+        .validate_and_refresh(
+            Some(&second.tokens.session),
+            Some(second.tokens.refresh_token().unwrap()),
+        )
         .await;
     assert!(found.unwrap().refreshed.is_none());
     world.advance(9 * SECOND);
@@ -633,7 +644,10 @@ async fn a_superseded_token_is_answered_until_the_new_one_is_seen() {
     // Once the new one was replaced as well, it is handed out to nobody.
     let (world, sessions, first) = rotating().await;
     let second = sessions.refresh(&first).await.unwrap();
-    sessions.refresh(&second.refresh_token).await.unwrap();
+    sessions
+        .refresh(second.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
     let error = sessions.refresh(&first).await.unwrap_err();
     assert!(error.is_unauthorized(), "{error:?}");
     assert_eq!(world.refreshes(), 3);
@@ -694,20 +708,25 @@ async fn a_logout_forgets_the_whole_chain_at_once() {
     for everywhere in [false, true] {
         let (world, sessions, first) = rotating().await;
         let second = sessions.refresh(&first).await.unwrap();
-        let third = sessions.refresh(&second.refresh_token).await.unwrap();
+        let third = sessions
+            .refresh(second.tokens.refresh_token().unwrap())
+            .await
+            .unwrap();
         let (_, ann) = tokens_of(world.emulator.tokens("ann@example.com"));
         let anns = sessions.refresh(&ann).await.unwrap();
         // Dropped before the service has seen anything of it.
         let logout = async {
             if everywhere {
-                sessions.logout_all(&third.refresh_token).await
+                sessions
+                    .logout_all(third.tokens.refresh_token().unwrap())
+                    .await
             } else {
-                sessions.logout(&third.refresh_token).await
+                sessions.logout(third.tokens.refresh_token().unwrap()).await
             }
         };
         assert!(dropped_after(1, logout).await.is_none());
         let before = world.refreshes();
-        for token in [&first, &second.refresh_token] {
+        for token in [&first, second.tokens.refresh_token().unwrap()] {
             let error = sessions.refresh(token).await.unwrap_err();
             assert!(error.is_unauthorized(), "{error:?}");
         }
@@ -726,9 +745,15 @@ async fn another_sign_in_of_the_same_user_keeps_its_refreshes() {
     let (_, there) = world.tokens();
     let new_here = sessions.refresh(&here).await.unwrap();
     let new_there = sessions.refresh(&there).await.unwrap();
-    sessions.logout(&new_here.refresh_token).await.unwrap();
+    sessions
+        .logout(new_here.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
     assert!(same(&new_there, &sessions.refresh(&there).await.unwrap()));
-    sessions.logout_all(&new_there.refresh_token).await.unwrap();
+    sessions
+        .logout_all(new_there.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
     sessions.refresh(&there).await.unwrap_err();
 }
 

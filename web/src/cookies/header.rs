@@ -72,8 +72,8 @@ pub(crate) struct SetCookie<'c> {
     pub(crate) secure: bool,
     pub(crate) path: &'c str,
     pub(crate) domain: Option<&'c str>,
-    /// In seconds; none are left of a cookie that is to be removed.
-    pub(crate) max_age: u64,
+    /// In seconds; 0 removes the cookie. Without it, browsers drop it when they are closed.
+    pub(crate) max_age: Option<u64>,
 }
 
 impl SetCookie<'_> {
@@ -84,19 +84,19 @@ impl SetCookie<'_> {
             Some(domain) => ("; Domain=", domain),
             None => ("", ""),
         };
-        // Browsers of before `Max-Age` are gone, proxies that know `Expires` alone are not.
-        let (expires_is, expires) = match self.max_age {
-            0 => ("; Expires=", EPOCH),
-            _ => ("", ""),
+        let life = match self.max_age {
+            None => String::new(),
+            // Browsers of before `Max-Age` are gone, proxies that know `Expires` alone are not.
+            Some(0) => format!("; Max-Age=0; Expires={EPOCH}"),
+            // Some readers know no larger number.
+            Some(seconds) => format!("; Max-Age={}", seconds.min(i64::MAX.unsigned_abs())),
         };
         let text = Zeroizing::new(format!(
-            "{}={}; HttpOnly; SameSite={}{secure}; Path={}{domain_is}{domain}; Max-Age={}{expires_is}{expires}",
+            "{}={}; HttpOnly; SameSite={}{secure}; Path={}{domain_is}{domain}{life}",
             self.name,
             self.value,
             self.same_site.as_str(),
             self.path,
-            // Some readers know no larger number.
-            self.max_age.min(i64::MAX.unsigned_abs()),
         ));
         let mut line = HeaderValue::from_str(&text).ok()?;
         line.set_sensitive(true);

@@ -4,8 +4,7 @@
 //! [`http::HeaderMap`]s.
 //!
 //! ```
-//! use std::time::Duration;
-//! use descope_magiclink::{Client, SessionToken};
+//! use descope_magiclink::{Client, SessionToken, Tokens};
 //! use descope_magiclink_web::cookies::{SameSite, SessionCookies};
 //! use http::HeaderMap;
 //!
@@ -15,10 +14,10 @@
 //!     .build()?;
 //!
 //! let mut response = HeaderMap::new();
-//! cookies.set_session(&mut response, &SessionToken::new("a.b.c"), Duration::from_secs(600))?;
+//! cookies.set(&mut response, &Tokens::new(SessionToken::new("a.b.c")))?;
 //! assert_eq!(
 //!     response["set-cookie"],
-//!     "__Host-DS=a.b.c; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600",
+//!     "__Host-DS=a.b.c; HttpOnly; SameSite=Lax; Secure; Path=/",
 //! );
 //! assert_eq!(response["cache-control"], "no-store");
 //!
@@ -38,4 +37,4 @@ mod tokens;
 pub use builder::SessionCookiesBuilder;
 pub use header::SameSite;
 pub use session_cookies::{CookieError, SessionCookies};
-pub use tokens::{RequestTokens, TokenPair, TokenSource};
+pub use tokens::{RequestTokens, TokenSource};

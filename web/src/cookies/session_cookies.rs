@@ -1,13 +1,13 @@
 //! Reading and writing the cookies of a session.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
-use descope_magiclink::{RefreshToken, SessionToken};
+use descope_magiclink::{Clock as _, RefreshToken, SessionToken, SystemClock, Tokens};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use super::header::{SameSite, SetCookie, is_host_only, pairs, trim};
-use super::tokens::{RequestTokens, TokenPair, TokenSource};
+use super::tokens::{RequestTokens, TokenSource};
 
 /// What browsers keep of a cookie's name and value together (RFC 6265bis section 5.6). They drop a
 /// larger one without a word.
@@ -37,9 +37,6 @@ pub enum CookieError {
     /// The text has characters that no token has.
     #[error("the token has characters that no token has, so it was not put into a cookie")]
     NotAToken,
-    /// There is no time left to live.
-    #[error("the token has no time left to live; clear the cookie instead")]
-    Expired,
 }
 
 /// How session cookies are called and protected. Make one value, and give it to all that read or write
@@ -149,8 +146,8 @@ impl SessionCookies {
         self.removals(|_| true)
     }
 
-    /// Stores the tokens of a sign-in or a refresh in a response, each for as long as it lives,
-    /// and keeps the response out of shared caches (`Cache-Control: no-store`), which would hand
+    /// Stores the tokens of a sign-in or a refresh in a response, each for as long as it lives (where that is
+    /// not known, until the browser is closed), and keeps the response out of shared caches (`Cache-Control: no-store`), which would hand
     /// the cookies to others. What there is no new token for stays as it is: the refresh cookie
     /// when the service has not replaced that token, or gave none.
     ///
@@ -161,7 +158,7 @@ impl SessionCookies {
     /// # -> Result<(), Box<dyn std::error::Error>> {
     /// let auth = client.magic_link().verify(&token).await?;
     /// let mut response = http::HeaderMap::new();
-    /// cookies.set(&mut response, &auth)?;
+    /// cookies.set(&mut response, &auth.tokens)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -171,67 +168,38 @@ impl SessionCookies {
     /// [`CookieError`]; most likely [`TooLarge`](CookieError::TooLarge), for a user with very many tenants
     /// or roles. The token that fits is stored all the same: a refresh token that was replaced is worth
     /// keeping whatever becomes of the session.
-    pub fn set<'t>(
-        &self,
-        response: &mut HeaderMap,
-        tokens: impl Into<TokenPair<'t>>,
-    ) -> Result<(), CookieError> {
+    pub fn set(&self, response: &mut HeaderMap, tokens: &Tokens) -> Result<(), CookieError> {
         self.set_over(response, tokens, &RequestTokens::default())
     }
 
     /// Stores tokens, and removes what the request brought of cookies that they replace.
-    pub(crate) fn set_over<'t>(
+    pub(crate) fn set_over(
         &self,
         response: &mut HeaderMap,
-        tokens: impl Into<TokenPair<'t>>,
+        tokens: &Tokens,
         request: &RequestTokens,
     ) -> Result<(), CookieError> {
-        let tokens = tokens.into();
-        let (session, lifetime) = tokens.session;
-        let session = self.store(&self.session, session.expose_secret(), lifetime, request);
-        let refresh = tokens.refresh.map(|(token, lifetime)| {
-            self.store(&self.refresh, token.expose_secret(), lifetime, request)
-        });
+        // By the clock that has set the ends, whatever this machine's clock says.
+        let now = tokens.issued_at.unwrap_or_else(|| SystemClock.now());
+        let lifetime = |expires_at: Option<SystemTime>| {
+            let left = expires_at.map(|time| time.duration_since(now).unwrap_or_default());
+            // A token at its very end is stored all the same.
+            left.map(|left| left.as_secs().max(1))
+        };
+        let until = lifetime(tokens.session_expires_at);
+        let session = self.store(
+            &self.session,
+            tokens.session.expose_secret(),
+            until,
+            request,
+        );
+        let until = lifetime(tokens.refresh_expires_at);
+        let new = tokens.refresh.as_ref().filter(|_| tokens.rotated);
+        let refresh = new.map(|new| self.store(&self.refresh, new.expose_secret(), until, request));
         for cookies in [Some(&session), refresh.as_ref()].into_iter().flatten() {
             append(response, cookies.iter().flatten().cloned());
         }
         session.and(refresh.transpose()).map(drop)
-    }
-
-    /// Stores a session token in a response, and keeps the response out of shared caches
-    /// (`Cache-Control: no-store`), which would hand the cookie to others. Fractions of a second are
-    /// dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`CookieError`]; the response is then left as it was.
-    pub fn set_session(
-        &self,
-        response: &mut HeaderMap,
-        token: &SessionToken,
-        lifetime: Duration,
-    ) -> Result<(), CookieError> {
-        let none = RequestTokens::default();
-        let cookies = self.store(&self.session, token.expose_secret(), lifetime, &none)?;
-        append(response, cookies);
-        Ok(())
-    }
-
-    /// Stores a refresh token in a response, as [`set_session`](Self::set_session).
-    ///
-    /// # Errors
-    ///
-    /// As [`set_session`](Self::set_session).
-    pub fn set_refresh(
-        &self,
-        response: &mut HeaderMap,
-        token: &RefreshToken,
-        lifetime: Duration,
-    ) -> Result<(), CookieError> {
-        let none = RequestTokens::default();
-        let cookies = self.store(&self.refresh, token.expose_secret(), lifetime, &none)?;
-        append(response, cookies);
-        Ok(())
     }
 
     /// Removes both tokens in a response, and keeps the response out of shared caches.
@@ -294,7 +262,7 @@ impl SessionCookies {
             scopes
         };
         // The parts were checked when this was built, so each of them makes a line.
-        let line = |scope: &Scope| self.cookie(jar, name, "", scope, 0).line();
+        let line = |scope: &Scope| self.cookie(jar, name, "", scope, Some(0)).line();
         scopes.iter().filter_map(line).collect()
     }
 
@@ -304,7 +272,7 @@ impl SessionCookies {
         name: &'c str,
         value: &'c str,
         scope: &'c Scope,
-        max_age: u64,
+        max_age: Option<u64>,
     ) -> SetCookie<'c> {
         SetCookie {
             name,
@@ -322,15 +290,12 @@ impl SessionCookies {
         &self,
         jar: &Jar,
         token: &str,
-        lifetime: Duration,
+        max_age: Option<u64>,
         request: &RequestTokens,
     ) -> Result<Vec<HeaderValue>, CookieError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if token.is_empty() || !token.bytes().all(plain) {
             return Err(CookieError::NotAToken);
-        }
-        if lifetime.as_secs() == 0 {
-            return Err(CookieError::Expired);
         }
         let name = jar.names.first().map(String::as_str).unwrap_or_default();
         let stored = split(name, token)?;
@@ -339,7 +304,7 @@ impl SessionCookies {
         let mut lines = Vec::new();
         for (name, value) in &stored {
             let scope = scopes.first().ok_or(CookieError::NotAToken)?;
-            let cookie = self.cookie(jar, name, value, scope, lifetime.as_secs());
+            let cookie = self.cookie(jar, name, value, scope, max_age);
             lines.push(cookie.line().ok_or(CookieError::NotAToken)?);
         }
         let all = std::iter::once(name.to_owned()).chain(part_names(name));

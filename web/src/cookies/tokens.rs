@@ -1,10 +1,6 @@
-//! The tokens that a request brings, and those that a response stores.
+//! The tokens that a request brings.
 
-use std::time::{Duration, SystemTime};
-
-use descope_magiclink::{
-    Authentication, Clock as _, RefreshToken, Refreshed, Session, SessionToken, SystemClock,
-};
+use descope_magiclink::{RefreshToken, SessionToken};
 
 /// The tokens that a request brought. [`SessionCookies::read`](super::SessionCookies::read) has checked
 /// none of them. After a [`SessionLayer`](crate::SessionLayer), they are those of the session that it
@@ -39,49 +35,4 @@ pub enum TokenSource {
     Bearer,
     /// In a cookie, which browsers add by themselves.
     Cookie,
-}
-
-/// The tokens to store in cookies, each with the time it has to live: made from an
-/// [`Authentication`], or from the new tokens of a [`Refreshed`].
-#[derive(Clone, Copy, Debug)]
-pub struct TokenPair<'t> {
-    pub(super) session: (&'t SessionToken, Duration),
-    pub(super) refresh: Option<(&'t RefreshToken, Duration)>,
-}
-
-impl<'t> TokenPair<'t> {
-    /// Each token with the time it ends.
-    fn new(
-        token: &'t SessionToken,
-        session: &Session,
-        refresh: Option<(&'t RefreshToken, SystemTime)>,
-    ) -> Self {
-        // By the clock that has set the ends, whatever this machine's clock says.
-        let now = session.issued_at().unwrap_or_else(|| SystemClock.now());
-        let time_to_live = |expires_at: SystemTime| {
-            let left = expires_at.duration_since(now).unwrap_or_default();
-            // A token at its very end is stored all the same.
-            left.max(Duration::from_secs(1))
-        };
-        Self {
-            session: (token, time_to_live(session.expires_at())),
-            refresh: refresh.map(|(token, expires_at)| (token, time_to_live(expires_at))),
-        }
-    }
-}
-
-impl<'t> From<&'t Authentication> for TokenPair<'t> {
-    fn from(auth: &'t Authentication) -> Self {
-        let refresh = auth.refresh_token().ok().zip(auth.refresh_expires_at);
-        Self::new(&auth.session_token, &auth.session, refresh)
-    }
-}
-
-/// The refresh token is among them only if it is a new one.
-impl<'t> From<&'t Refreshed> for TokenPair<'t> {
-    fn from(refreshed: &'t Refreshed) -> Self {
-        let refresh = (&refreshed.refresh_token, refreshed.refresh_expires_at);
-        let refresh = refreshed.rotated.then_some(refresh);
-        Self::new(&refreshed.session_token, &refreshed.session, refresh)
-    }
 }

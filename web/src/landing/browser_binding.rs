@@ -54,7 +54,7 @@ impl BindingCookie {
             secure: self.secure,
             path: "/",
             domain: None,
-            max_age: self.max_age.as_secs(),
+            max_age: Some(self.max_age.as_secs()),
         };
         cookie.line()
     }

@@ -11,6 +11,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
@@ -22,14 +23,16 @@ use super::browser_binding::{Binding, BindingCookie, hash, random_text};
 use super::error::{Failure, LandingError};
 use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
+use super::send_guard::{self, AllowSend, ClientKey};
 use super::texts::{LandingTexts, choose};
 use super::used_links::{Hash, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
 use super::view::{Form, LandingView, State};
+use crate::audit;
 use crate::cookies::families::newest_of_families;
 use crate::cookies::{RequestTokens, SessionCookies};
 use crate::origin::is_cross_site;
 use crate::redirect::{RedirectTarget, RedirectTargets};
-use crate::service_error::{log_error, log_refusal, seconds};
+use crate::service_error::{in_span, log_error, log_refusal, seconds};
 
 /// No form of ours is larger, in bytes.
 const LARGEST_FORM: usize = 16 * 1024;
@@ -39,6 +42,7 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Template = Arc<dyn Fn(&LandingView<'_>) -> String + Send + Sync>;
+pub(super) type Language = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<AfterSignIn> + Send + Sync>;
 
 /// Whose press of the button signs in.
@@ -108,12 +112,25 @@ pub(super) struct Inner {
     pub(super) sign_in_page: Option<RedirectTarget>,
     pub(super) app_name: String,
     pub(super) languages: Vec<LandingTexts>,
+    pub(super) language: Option<Language>,
+    pub(super) step_up_page: Option<RedirectTarget>,
     pub(super) template: Template,
     pub(super) hook: Option<Hook>,
     pub(super) form_cookie: BindingCookie,
     pub(super) browser_cookie: BindingCookie,
     pub(super) browsers: Browsers,
+    pub(super) guards_sends: bool,
+    pub(super) client_key: Option<ClientKey>,
+    pub(super) allow_send: Option<AllowSend>,
     pub(super) used_links: UsedLinks,
+}
+
+impl Inner {
+    /// The texts in the language of a request.
+    pub(super) fn texts(&self, request: &Parts) -> Option<&LandingTexts> {
+        let chosen = self.language.as_ref().and_then(|choose| choose(request));
+        choose(&self.languages, chosen.as_deref(), &request.headers)
+    }
 }
 
 impl fmt::Debug for LandingPage {
@@ -139,7 +156,7 @@ impl LandingPage {
                 let is_head = request.method() == Method::HEAD;
                 // Without the body, which need not be one that other threads may see.
                 let (parts, _) = request.into_parts();
-                let mut response = self.show(parts.uri.query(), &parts.headers).await;
+                let mut response = self.show(&parts).await;
                 if is_head {
                     response.body_mut().clear();
                 }
@@ -147,7 +164,7 @@ impl LandingPage {
             }
             Method::POST => {
                 let (parts, body) = request.into_parts();
-                self.post(&parts.headers, body).await
+                self.post(&parts, body).await
             }
             Method::OPTIONS => plain(StatusCode::NO_CONTENT),
             _ => plain(StatusCode::METHOD_NOT_ALLOWED),
@@ -155,14 +172,17 @@ impl LandingPage {
     }
 
     /// The page with the button, or the reason why there is none. Changes nothing anywhere.
-    async fn show(&self, query: Option<&str>, request: &HeaderMap) -> Response<String> {
-        let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    async fn show(&self, request: &Parts) -> Response<String> {
+        let fields = Fields::parse(request.uri.query().unwrap_or_default().as_bytes());
         let token = match fields.token() {
             Ok(token) => hash(token),
             Err(error) => return self.page(State::Error(error), &fields, request),
         };
         if let Some(used) = self.0.used_links.used(&token) {
-            return if self.is_in_by(&used, &self.0.cookies.read(request)).await {
+            return if self
+                .is_in_by(&used, &self.0.cookies.read(&request.headers))
+                .await
+            {
                 let fields = Fields::of_purpose(used.purpose);
                 self.page(State::Done(used.target.as_str()), &fields, request)
             } else {
@@ -171,7 +191,9 @@ impl LandingPage {
         }
         let state = if self.0.used_links.is_closed(&token) {
             State::Error(LandingError::Closed)
-        } else if self.0.browsers == Browsers::Same && !self.is_same_browser(&fields, request) {
+        } else if self.needs_same_browser(&fields)
+            && !self.is_same_browser(&fields, &request.headers)
+        {
             State::Error(LandingError::OtherBrowser)
         } else {
             State::Confirm
@@ -179,13 +201,14 @@ impl LandingPage {
         self.page(state, &fields, request)
     }
 
-    async fn post<B>(&self, request: &HeaderMap, body: B) -> Response<String>
+    async fn post<B>(&self, request: &Parts, body: B) -> Response<String>
     where
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let refused = |error| self.page(State::Error(error), &Fields::default(), request);
         let is_form = request
+            .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
@@ -193,7 +216,7 @@ impl LandingPage {
                 kind.trim()
                     .eq_ignore_ascii_case("application/x-www-form-urlencoded")
             });
-        if !is_form || is_cross_site(request, &self.0.own_origins) {
+        if !is_form || is_cross_site(&request.headers, &self.0.own_origins) {
             return refused(LandingError::CrossSite);
         }
         let body = match collect(Limited::new(body, LARGEST_FORM)).await {
@@ -202,7 +225,7 @@ impl LandingPage {
             Err(BodyError::Slow) => return plain(StatusCode::REQUEST_TIMEOUT),
         };
         let fields = Fields::parse(&body);
-        match self.sign_in(&fields, request).await {
+        match self.sign_in(&fields, &request.headers).await {
             Ok(Press::Ask) => self.page(State::Confirm, &fields, request),
             Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, true, request),
             Ok(Press::SignedInBefore(used)) => {
@@ -216,6 +239,7 @@ impl LandingPage {
                 self.answer(&again, false, request)
             }
             Err(failure) => {
+                audit::log("sign-in failed", None, Some(&failure.error.to_string()));
                 let mut response = self.page(State::Error(failure.error), &fields, request);
                 if let Some(wait) = failure.retry_after {
                     response.headers_mut().insert(RETRY_AFTER, seconds(wait));
@@ -230,7 +254,7 @@ impl LandingPage {
         &self,
         signed_in: &SignedIn,
         with_cookies: bool,
-        request: &HeaderMap,
+        request: &Parts,
     ) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
@@ -269,7 +293,7 @@ impl LandingPage {
             .read(request)
             .filter(|binding| binding.is_signed(&fields.signed(id, token), proof))
             .ok_or(LandingError::StaleForm)?;
-        if self.0.browsers == Browsers::Same && !self.is_same_browser(fields, request) {
+        if self.needs_same_browser(fields) && !self.is_same_browser(fields, request) {
             return Err(LandingError::OtherBrowser.into());
         }
         if self.asks(fields, request).is_some() {
@@ -338,7 +362,7 @@ impl LandingPage {
                         landed.send_replace(Some(outcome));
                     };
                     match Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn(verification)),
+                        Ok(runtime) => drop(runtime.spawn(in_span(verification))),
                         Err(_) => verification.await,
                     }
                     flight
@@ -384,7 +408,10 @@ impl LandingPage {
             }
         };
         let mut headers = HeaderMap::new();
-        if let Err(error) = inner.cookies.set_over(&mut headers, &auth, &link.tokens) {
+        if let Err(error) = inner
+            .cookies
+            .set_over(&mut headers, &auth.tokens, &link.tokens)
+        {
             log_error("the tokens of a sign-in do not fit into cookies", &error);
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
@@ -392,6 +419,7 @@ impl LandingPage {
                 return Err(LandingError::Failed.into());
             }
         }
+        let user_id = auth.session.user_id();
         let whose = self.whose(&auth).await;
         let after = match &inner.hook {
             Some(hook) => hook(auth.clone()).await,
@@ -405,6 +433,24 @@ impl LandingPage {
                 (None, Some(*answer))
             }
         };
+        match (&refusal, link.purpose) {
+            (Some(_), _) => {
+                let reason = "the application refused the user";
+                audit::log("sign-in failed", Some(user_id), Some(reason));
+            }
+            (None, LinkPurpose::SignIn) => audit::log("signed in", Some(user_id), None),
+            (None, LinkPurpose::StepUp) => audit::log("stepped up", Some(user_id), None),
+            (None, LinkPurpose::ChangeEmail) => audit::log("email changed", Some(user_id), None),
+            (None, LinkPurpose::ChangePhone) => audit::log("phone changed", Some(user_id), None),
+        }
+        if refusal.is_none() && inner.guards_sends {
+            let mut addresses = vec![user_id];
+            if let Some(user) = &auth.user {
+                addresses.extend(user.login_ids().iter().map(String::as_str));
+                addresses.extend(user.email().into_iter().chain(user.phone()));
+            }
+            send_guard::clear(inner.client.store(), &addresses).await;
+        }
         let is_more = link.purpose != LinkPurpose::SignIn || auth.session.is_mfa();
         if refusal.is_none() && !is_more {
             self.end_others(&whose, link.tokens);
@@ -424,7 +470,7 @@ impl LandingPage {
 
     /// Ends a session that was begun and is not given to the user.
     async fn end(&self, auth: &Authentication) {
-        if let Ok(refresh) = auth.refresh_token()
+        if let Some(refresh) = &auth.tokens.refresh
             && let Err(error) = self.0.client.sessions().logout(refresh).await
         {
             log_error(
@@ -458,17 +504,17 @@ impl LandingPage {
             }
         };
         if let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(end));
+            drop(runtime.spawn(in_span(end)));
         }
     }
 
     async fn whose(&self, auth: &Authentication) -> Whose {
-        let refresh: Vec<_> = auth.refresh_token().ok().cloned().into_iter().collect();
+        let refresh: Vec<_> = auth.tokens.refresh.clone().into_iter().collect();
         let (refresh, _) = newest_of_families(self.0.client.as_ref(), &refresh).await;
         let refresh = refresh.into_iter().next();
         Whose {
             user_id: auth.session.user_id().to_owned(),
-            session: hash(auth.session_token.expose_secret()),
+            session: hash(auth.tokens.session.expose_secret()),
             issued_at: refresh.as_ref().and_then(|refresh| refresh.issued_at),
             family: refresh.and_then(|refresh| refresh.family),
         }
@@ -510,6 +556,18 @@ impl LandingPage {
         false
     }
 
+    /// Whether no other browser will do. What is stepped up is the session of the browser that asked, so
+    /// that another one has no use for the link; it may be one of a robot that presses buttons.
+    fn needs_same_browser(&self, fields: &Fields<'_>) -> bool {
+        match self.0.browsers {
+            Browsers::Same => true,
+            Browsers::AskOthers => {
+                fields.purpose() == LinkPurpose::StepUp && address::kind(fields.check()).is_none()
+            }
+            Browsers::Any => false,
+        }
+    }
+
     /// Whether the link was asked for in this browser.
     fn is_same_browser(&self, fields: &Fields<'_>, request: &HeaderMap) -> bool {
         let browser = self.0.browser_cookie.read(request);
@@ -523,24 +581,26 @@ impl LandingPage {
         asks.then_some(kind)
     }
 
-    fn page(&self, state: State<'_>, fields: &Fields<'_>, request: &HeaderMap) -> Response<String> {
+    fn page(&self, state: State<'_>, fields: &Fields<'_>, request: &Parts) -> Response<String> {
         let inner = &*self.0;
-        let (Some(texts), Some(style_nonce), Some(id)) = (
-            choose(&inner.languages, request),
-            random_text(),
-            random_text(),
-        ) else {
+        let (Some(texts), Some(style_nonce), Some(id)) =
+            (inner.texts(request), random_text(), random_text())
+        else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let (status, can_try) = match state {
             State::Confirm => (StatusCode::OK, true),
             State::Done(_) => (StatusCode::OK, false),
             State::Error(error) => (error.status(), error.can_try_again()),
+            State::Refused(refused) => (refused.status, false),
         };
         let mut response = plain(status);
         let headers = response.headers_mut();
         let token = fields.token().ok().filter(|_| can_try);
-        let binding = inner.form_cookie.read(request).or_else(Binding::random);
+        let binding = inner
+            .form_cookie
+            .read(&request.headers)
+            .or_else(Binding::random);
         let signed = token.zip(binding.as_ref()).map(|(token, binding)| {
             let proof = binding.sign(&fields.signed(&id, token));
             if let Some(cookie) = inner.form_cookie.store(binding) {
@@ -560,7 +620,7 @@ impl LandingPage {
                 (form::PROOF, proof),
             ],
             ask: self
-                .asks(fields, request)
+                .asks(fields, &request.headers)
                 .map(|kind| (kind, fields.address())),
         });
         if matches!(
@@ -569,16 +629,7 @@ impl LandingPage {
         ) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        );
-        if let Ok(language) = HeaderValue::from_str(texts.language()) {
-            headers.insert(CONTENT_LANGUAGE, language);
-        }
-        if let Ok(policy) = HeaderValue::from_str(&policy(&style_nonce)) {
-            headers.insert(CONTENT_SECURITY_POLICY, policy);
-        }
+        head_of_page(headers, texts, &style_nonce);
         let view = LandingView {
             app_name: &inner.app_name,
             texts,
@@ -629,6 +680,20 @@ async fn collect<B: Body>(body: B) -> Result<Vec<u8>, BodyError> {
             .await
             .unwrap_or(Err(BodyError::Slow)),
         Err(_) => whole.await,
+    }
+}
+
+/// What a page with texts has in its head.
+pub(super) fn head_of_page(headers: &mut HeaderMap, texts: &LandingTexts, style_nonce: &str) {
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    if let Ok(language) = HeaderValue::from_str(texts.language()) {
+        headers.insert(CONTENT_LANGUAGE, language);
+    }
+    if let Ok(policy) = HeaderValue::from_str(&policy(style_nonce)) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
 }
 

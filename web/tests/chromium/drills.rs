@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::get;
-use descope_magiclink::{Client, DeliveryMethod, SessionToken};
+use descope_magiclink::{Client, DeliveryMethod, SessionToken, Tokens};
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::{RequestTokens, SessionCookies};
 use descope_magiclink_web::{AfterSignIn, CurrentSession, LandingPage, SessionLayer};
@@ -91,7 +91,8 @@ impl Site {
 
     /// A link that some other browser has asked for.
     async fn link(&self) -> String {
-        let link = self.landing.link(&HeaderMap::new(), EMAIL).unwrap();
+        let (request, ()) = Request::new(()).into_parts();
+        let link = self.landing.link(&request, EMAIL).await.unwrap();
         let magic_link = self.client.magic_link();
         let sent = magic_link.sign_in(DeliveryMethod::Email, EMAIL);
         sent.redirect_url(link.redirect_url()).send().await.unwrap();
@@ -211,10 +212,8 @@ async fn a_stale_cookie_of_another_scope_signs_nobody_out() {
         .build()
         .unwrap();
     let mut set = HeaderMap::new();
-    let token = SessionToken::new(good.session_jwt());
-    cookies
-        .set_session(&mut set, &token, Duration::from_secs(600))
-        .unwrap();
+    let tokens = Tokens::new(SessionToken::new(good.session_jwt()));
+    cookies.set(&mut set, &tokens).unwrap();
     let old = format!(
         "DS={}; Domain=site.localhost; Path=/orders; Secure",
         stale.session_jwt()

@@ -1,9 +1,9 @@
 //! Session cookies, through the public interface.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use descope_magiclink::{
-    Client, DeliveryMethod, MagicLinkToken, RefreshToken, SessionToken, SessionValidator,
+    Client, DeliveryMethod, MagicLinkToken, RefreshToken, SessionToken, SessionValidator, Tokens,
 };
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::{
@@ -52,11 +52,25 @@ fn plain() -> SessionCookies {
 /// The line that stores a session token.
 fn session_line(cookies: &SessionCookies, token: &str) -> String {
     let mut response = HeaderMap::new();
-    let token = SessionToken::new(token);
-    cookies
-        .set_session(&mut response, &token, TEN_MINUTES)
-        .unwrap();
+    cookies.set(&mut response, &session(token)).unwrap();
     set_cookies(&response).join("\n")
+}
+
+/// A session token that lives for ten minutes.
+fn session(token: &str) -> Tokens {
+    let mut tokens = Tokens::new(SessionToken::new(token));
+    tokens.issued_at = Some(SystemTime::UNIX_EPOCH);
+    tokens.session_expires_at = Some(SystemTime::UNIX_EPOCH + TEN_MINUTES);
+    tokens
+}
+
+/// Such a session token, and a refresh token.
+fn pair(token: &str, refresh: &str, lifetime: Duration) -> Tokens {
+    let mut tokens = session(token);
+    tokens.refresh = Some(RefreshToken::new(refresh));
+    tokens.rotated = true;
+    tokens.refresh_expires_at = Some(SystemTime::UNIX_EPOCH + lifetime);
+    tokens
 }
 
 fn some(text: &str) -> Option<String> {
@@ -312,15 +326,9 @@ fn names_and_fallbacks() {
 fn the_defaults_are_the_safe_ones() {
     let cookies = plain();
     let mut response = HeaderMap::new();
-    let session = SessionToken::new("a-b_c.d.e");
-    cookies
-        .set_session(&mut response, &session, TEN_MINUTES)
-        .unwrap();
-    let refresh = RefreshToken::new("f.g.h");
     let four_weeks = Duration::from_millis(2_419_200_999);
-    cookies
-        .set_refresh(&mut response, &refresh, four_weeks)
-        .unwrap();
+    let tokens = pair("a-b_c.d.e", "f.g.h", four_weeks);
+    cookies.set(&mut response, &tokens).unwrap();
     assert_eq!(
         set_cookies(&response),
         [
@@ -355,14 +363,14 @@ fn every_setting_is_written() {
         "s=a; HttpOnly; SameSite=None; Secure; Path=/app; Domain=example.com; Max-Age=600"
     );
     let mut response = HeaderMap::new();
-    let refresh = RefreshToken::new("b");
     cookies
-        .set_refresh(&mut response, &refresh, TEN_MINUTES)
+        .set(&mut response, &pair("a", "b", TEN_MINUTES))
         .unwrap();
     assert_eq!(
         set_cookies(&response),
         [
-            "r=b; HttpOnly; SameSite=Strict; Secure; Path=/app/refresh; Domain=example.com; Max-Age=600"
+            "s=a; HttpOnly; SameSite=None; Secure; Path=/app; Domain=example.com; Max-Age=600",
+            "r=b; HttpOnly; SameSite=Strict; Secure; Path=/app/refresh; Domain=example.com; Max-Age=600",
         ]
     );
 }
@@ -506,9 +514,7 @@ fn a_token_that_fits_into_no_cookie_is_split_and_found_again() {
     ] {
         let token = format!("{}.b.c", "a".repeat(size - 4));
         let mut response = HeaderMap::new();
-        cookies
-            .set_session(&mut response, &SessionToken::new(&*token), TEN_MINUTES)
-            .unwrap();
+        cookies.set(&mut response, &session(&token)).unwrap();
         let sent = kept(&response);
         let pairs: Vec<&str> = sent.split("; ").collect();
         assert_eq!(pairs.len(), parts, "{size}");
@@ -558,11 +564,9 @@ fn a_token_that_fits_into_no_cookie_is_split_and_found_again() {
     }
 
     let size = most + 1;
-    let large = SessionToken::new("a".repeat(size));
+    let large = session(&"a".repeat(size));
     let mut response = HeaderMap::new();
-    let error = cookies
-        .set_session(&mut response, &large, TEN_MINUTES)
-        .unwrap_err();
+    let error = cookies.set(&mut response, &large).unwrap_err();
     assert_eq!(error, CookieError::TooLarge { size, limit: most });
     assert!(error.to_string().contains(&size.to_string()), "{error}");
     assert!(response.is_empty(), "half a change is worse than none");
@@ -583,21 +587,30 @@ fn what_is_no_token_is_not_written() {
         "a\0",
         "a=b",
     ] {
-        let token = RefreshToken::new(text);
-        let found = cookies.set_refresh(&mut HeaderMap::new(), &token, TEN_MINUTES);
-        assert_eq!(found.unwrap_err(), CookieError::NotAToken, "{text:?}");
+        for tokens in [session(text), pair("a", text, TEN_MINUTES)] {
+            let found = cookies.set(&mut HeaderMap::new(), &tokens);
+            assert_eq!(found.unwrap_err(), CookieError::NotAToken, "{text:?}");
+        }
     }
-    for lifetime in [Duration::ZERO, Duration::from_millis(999)] {
-        let token = SessionToken::new("a");
-        let found = cookies.set_session(&mut HeaderMap::new(), &token, lifetime);
-        assert_eq!(found.unwrap_err(), CookieError::Expired);
+}
+
+#[test]
+fn a_cookie_lives_as_long_as_its_token() {
+    let life = |expires_at: Option<Duration>| {
+        let mut tokens = session("a");
+        tokens.session_expires_at = expires_at.map(|after| SystemTime::UNIX_EPOCH + after);
+        let mut response = HeaderMap::new();
+        plain().set(&mut response, &tokens).unwrap();
+        let line = set_cookies(&response)[0].to_owned();
+        line.split_once("Max-Age=").map(|(_, life)| life.to_owned())
+    };
+    assert_eq!(life(None), None, "until the browser is closed");
+    // One at its very end is stored all the same: a cookie with no time to live is a removal.
+    for (left, expected) in [(Duration::ZERO, "1"), (Duration::from_millis(999), "1")] {
+        assert_eq!(life(Some(left)).as_deref(), Some(expected));
     }
-    let mut response = HeaderMap::new();
-    let token = SessionToken::new("a");
-    cookies
-        .set_session(&mut response, &token, Duration::MAX)
-        .unwrap();
-    assert!(set_cookies(&response)[0].contains("Max-Age="));
+    let long = Duration::from_secs(100 * 365 * 24 * 3600);
+    assert_eq!(life(Some(long)), Some(long.as_secs().to_string()));
 }
 
 #[test]
@@ -715,21 +728,21 @@ async fn cookies_live_as_long_as_their_tokens_and_hold_what_is_new() {
 
         // To the second, since no clock of this machine is asked.
         let mut response = HeaderMap::new();
-        cookies.set(&mut response, &auth).unwrap();
+        cookies.set(&mut response, &auth.tokens).unwrap();
         assert_eq!(ages(&response), [session.clone(), refresh.clone()]);
         assert_eq!(response[CACHE_CONTROL], "no-store");
 
         let sessions = client.sessions();
         let refreshed = sessions
-            .refresh(auth.refresh_token().unwrap())
+            .refresh(auth.tokens.refresh_token().unwrap())
             .await
             .unwrap();
         let mut response = HeaderMap::new();
-        cookies.set(&mut response, &refreshed).unwrap();
+        cookies.set(&mut response, &refreshed.tokens).unwrap();
         let found = ages(&response);
         assert_eq!(found.first(), Some(&session));
         assert_eq!(found.len(), if rotating { 2 } else { 1 }, "{found:?}");
-        assert_eq!(refreshed.rotated, rotating);
+        assert_eq!(refreshed.tokens.rotated, rotating);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What browsers really send, and what the layer makes of it: several cookies of one name, tokens in
 //! parts, a token in the header beside a cookie.
 
-use descope_magiclink::{Client, RefreshToken};
+use descope_magiclink::{Client, RefreshToken, SessionToken, Tokens};
 use descope_magiclink_emulator::{Emulator, Fault, IssuedTokens, User};
 use descope_magiclink_web::cookies::{SessionCookies, SessionCookiesBuilder, TokenSource};
 use descope_magiclink_web::{LandingPage, Rejection, RequestSession, SessionLayer};
@@ -95,8 +95,13 @@ async fn of_one_family_only_the_newest_refresh_token_is_presented() {
         let elsewhere = crate::browser::client(&emulator);
         let old = RefreshToken::new(first.refresh_jwt());
         let new = elsewhere.sessions().refresh(&old).await.unwrap();
-        assert!(new.rotated);
-        let new = new.refresh_token.expose_secret().to_owned();
+        assert!(new.tokens.rotated);
+        let new = new
+            .tokens
+            .refresh_token()
+            .unwrap()
+            .expose_secret()
+            .to_owned();
 
         let tokens = [new.as_str(), first.refresh_jwt()];
         let [one, two] = if newest_first {
@@ -300,10 +305,8 @@ async fn a_user_with_many_tenants_stays_signed_in() {
         .issue()
         .unwrap();
     let mut response = HeaderMap::new();
-    let token = descope_magiclink::SessionToken::new(large.session_jwt());
-    cookies
-        .set_session(&mut response, &token, Duration::from_secs(600))
-        .unwrap();
+    let tokens = Tokens::new(SessionToken::new(large.session_jwt()));
+    cookies.set(&mut response, &tokens).unwrap();
     let parts: Vec<String> = response
         .get_all("set-cookie")
         .iter()
@@ -337,11 +340,11 @@ async fn a_refresh_token_is_stored_whatever_becomes_of_the_session() {
     let refresh = RefreshToken::new(first.refresh_jwt());
     let refreshed = client.sessions().refresh(&refresh).await.unwrap();
     let mut huge = refreshed.clone();
-    huge.session_token = descope_magiclink::SessionToken::new("x".repeat(20_000));
+    huge.tokens.session = SessionToken::new("x".repeat(20_000));
     let mut response = HeaderMap::new();
     assert!(
         SessionCookies::new(&client)
-            .set(&mut response, &huge)
+            .set(&mut response, &huge.tokens)
             .is_err()
     );
     assert_eq!(set_cookies(&response), ["__Host-DSR"]);

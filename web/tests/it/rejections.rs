@@ -23,7 +23,7 @@ async fn error_of(emulator: &Emulator, fault: Fault) -> Error {
     let refresh = RefreshToken::new(tokens.refresh_jwt());
     let client = client(emulator);
     let magic_link = client.magic_link();
-    let change = magic_link.update_email(&refresh, EMAIL, "joe@example.org");
+    let change = magic_link.update_email(&refresh, "joe@example.org");
     change.send().await.unwrap_err()
 }
 

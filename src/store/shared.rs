@@ -1,0 +1,310 @@
+//! A store that processes share, and what becomes of it when it fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::memory::Memory;
+use super::{Store, StoreError, StoreFuture};
+use crate::sync::hash::hash_parts;
+use crate::sync::single_flight::run;
+
+type Key = [u8; 32];
+
+/// The application's store, with a limit to each call. It says when it fails and when it works again.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    store: Arc<dyn Store>,
+    project_id: Arc<str>,
+    is_down: Arc<AtomicBool>,
+}
+
+impl Remote {
+    pub(crate) fn new(store: Arc<dyn Store>, project_id: &str) -> Self {
+        Self {
+            store,
+            project_id: project_id.into(),
+            is_down: Arc::default(),
+        }
+    }
+
+    fn key(&self, key: Key) -> Key {
+        hash_parts([self.project_id.as_bytes(), &key])
+    }
+
+    pub(crate) async fn get(&self, key: Key) -> Result<Option<(Vec<u8>, Duration)>, StoreError> {
+        self.call(self.store.get(self.key(key))).await
+    }
+
+    pub(crate) async fn set(
+        &self,
+        key: Key,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        self.call(self.store.set(self.key(key), value, ttl)).await
+    }
+
+    pub(crate) async fn insert(
+        &self,
+        key: Key,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<bool, StoreError> {
+        self.call(self.store.insert(self.key(key), value, ttl))
+            .await
+    }
+
+    async fn count(&self, key: Key, add: u64, ttl: Duration) -> Result<u64, StoreError> {
+        self.call(self.store.count(self.key(key), add, ttl)).await
+    }
+
+    pub(crate) async fn append(
+        &self,
+        list: Key,
+        entry: Vec<u8>,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
+        self.call(self.store.append(self.key(list), entry, ttl))
+            .await
+    }
+
+    pub(crate) async fn since(
+        &self,
+        list: Key,
+        mark: u128,
+    ) -> Result<(Vec<Vec<u8>>, u128), StoreError> {
+        self.call(self.store.since(self.key(list), mark)).await
+    }
+
+    /// Waits for a call for as long as the store may take. Needs a runtime of tokio with a timer.
+    async fn call<T>(&self, call: StoreFuture<'_, T>) -> Result<T, StoreError> {
+        let limit = self.store.timeout();
+        let outcome = tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            let problem = format!("it did not respond within {limit:?}");
+            Err(StoreError::new(problem))
+        });
+        let is_down = outcome.is_err();
+        if self.is_down.swap(is_down, Ordering::Relaxed) != is_down {
+            log_change(outcome.as_ref().err());
+        }
+        outcome
+    }
+}
+
+/// Tells the log that the store has failed, or works again.
+fn log_change(error: Option<&StoreError>) {
+    #[cfg(feature = "tracing")]
+    match error.map(std::error::Error::source) {
+        Some(cause) => tracing::warn!(
+            error = cause.map(tracing::field::display),
+            "the store is unavailable: this process works on its own until it is back"
+        ),
+        None => tracing::info!("the store is available again"),
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = error;
+}
+
+/// What an application sees of a store that processes share: whenever that one fails, what this process
+/// itself has put there.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    remote: Remote,
+    local: Memory,
+}
+
+impl Shared {
+    pub(crate) fn new(remote: Remote, local: Memory) -> Self {
+        Self { remote, local }
+    }
+
+    /// Makes a call on the crate's own thread, where the store's connections live.
+    async fn call<T: Send + 'static, F>(
+        &self,
+        call: impl FnOnce(Remote) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let outcome = run(call(self.remote.clone())).await;
+        outcome.unwrap_or_else(|| Err(StoreError::new("the system gave no thread to call it on")))
+    }
+}
+
+impl Store for Shared {
+    fn get(&self, key: Key) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>> {
+        Box::pin(async move {
+            let found = self.call(|remote| async move { remote.get(key).await });
+            match found.await {
+                Ok(Some(found)) => Ok(Some(found)),
+                // It may have failed when this process put the value there.
+                Ok(None) | Err(_) => self.local.get(key).await,
+            }
+        })
+    }
+
+    fn set(&self, key: Key, value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.local.set(key, value.clone(), ttl).await?;
+            let set = self.call(move |remote| async move { remote.set(key, value, ttl).await });
+            set.await.or(Ok(()))
+        })
+    }
+
+    fn insert(&self, key: Key, value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            if !self.local.insert(key, value.clone(), ttl).await? {
+                return Ok(false);
+            }
+            let insert =
+                self.call(move |remote| async move { remote.insert(key, value, ttl).await });
+            let is_new = insert.await.unwrap_or(true);
+            if !is_new {
+                self.local.set(key, Vec::new(), Duration::ZERO).await?;
+            }
+            Ok(is_new)
+        })
+    }
+
+    fn count(&self, key: Key, add: u64, ttl: Duration) -> StoreFuture<'_, u64> {
+        Box::pin(async move {
+            let own = self.local.count(key, add, ttl).await?;
+            let sum = self.call(move |remote| async move { remote.count(key, add, ttl).await });
+            Ok(sum.await.map_or(own, |sum| sum.max(own)))
+        })
+    }
+
+    fn append(&self, list: Key, entry: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            self.call(move |remote| async move { remote.append(list, entry, ttl).await })
+                .await
+        })
+    }
+
+    fn since(&self, list: Key, mark: u128) -> StoreFuture<'_, (Vec<Vec<u8>>, u128)> {
+        Box::pin(async move {
+            self.call(move |remote| async move { remote.since(list, mark).await })
+                .await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A store that fails or hangs when it is told to.
+    #[derive(Debug)]
+    struct Flaky {
+        memory: Memory,
+        fails: AtomicBool,
+        hangs: AtomicBool,
+    }
+
+    impl Flaky {
+        fn call<'a, T: Send + 'a>(&self, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+            if self.hangs.load(Ordering::SeqCst) {
+                return Box::pin(std::future::pending());
+            }
+            if self.fails.load(Ordering::SeqCst) {
+                return Box::pin(async { Err(StoreError::new("connection refused")) });
+            }
+            call
+        }
+    }
+
+    impl Store for Flaky {
+        fn get(&self, key: Key) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>> {
+            self.call(self.memory.get(key))
+        }
+        fn set(&self, key: Key, value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
+            self.call(self.memory.set(key, value, ttl))
+        }
+        fn insert(&self, key: Key, value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, bool> {
+            self.call(self.memory.insert(key, value, ttl))
+        }
+        fn count(&self, key: Key, add: u64, ttl: Duration) -> StoreFuture<'_, u64> {
+            self.call(self.memory.count(key, add, ttl))
+        }
+        fn append(&self, list: Key, entry: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
+            self.call(self.memory.append(list, entry, ttl))
+        }
+        fn since(&self, list: Key, mark: u128) -> StoreFuture<'_, (Vec<Vec<u8>>, u128)> {
+            self.call(self.memory.since(list, mark))
+        }
+        fn timeout(&self) -> Duration {
+            Duration::from_millis(1)
+        }
+    }
+
+    fn memory() -> Memory {
+        Memory::new(Arc::new(SystemClock))
+    }
+
+    fn two_processes() -> (Shared, Shared, Arc<Flaky>) {
+        let flaky = Arc::new(Flaky {
+            memory: memory(),
+            fails: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
+        });
+        let process = || {
+            let store = Arc::clone(&flaky) as Arc<dyn Store>;
+            Shared::new(Remote::new(store, "P1"), memory())
+        };
+        (process(), process(), flaky)
+    }
+
+    #[tokio::test]
+    async fn processes_meet_in_the_store_and_projects_do_not() {
+        let (one, other, flaky) = two_processes();
+        let key = [1; 32];
+        assert!(one.insert(key, b"a".to_vec(), MINUTE).await.unwrap());
+        assert!(!other.insert(key, b"b".to_vec(), MINUTE).await.unwrap());
+        assert_eq!(other.get(key).await.unwrap().unwrap().0, b"a");
+        one.set(key, Vec::new(), Duration::ZERO).await.unwrap();
+        assert!(other.insert(key, b"b".to_vec(), MINUTE).await.unwrap());
+        assert_eq!(one.count(key, 2, MINUTE).await.unwrap(), 2);
+        assert_eq!(other.count(key, 1, MINUTE).await.unwrap(), 3);
+        one.append(key, b"e".to_vec(), MINUTE).await.unwrap();
+        assert_eq!(other.since(key, 0).await.unwrap().0, [b"e"]);
+
+        let foreign = Shared::new(Remote::new(flaky, "P2"), memory());
+        assert!(foreign.get(key).await.unwrap().is_none());
+        assert_eq!(foreign.count(key, 0, MINUTE).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_or_hangs_leaves_each_process_what_it_has_put_there_itself() {
+        for is_hanging in [false, true] {
+            let (one, other, flaky) = two_processes();
+            let fault = if is_hanging {
+                &flaky.hangs
+            } else {
+                &flaky.fails
+            };
+            let (before, during) = ([1; 32], [2; 32]);
+            one.set(before, b"a".to_vec(), MINUTE).await.unwrap();
+            one.count(before, 1, MINUTE).await.unwrap();
+            fault.store(true, Ordering::SeqCst);
+            assert_eq!(one.get(before).await.unwrap().unwrap().0, b"a");
+            assert_eq!(other.get(before).await.unwrap(), None);
+            assert_eq!(one.count(before, 1, MINUTE).await.unwrap(), 2);
+            for process in [&one, &other] {
+                assert!(process.insert(during, b"x".to_vec(), MINUTE).await.unwrap());
+                assert!(!process.insert(during, b"y".to_vec(), MINUTE).await.unwrap());
+                let error = process.since(before, 0).await.unwrap_err();
+                assert_eq!(error.to_string(), "the store is unavailable");
+            }
+            assert!(one.remote.is_down.load(Ordering::SeqCst));
+            // What was put there meanwhile is not forgotten when it works again.
+            fault.store(false, Ordering::SeqCst);
+            assert_eq!(one.get(during).await.unwrap().unwrap().0, b"x");
+            assert!(!one.insert(during, b"z".to_vec(), MINUTE).await.unwrap());
+            assert!(!one.remote.is_down.load(Ordering::SeqCst));
+        }
+    }
+}
