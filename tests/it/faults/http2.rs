@@ -113,7 +113,7 @@ async fn streams_that_are_always_refused_had_no_effect() {
     let error = sign_in(&server.client()).await.unwrap_err();
     assert!(error.is_connect() && error.is_retryable(), "{error:?}");
     let text = "the service refused the request before it looked at it";
-    assert_eq!(error.to_string(), text);
+    assert!(error.to_string().ends_with(text), "{error}");
     assert_eq!(server.streams(), 3);
 }
 

@@ -358,13 +358,13 @@ async fn a_call_whose_time_is_over_while_it_connects_says_that_nothing_was_sent(
             let text = format!(
                 "no connection to the service could be made within {limit:?}; nothing was sent"
             );
-            assert_eq!(error.to_string(), text);
+            assert!(error.to_string().ends_with(&text), "{error}");
         }
     }
     let client = builder(&url).connect_timeout(Duration::from_millis(1));
     let error = sign_in(&client.build().unwrap()).await.unwrap_err();
     let text = "the service could not be reached; nothing was sent";
-    assert_eq!(error.to_string(), text);
+    assert!(error.to_string().ends_with(text), "{error}");
 }
 
 /// Without TLS the connection is there at once, and what follows may have been sent.
