@@ -77,6 +77,8 @@ fn public_lines(listing: &str) -> usize {
     listing
         .lines()
         // Pages of the guide are there for rustdoc alone.
-        .filter(|line| line.starts_with("pub ") && !line.contains("raw::") && !line.contains("::guide"))
+        .filter(|line| {
+            line.starts_with("pub ") && !line.contains("raw::") && !line.contains("::guide")
+        })
         .count()
 }
