@@ -14,6 +14,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::clock::{Clock as _, SystemClock};
+
 /// The runtime of the crate's own thread; `None` when the system gives no thread now.
 fn worker() -> Option<Handle> {
     static WORKER: Mutex<Option<Handle>> = Mutex::new(None);
@@ -59,6 +61,27 @@ pub(crate) async fn sleep_until(until: Instant) {
             tokio::time::sleep_until(until.into())
         };
         sleep.await;
+    }
+}
+
+/// What comes of some work, or `None` when it takes longer: tokio's `timeout`, on any runtime.
+///
+/// The time is measured on this crate's own thread, so that it passes also where the caller's runtime has no
+/// timer.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let never = std::future::pending::<()>();
+/// assert!(descope_magiclink::timeout(Duration::from_millis(1), never).await.is_none());
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    match SystemClock.instant().checked_add(limit) {
+        Some(until) => timeout_at(until, work).await,
+        None => Some(work.await),
     }
 }
 

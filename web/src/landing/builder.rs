@@ -11,7 +11,6 @@ use super::browser_binding::BindingCookie;
 use super::page::{Browsers, Hook, Inner, LandingPage, Template};
 use super::purpose::AfterSignIn;
 use super::texts::LandingTexts;
-use super::used_links::UsedLinks;
 use super::view::{LandingView, default_page};
 use crate::cookies::SessionCookies;
 use crate::redirect::{RedirectTarget, RedirectTargets, app_origin, app_url};
@@ -301,7 +300,6 @@ impl LandingPageBuilder {
             languages: self.languages,
             template: self.template,
             hook: self.hook,
-            used_links: UsedLinks::default(),
         })))
     }
 }

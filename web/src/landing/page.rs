@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Authentication, Client, MagicLinkToken};
+use descope_magiclink::{Authentication, Client, MagicLinkToken, timeout};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -23,7 +23,7 @@ use super::error::LandingError;
 use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
 use super::texts::{LandingTexts, choose};
-use super::used_links::{Hash, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
+use super::used_links::{Hash, LEASE, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
 use super::view::{Form, LandingView, State};
 use crate::cookies::families::newest_of_families;
 use crate::cookies::{RequestTokens, SessionCookies};
@@ -35,6 +35,8 @@ use crate::service_error::{log_error, log_refusal};
 const LARGEST_FORM: usize = 16 * 1024;
 /// How long a form's body may take to arrive. Ours are small.
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a form asks whether the verification of its link has ended.
+const POLL: Duration = Duration::from_millis(20);
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -113,7 +115,6 @@ pub(super) struct Inner {
     pub(super) form_cookie: BindingCookie,
     pub(super) browser_cookie: BindingCookie,
     pub(super) browsers: Browsers,
-    pub(super) used_links: UsedLinks,
 }
 
 impl fmt::Debug for LandingPage {
@@ -161,15 +162,16 @@ impl LandingPage {
             Ok(token) => hash(token),
             Err(error) => return self.page(State::Error(error), &fields, request),
         };
-        if let Some(used) = self.0.used_links.used(&token) {
+        if let Some(used) = self.links().used(&token).await {
             return if self.is_in_by(&used, &self.0.cookies.read(request)).await {
-                let fields = Fields::of_purpose(used.purpose);
-                self.page(State::Done(used.target.as_str()), &fields, request)
+                let fields = Fields::of_purpose(used.purpose());
+                let target = self.checked(&used.target);
+                self.page(State::Done(target.as_str()), &fields, request)
             } else {
                 self.page(State::Error(LandingError::Used), &fields, request)
             };
         }
-        let state = if self.0.used_links.is_closed(&token) {
+        let state = if self.links().is_closed(&token).await {
             State::Error(LandingError::Closed)
         } else if self.0.browsers == Browsers::Same && !self.is_same_browser(&fields, request) {
             State::Error(LandingError::OtherBrowser)
@@ -204,28 +206,13 @@ impl LandingPage {
         let fields = Fields::parse(&body);
         match self.sign_in(&fields, request).await {
             Ok(Press::Ask) => self.page(State::Confirm, &fields, request),
-            Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, true, request),
-            Ok(Press::SignedInBefore(used)) => {
-                let again = SignedIn {
-                    cookies: Vec::new(),
-                    target: used.target,
-                    purpose: used.purpose,
-                    refusal: None,
-                    whose: used.whose,
-                };
-                self.answer(&again, false, request)
-            }
+            Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, request),
             Err(error) => self.page(State::Error(error), &fields, request),
         }
     }
 
     /// The answer to a form whose link was used by it.
-    fn answer(
-        &self,
-        signed_in: &SignedIn,
-        with_cookies: bool,
-        request: &HeaderMap,
-    ) -> Response<String> {
+    fn answer(&self, signed_in: &SignedIn, request: &HeaderMap) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
             for (name, value) in plain(StatusCode::OK).headers() {
@@ -242,10 +229,8 @@ impl LandingPage {
             response.headers_mut().insert(LOCATION, target.location());
             response
         };
-        if with_cookies {
-            for cookie in &signed_in.cookies {
-                response.headers_mut().append(SET_COOKIE, cookie.clone());
-            }
+        for cookie in &signed_in.cookies {
+            response.headers_mut().append(SET_COOKIE, cookie.clone());
         }
         response
     }
@@ -272,17 +257,16 @@ impl LandingPage {
         }
         if self.asks(fields, request).is_some() {
             let token = hash(token);
-            if self.0.used_links.is_closed(&token) {
+            if self.links().is_closed(&token).await {
                 return Err(LandingError::Closed);
             }
             if fields.address().is_empty() {
                 return Ok(Press::Ask);
             }
             if !address::fits(fields.check(), fields.address()) {
-                self.0
-                    .used_links
-                    .wrong_address(token, hash(fields.address()));
-                return Err(if self.0.used_links.is_closed(&token) {
+                let address = hash(fields.address());
+                self.links().wrong_address(&token, &address).await;
+                return Err(if self.links().is_closed(&token).await {
                     LandingError::Closed
                 } else {
                     LandingError::WrongAddress
@@ -294,6 +278,16 @@ impl LandingPage {
         self.verify_once(token, form, tokens, fields).await
     }
 
+    fn links(&self) -> UsedLinks<'_> {
+        UsedLinks::of(&self.0.client)
+    }
+
+    /// A page that was stored, if it is still allowed.
+    fn checked(&self, target: &str) -> RedirectTarget {
+        let inner = &*self.0;
+        inner.targets.check_or(Some(target), &inner.signed_in_page)
+    }
+
     async fn verify_once(
         &self,
         token: &str,
@@ -302,65 +296,75 @@ impl LandingPage {
         fields: &Fields<'_>,
     ) -> Result<Press, LandingError> {
         let key = hash(token);
-        loop {
-            let mut flight = match self.0.used_links.turn(key, form) {
-                Turn::Closed => return Err(LandingError::Closed),
-                Turn::Used(used) => {
-                    let answer = used.answer(&form, self.now());
-                    return match answer {
-                        Some(answer) if !self.has_arrived(&used.whose, &tokens).await => {
-                            Ok(Press::SignedIn(answer))
-                        }
-                        _ if self.is_in_by(&used, &tokens).await => Ok(Press::SignedInBefore(used)),
-                        _ => Err(LandingError::Used),
-                    };
+        let wait = async {
+            let mut has_waited = false;
+            loop {
+                match self.links().turn(&key, &form, has_waited).await {
+                    Turn::Pending(is_own) => has_waited |= is_own,
+                    turn => return turn,
                 }
-                Turn::After(mut flight) => match flight.wait_for(Option::is_some).await {
-                    Ok(_) => continue,
-                    Err(_) => return Err(self.lost(key)),
-                },
-                Turn::Join(flight) => flight,
-                Turn::Verify(landed) => {
-                    let flight = landed.subscribe();
-                    let page = self.clone();
-                    let link = Link {
-                        token: MagicLinkToken::new(token),
-                        next: fields.next().to_owned(),
-                        purpose: fields.purpose(),
-                        tokens: tokens.clone(),
-                    };
-                    // A task of its own: the link is used up even if the user has gone meanwhile.
-                    let verification = async move {
-                        let outcome = page.verify(link).await;
-                        page.0.used_links.landed(key, form, &outcome, page.now());
-                        landed.send_replace(Some(outcome));
-                    };
-                    match Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn(verification)),
-                        Err(_) => verification.await,
-                    }
-                    flight
-                }
-            };
-            let outcome = match flight.wait_for(Option::is_some).await {
-                Ok(outcome) => outcome.clone(),
-                Err(_) => None,
-            };
-            return outcome
-                .unwrap_or_else(|| Err(self.lost(key)))
-                .map(Press::SignedIn);
+                // None ever comes.
+                let _ = timeout(POLL, std::future::pending::<()>()).await;
+            }
+        };
+        match timeout(LEASE, wait).await {
+            Some(Turn::Used(used)) => self.again(&key, &form, &used, &tokens).await,
+            Some(Turn::Failed(error)) => Err(error),
+            Some(Turn::Closed) => Err(LandingError::Closed),
+            Some(Turn::Verify) => {
+                let link = Link {
+                    token: MagicLinkToken::new(token),
+                    next: fields.next().to_owned(),
+                    purpose: fields.purpose(),
+                    tokens,
+                };
+                let signed_in = self.start(key, form, link).await?;
+                Ok(Press::SignedIn(Box::new(signed_in)))
+            }
+            Some(Turn::Pending(_)) | None => Err(LandingError::ServiceUnavailable),
         }
     }
 
-    fn now(&self) -> std::time::SystemTime {
-        self.0.client.sessions().validator().now()
+    /// Verifies the link in a task of its own: it is used up even if the user has gone meanwhile.
+    async fn start(&self, key: Hash, form: Hash, link: Link) -> Outcome {
+        let page = self.clone();
+        let verify = async move { page.verify(link).await };
+        let Ok(runtime) = Handle::try_current() else {
+            let outcome = verify.await;
+            self.links().complete(&key, &form, &outcome).await;
+            return outcome;
+        };
+        let page = self.clone();
+        let verification = runtime.spawn(verify);
+        let completion = runtime.spawn(async move {
+            // Without an outcome the application's own code has panicked.
+            let outcome = verification.await.unwrap_or(Err(LandingError::Failed));
+            page.links().complete(&key, &form, &outcome).await;
+            outcome
+        });
+        completion.await.unwrap_or(Err(LandingError::Failed))
     }
 
-    /// A verification ended without a result: its runtime went away, or the application's own code
-    /// panicked.
-    fn lost(&self, token: Hash) -> LandingError {
-        self.0.used_links.forget(&token);
-        LandingError::Failed
+    /// What a form gets whose link is used.
+    async fn again(
+        &self,
+        key: &Hash,
+        form: &Hash,
+        used: &Used,
+        tokens: &RequestTokens,
+    ) -> Result<Press, LandingError> {
+        let (cookies, refusal) = match self.links().answer(key, form).await {
+            Some(answer) if !self.has_arrived(&used.whose, tokens).await => answer,
+            _ if self.is_in_by(used, tokens).await => (Vec::new(), None),
+            _ => return Err(LandingError::Used),
+        };
+        Ok(Press::SignedIn(Box::new(SignedIn {
+            cookies,
+            target: self.checked(&used.target),
+            purpose: used.purpose(),
+            refusal,
+            whose: used.whose.clone(),
+        })))
     }
 
     async fn verify(&self, link: Link) -> Outcome {
@@ -414,13 +418,13 @@ impl LandingPage {
             Some(&*link.next).filter(|next| !next.is_empty()),
             &inner.signed_in_page,
         );
-        Ok(Arc::new(SignedIn {
+        Ok(SignedIn {
             cookies: headers.get_all(SET_COOKIE).iter().cloned().collect(),
             target: inner.targets.check_or(target.as_deref(), &fallback),
             purpose: link.purpose,
             refusal,
             whose,
-        }))
+        })
     }
 
     /// Ends a session that was begun and is not given to the user.
@@ -599,9 +603,7 @@ impl LandingPage {
 enum Press {
     /// The address is to be typed.
     Ask,
-    SignedIn(Arc<SignedIn>),
-    /// The browser has the session already.
-    SignedInBefore(Box<Used>),
+    SignedIn(Box<SignedIn>),
 }
 
 /// What a verification works with.
@@ -624,13 +626,9 @@ async fn collect<B: Body>(body: B) -> Result<Vec<u8>, BodyError> {
         let whole = body.collect().await.map_err(|_| BodyError::Broken)?;
         Ok(whole.to_bytes().to_vec())
     };
-    // The client's calls need a runtime of tokio with a clock; a form alone can do without.
-    match Handle::try_current() {
-        Ok(_) => tokio::time::timeout(FORM_TIMEOUT, whole)
-            .await
-            .unwrap_or(Err(BodyError::Slow)),
-        Err(_) => whole.await,
-    }
+    timeout(FORM_TIMEOUT, whole)
+        .await
+        .unwrap_or(Err(BodyError::Slow))
 }
 
 /// There is no `form-action`: browsers apply it to where the answer to the form redirects, and to where that
