@@ -113,12 +113,16 @@ mod calls;
 mod claim_policy;
 mod claims;
 #[cfg(feature = "client")]
+pub(crate) mod ended;
+#[cfg(feature = "client")]
 pub(crate) mod handovers;
 mod key_source;
 #[cfg(feature = "client")]
 pub(crate) mod refreshes;
 #[expect(clippy::module_inception, reason = "the type of this name")]
 pub(crate) mod session;
+#[cfg(feature = "client")]
+pub(crate) mod shared_refreshes;
 #[cfg(feature = "client")]
 mod timestamp;
 mod token_cache;

@@ -53,6 +53,13 @@ pub(crate) async fn run<T: Send + 'static>(
     }
 }
 
+/// Does work on the crate's own thread, and waits for none.
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+    if let Some(worker) = worker() {
+        worker.spawn(work);
+    }
+}
+
 /// Waits until an instant, by the timer of the crate's own thread.
 pub(crate) async fn sleep_until(until: Instant) {
     if let Some(worker) = worker() {
@@ -101,16 +108,14 @@ pub(crate) fn repeat_until_done(
     after: Duration,
     mut is_done: impl FnMut() -> bool + Send + 'static,
 ) {
-    if let Some(worker) = worker() {
-        worker.spawn(async move {
-            loop {
-                tokio::time::sleep(after).await;
-                if is_done() {
-                    return;
-                }
+    spawn(async move {
+        loop {
+            tokio::time::sleep(after).await;
+            if is_done() {
+                return;
             }
-        });
-    }
+        }
+    });
 }
 
 /// Work in flight, and in the end what came of it.

@@ -1,21 +1,53 @@
 //! Ending sessions.
 
+use std::sync::Arc;
+
 use super::Sessions;
 use crate::error::Result;
 use crate::raw::types;
-use crate::secret::RefreshToken;
+use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::Forget;
+use crate::session::shared_refreshes::note_change;
 use crate::sync::hash::hash;
+use crate::sync::single_flight::run;
 
 impl Sessions {
+    /// Refuses a session token from now on, in this process at once and in those that share its
+    /// [store](crate::ClientBuilder::store) within a second, until it expires. For sign-outs: the
+    /// service is not asked, and [`logout`](Self::logout) ends what the refresh token can do.
+    ///
+    /// A process that cannot reach the store goes on taking the token (it fails open). A token that is not good
+    /// needs no end.
+    ///
+    /// ```no_run
+    /// # async fn f(client: descope_magiclink::Client, token: descope_magiclink::SessionToken) {
+    /// client.sessions().end(&token).await;
+    /// assert!(client.sessions().validate(&token).await.is_err());
+    /// # }
+    /// ```
+    pub async fn end(&self, token: &SessionToken) {
+        let validator = self.client.validator();
+        let Ok(session) = validator.validate_cached(token) else {
+            return;
+        };
+        let entry = validator
+            .ended()
+            .add(token.expose_secret(), session.expires_at());
+        if let Some(remote) = self.client.remote().cloned() {
+            let ended = Arc::clone(validator.ended());
+            run(async move { ended.tell(&remote, &entry).await }).await;
+        }
+    }
+
     /// Ends the session of a refresh token. Its session tokens stay valid until they expire, in 10
-    /// minutes at most unless the project has another life time for them.
+    /// minutes at most unless the project has another life time for them: see [`end`](Self::end).
     ///
     /// # Errors
     ///
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
+        self.note_change(token, Forget::Session).await;
         let body = types::LogoutRequest::default();
         self.client.raw().logout(token, &body).await.map(drop)
     }
@@ -27,9 +59,18 @@ impl Sessions {
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
+        self.note_change(token, Forget::User).await;
         let body = types::LogoutRequest::default();
         let answer = self.client.raw().logout_all_devices(token, &body).await;
         answer.map(drop)
+    }
+
+    /// As [`forget`](Self::forget), for the processes that share the store.
+    pub(super) async fn note_change(&self, token: &RefreshToken, what: Forget) {
+        let claims = self.client.validator().validate_refresh_cached(token);
+        if let (Some(remote), Ok(claims)) = (self.client.remote().cloned(), claims) {
+            run(async move { note_change(&remote, &claims, what).await }).await;
+        }
     }
 
     /// Forgets the refreshes that are kept for the owner of a token: now, so that nobody gets new
