@@ -28,6 +28,13 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// So many entries of a list are read at once.
 const PAGE: u32 = 10_000;
 
+/// A value and what is left of its time, which must be that of this very value. An empty one for what is none.
+const READ: &str = "\
+local kind = redis.call('TYPE', KEYS[1])['ok']
+if kind == 'none' then return nil end
+if kind ~= 'string' then return { '', -1 } end
+return { redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]) }";
+
 /// Puts ARGV[1] there for ARGV[2] ms, unless there is something else than ARGV[3], a value that this
 /// crate cannot read. Gives 1 if it did.
 const INSERT: &str = "\
@@ -136,19 +143,10 @@ impl RedisStore {
     }
 
     async fn read(&self, name: &str) -> Result<Found, StoreError> {
-        let (mut get, mut left) = (Cmd::new(), Cmd::new());
-        get.arg("GET").arg(name);
-        left.arg("PTTL").arg(name);
-        // Together: the time that is left must be that of this very value.
-        let mut both = redis::pipe();
-        both.atomic().add_command(get).add_command(left);
-        let mut connection = self.connection().await.map_err(failed)?;
-        let found: Result<(Option<Vec<u8>>, i64), _> = both.query_async(&mut connection).await;
-        let (sealed, left) = match found {
-            Ok((Some(sealed), left)) => (sealed, left),
-            Ok((None, _)) => return Ok(Found::Nothing),
-            Err(error) if is_wrong_type(&error) => return Ok(Found::Garbage(Vec::new())),
-            Err(error) => return Err(failed(error)),
+        let found: Option<(Vec<u8>, i64)> =
+            self.query(script(READ, name, &[])).await.map_err(failed)?;
+        let Some((sealed, left)) = found else {
+            return Ok(Found::Nothing);
         };
         // Nothing of this crate's is without an end.
         let left = u64::try_from(left).ok().map(Duration::from_millis);

@@ -1,15 +1,19 @@
 //! Ending sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Sessions;
-use crate::error::Result;
+use crate::error::{Result, SessionError};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::Forget;
 use crate::session::shared_refreshes::note_change;
 use crate::sync::hash::hash;
 use crate::sync::single_flight::run;
+
+/// For how long a token is refused that could not be looked at.
+const UNKNOWN_LIFE: Duration = Duration::from_secs(60 * 60);
 
 impl Sessions {
     /// Refuses a session token from now on, in this process at once and in those that share its
@@ -27,12 +31,17 @@ impl Sessions {
     /// ```
     pub async fn end(&self, token: &SessionToken) {
         let validator = self.client.validator();
-        let Ok(session) = validator.validate_cached(token) else {
+        let deadline = self.client.deadline();
+        let expires_at = match validator.validate_until(token, deadline).await {
+            Ok(session) => Some(session.expires_at()),
+            // Its time is not known then.
+            Err(SessionError::Unavailable(_)) => validator.now().checked_add(UNKNOWN_LIFE),
+            Err(_) => None,
+        };
+        let Some(expires_at) = expires_at else {
             return;
         };
-        let entry = validator
-            .ended()
-            .add(token.expose_secret(), session.expires_at());
+        let entry = validator.ended().add(token.expose_secret(), expires_at);
         if let Some(remote) = self.client.remote().cloned() {
             let ended = Arc::clone(validator.ended());
             run(async move { ended.tell(&remote, &entry).await }).await;
