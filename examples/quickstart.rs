@@ -12,8 +12,8 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use descope_magiclink::Session;
 use descope_magiclink::management::{Management, TestUser};
-use descope_magiclink::session::Session;
 use descope_magiclink::{
     Authentication, Client, DeliveryMethod, Error, MagicLinkToken, PhoneDelivery, SignUpUser,
 };
@@ -124,7 +124,7 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
     step("Change the email address, and the phone number");
     if mailbox.is_emulated() {
         let sent = magic_link
-            .update_email(auth.tokens.refresh_token()?, EMAIL, NEW_EMAIL)
+            .update_email(auth.tokens.refresh_token()?, NEW_EMAIL)
             .redirect_url(LANDING_PAGE)
             .send()
             .await?;
@@ -135,14 +135,8 @@ async fn story(client: &Client, mailbox: &Mailbox<'_>) -> Outcome {
         let token = mailbox.token(DeliveryMethod::Email, NEW_EMAIL).await?;
         show(&magic_link.verify(&token).await?);
 
-        // The old address was the login id, so that the new one is it now.
         let sent = magic_link
-            .update_phone(
-                auth.tokens.refresh_token()?,
-                PhoneDelivery::Sms,
-                NEW_EMAIL,
-                NEW_PHONE,
-            )
+            .update_phone(auth.tokens.refresh_token()?, PhoneDelivery::Sms, NEW_PHONE)
             .redirect_url(LANDING_PAGE)
             .send()
             .await?;

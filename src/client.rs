@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::header::USER_AGENT;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, BaseUrl};
@@ -13,12 +14,13 @@ use crate::error::{ConfigError, Result};
 use crate::raw;
 #[cfg(feature = "management")]
 use crate::raw::hooks::checked_key;
-use crate::raw::hooks::{Inner, Settings, anonymous_headers};
+use crate::raw::hooks::{Inner, Settings, anonymous_headers, user_agent};
 use crate::secret::{ManagementKey, Secret};
+use crate::session::SessionValidatorBuilder;
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
+use crate::session::validator::SessionValidator;
 use crate::session::validator_builder::OfClient;
-use crate::session::{SessionValidator, SessionValidatorBuilder};
 use crate::store::Store;
 use crate::store::memory::Memory;
 use crate::store::shared::{Remote, Shared as SharedStore};
@@ -94,6 +96,7 @@ impl Client {
             clock: Arc::new(SystemClock),
             observer: None,
             store: None,
+            app_info: None,
             names: CookieNames {
                 session: SESSION_COOKIE.to_owned(),
                 refresh: REFRESH_COOKIE.to_owned(),
@@ -248,6 +251,7 @@ pub struct ClientBuilder {
     clock: Arc<dyn Clock>,
     observer: Option<Observer>,
     store: Option<Arc<dyn Store>>,
+    app_info: Option<(String, String)>,
     names: CookieNames,
     validation: SessionValidatorBuilder,
 }
@@ -398,6 +402,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Names the application in front of this crate in the user agent of each call, so that a log or a
+    /// firewall on the way can tell it: `my-app/1.2 descope-magiclink/0.1`. Letters, digits and marks such as
+    /// `-` and `.` alone.
+    pub fn app_info(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.app_info = Some((name.into(), version.into()));
+        self
+    }
+
     /// Has a closure see each call of the client, also those that it makes by itself such as fetching
     /// keys: before it is sent, to add headers such as a trace context, and when it is over, for
     /// metrics. It must not block: calls that callers share, such as a refresh, tell it of themselves on the
@@ -505,6 +517,9 @@ impl ClientBuilder {
             && let Ok(name) = HeaderValue::from_str(&self.names.refresh)
         {
             headers.insert("x-descope-refresh-cookie-name", name);
+        }
+        if let Some((name, version)) = &self.app_info {
+            headers.insert(USER_AGENT, user_agent(name, version)?);
         }
         settings.retry = self.retry;
         settings.clock = Arc::clone(&self.clock);

@@ -16,6 +16,9 @@ mod config;
 mod defaults;
 mod delivery;
 mod error;
+#[cfg(all(fuzzing, feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "client")]
 mod jwks;
 mod jwt;
@@ -52,13 +55,17 @@ pub use error::ConfigError;
 #[cfg(feature = "client")]
 pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError};
 #[cfg(feature = "client")]
-pub use magic_link::{MagicLink, MaskedAddress, Sent, SignUpUser};
-pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
-pub use session::{Access, Session, SessionValidator};
+pub use magic_link::MagicLink;
 #[cfg(feature = "client")]
-pub use session::{
-    Authentication, CookieFacts, Refreshed, Sessions, Tokens, UncheckedAuthentication,
-};
+pub use magic_link::sign_up::SignUpUser;
+pub use secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
+pub use session::access::Access;
+#[cfg(feature = "client")]
+pub use session::calls::{Authentication, Sessions};
+pub use session::session::Session;
+#[cfg(feature = "client")]
+pub use session::tokens::{Refreshed, Tokens};
+pub use session::validator::SessionValidator;
 #[cfg(feature = "client")]
 pub use store::{Store, StoreError, StoreFuture};
 #[cfg(feature = "client")]

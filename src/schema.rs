@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::delivery::{DeliveryMethod, PhoneDelivery};
-use crate::magic_link::SignUpUser;
+use crate::magic_link::sign_up::SignUpUser;
 use crate::raw::{Members, types};
 use crate::secret::{AccessKey, MagicLinkToken, ManagementKey, RefreshToken, Secret, SessionToken};
 use crate::user::User;

@@ -1,8 +1,7 @@
 //! Secrets as types: one newtype per kind of token, so that mixing them up does not compile.
 //!
 //! Every type here prints as `Name(redacted)`, is wiped from memory when dropped, and hands its text
-//! out only through `expose_secret`. Serialising one writes the real text, because that is how it
-//! reaches the wire: do not serialise a secret into a log.
+//! out only through `expose_secret` and `Serialize`.
 
 use std::fmt;
 
@@ -13,7 +12,8 @@ macro_rules! secrets {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
         ///
-        /// Prints redacted; [`expose_secret`](Self::expose_secret) gives the text.
+        /// Prints redacted; [`expose_secret`](Self::expose_secret) gives the text. `Serialize` writes it in
+        /// clear, for that is how it reaches the wire: serialise none into a log.
         #[derive(Clone)]
         pub struct $name(Zeroizing<String>);
 
@@ -40,6 +40,14 @@ macro_rules! secrets {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!(stringify!($name), "(redacted)"))
+            }
+        }
+
+        /// In constant time: how long it takes tells nothing of where two texts of one length differ.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+                aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
             }
         }
 

@@ -13,7 +13,7 @@ use crate::raw::types;
 /// A user, as the answer to a sign-in describes them.
 ///
 /// The service may leave out any part, so that most accessors return an option or an empty list.
-/// For decisions on what a user may do, use the validated [`Session`](crate::session::Session): it
+/// For decisions on what a user may do, use the validated [`Session`](crate::Session): it
 /// is signed.
 ///
 /// In JSON it has the form that the service sends, for an application that hands it on (feature
@@ -66,7 +66,7 @@ macro_rules! flags {
 
 impl User {
     texts! {
-        /// The user's id, `U...`. The one to go by is the [session](crate::session::Session::user_id)'s,
+        /// The user's id, `U...`. The one to go by is the [session](crate::Session::user_id)'s,
         /// which is signed.
         user_id;
         /// The full name.

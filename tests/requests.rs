@@ -33,9 +33,9 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use descope_magiclink::SessionValidator;
 use descope_magiclink::management::{Management, TestUser};
 use descope_magiclink::raw::{Members, types};
-use descope_magiclink::session::SessionValidator;
 use descope_magiclink::{
     AccessKey, Client, ClientBuilder, Clock as _, DeliveryMethod, MagicLink, MagicLinkToken,
     ManagementKey, PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,
@@ -445,31 +445,29 @@ snapshots! {
         case!("verify_unchecked", c => magic(&c).verify_unchecked(&MagicLinkToken::new("canary-link-1"))),
     ];
 
-    update_email: update!(|c| magic(c).update_email(&refresh(), JOE, NEW));
-    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, JOE, PHONE));
-    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, JOE, PHONE));
+    update_email: update!(|c| magic(c).update_email(&refresh(), NEW).login_id(JOE));
+    update_phone__sms: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::Sms, PHONE).login_id(JOE));
+    update_phone__whatsapp: update!(|c| magic(c).update_phone(&refresh(), PhoneDelivery::WhatsApp, PHONE).login_id(JOE));
 
     refresh_session: vec![
         case!("", c => sessions(&c).refresh(&refresh())),
         case!("validate_and_refresh", c => sessions(&c).validate_and_refresh(None, Some(&refresh()))),
         case!("raw, external_token", c => async {
-            let mut body = types::RefreshSessionRequest::default();
-            body.external_token = Some("canary-external-1".into());
-            c.raw().refresh_session(&refresh(), &body).await
+            let body = types::RefreshSessionRequest::default().external_token("canary-external-1");
+            c.raw().refresh_session(&refresh(), &body).send().await
         }),
     ];
     try_refresh: vec![
         case!("", c => sessions(&c).try_refresh(Some(&refresh()))),
         case!("raw, without a token", c => async {
-            c.raw().try_refresh_session(None, &types::RefreshSessionRequest::default()).await
+            c.raw().try_refresh_session(&types::RefreshSessionRequest::default()).send().await
         }),
     ];
     logout: vec![
         case!("", c => sessions(&c).logout(&refresh())),
         case!("raw, logout_type", c => async {
-            let mut body = types::LogoutRequest::default();
-            body.logout_type = vec!["web".to_owned()];
-            c.raw().logout(&refresh(), &body).await
+            let body = types::LogoutRequest::default().logout_type(["web"]);
+            c.raw().logout(&refresh(), &body).send().await
         }),
     ];
     logout_all: vec![case!("", c => sessions(&c).logout_all(&refresh()))];
@@ -489,7 +487,7 @@ snapshots! {
     };
     keys: vec![
         fetching_keys(case!("", c => async move { Ok(sessions(&c).validator().prefetch_keys().await?) })),
-        case!("raw, certs", c => c.raw().get_keys_v2(PROJECT, Some(true))),
+        case!("raw, certs", c => async move { c.raw().keys().certs(true).send().await }),
     ];
 
     management__create_test_user: test_users! {
@@ -561,7 +559,7 @@ snapshots! {
     management__delete_user: vec![case!("", c => management(&c).delete_user(JOE))];
     management__logout_user: vec![case!("", c => management(&c).logout_user(JOE))];
     management__license: vec![case!("", c => async {
-        c.raw().license_handshake(&ManagementKey::new("canary-management-1")).await
+        c.raw().license_handshake(&ManagementKey::new("canary-management-1")).send().await
     })];
 
     // What a setting of the client adds to calls of each kind.

@@ -221,11 +221,13 @@ fn names_changed() {
     );
     let files = bindings(&rename(true)).unwrap();
     let client: String = files["src/raw/client.rs"].split_whitespace().collect();
-    let former = "#[deprecated=\"now`mail_link`\"]pubasyncfnsend_link<'a>(";
-    assert!(
-        client.contains(former) && client.contains("{self.mail_link(authorization,body).await}"),
-        "{client}"
-    );
+    for kept in [
+        "#[deprecated=\"now`mail_link`\"]pubfnsend_link(&self,body:",
+        "{self.mail_link(body)}",
+        "#[deprecated=\"now`MailLink`\"]pubtypeSendLink=MailLink;",
+    ] {
+        assert!(client.contains(kept), "{kept}: {client}");
+    }
     let types = &files["src/raw/types.rs"];
     assert!(types.contains("#[deprecated = \"now `MailLinkResponse`\"]\npub type SendLinkResponse = MailLinkResponse;"), "{types}");
 }
@@ -245,6 +247,50 @@ fn new_delivery_method() {
         operation["operationId"] = json!("SendLinkByVoice");
         at(document, "/paths")["/v1/auth/magiclink/signin/voice"] = json!({ "post": operation });
     });
+}
+
+#[test]
+fn optional_query_added() {
+    drill("optional_query_added", &|document| {
+        let tenant = json!({ "name": "tenantId", "in": "query", "description": "The tenant.", "schema": { "type": "string" } });
+        at(document, SEND)["parameters"] = json!([tenant]);
+    });
+}
+
+#[test]
+fn optional_credential_added() {
+    let (ours, with) = (
+        small(),
+        SMALL.replacen(
+            "      security: []",
+            "      security:\n        - project: []",
+            1,
+        ),
+    );
+    let before = load(&with).unwrap();
+    let verdict = |old: &Source, change: Change<'_>| {
+        let changes = semver::description(old, &changed(old, change));
+        semver::verdict(&changes).map(|v| v.to_string())
+    };
+    let take = |document: &mut Value, schemes: &[&str]| {
+        let list = schemes
+            .iter()
+            .map(|scheme| json!({ *scheme: [] }))
+            .collect();
+        at(document, KEYS)["security"] = Value::Array(list);
+    };
+    let minor = Some("minor".to_owned());
+    assert_eq!(
+        verdict(&before, &|d| take(d, &["project", "refresh"])),
+        minor
+    );
+    let major = Some("major".to_owned());
+    assert_eq!(verdict(&before, &|d| take(d, &["refresh"])), major);
+    // Another credential than before is another setter.
+    let other = |d: &mut Value| {
+        at(d, SEND)["security"] = json!([{ "project": [] }, { "session": [] }]);
+    };
+    assert_eq!(verdict(&ours, &other), major);
 }
 
 #[test]

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use descope_magiclink::session::{SessionValidator, TokenProblem};
+use descope_magiclink::SessionValidator;
+use descope_magiclink::session::TokenProblem;
 use descope_magiclink::{
     Client, ClientBuilder, Clock, DeliveryMethod, Error, MagicLinkToken, ManualClock,
     PhoneDelivery, RetryPolicy, SessionToken, SystemClock,
@@ -63,7 +64,7 @@ fn validator_with(emulator: &Emulator, clock: impl Clock) -> SessionValidator {
         .unwrap()
 }
 
-async fn send(client: &Client) -> Result<descope_magiclink::Sent, Error> {
+async fn send(client: &Client) -> Result<descope_magiclink::magic_link::Sent, Error> {
     client
         .magic_link()
         .sign_in(DeliveryMethod::Email, JOE)
@@ -104,7 +105,7 @@ async fn the_whole_story() {
                     .has_permissions(["invoice:write"])
         );
         assert_eq!(
-            session.auth_methods().collect::<Vec<_>>(),
+            session.authentication_methods().collect::<Vec<_>>(),
             [channel.as_str()]
         );
     }
@@ -119,7 +120,7 @@ async fn the_whole_story() {
         .await
         .unwrap();
     magic
-        .update_email(auth.tokens.refresh_token().unwrap(), JOE, "new@example.com")
+        .update_email(auth.tokens.refresh_token().unwrap(), "new@example.com")
         .add_to_login_ids()
         .send()
         .await
@@ -133,7 +134,6 @@ async fn the_whole_story() {
         .update_phone(
             auth.tokens.refresh_token().unwrap(),
             PhoneDelivery::Sms,
-            JOE,
             "+12223334455",
         )
         .send()

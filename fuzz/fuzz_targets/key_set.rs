@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use descope_magiclink::session::SessionValidator;
+use descope_magiclink::SessionValidator;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use descope_magiclink::SessionToken;
-use descope_magiclink::session::{Session, SessionValidator};
+use descope_magiclink::{Session, SessionValidator};
 use libfuzzer_sys::fuzz_target;
 
 const PROJECT: &str = "P2aAc4T2V93bddihGEx2Ryhc8e5Z";

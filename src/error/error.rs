@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::call::{Call, CredentialKind};
@@ -22,6 +22,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest part of the service's own words that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;
+/// Most names of a body's members that are shown.
+const MOST_NAMES: usize = 16;
 /// Longest id of a request that is shown; those known have 20 characters.
 const LONGEST_REQUEST_ID: usize = 40;
 /// A run of token characters of this length is taken for a secret if it has a digit, ...
@@ -64,7 +66,7 @@ pub enum Error {
     #[error(transparent)]
     Transport(TransportError),
     /// The call's time ran out. The request may have reached the service.
-    #[error("the call timed out after {:?}", .0.limit)]
+    #[error("{}the call timed out after {:?}", Of(.0.operation), .0.limit)]
     Timeout(Timeout),
     /// The service answered with success, but not with what was expected.
     #[error("{0}")]
@@ -83,6 +85,33 @@ impl Error {
             Self::Decode(error) => Some(error.status()),
             _ => None,
         }
+    }
+
+    /// The operation whose call failed, such as `verify_magic_link`: the method's name in
+    /// [`raw::Client`](crate::raw::Client), or that given to [`raw::Client::call`](crate::raw::Client::call).
+    /// Absent when nothing was sent.
+    #[must_use]
+    pub fn operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Api(error) => error.operation,
+            Self::Transport(error) => error.operation,
+            Self::Timeout(timeout) => timeout.operation,
+            Self::Decode(error) => error.operation,
+            Self::Config(_) | Self::InvalidArgument(_) | Self::Session(_) => None,
+        }
+    }
+
+    /// Names the operation.
+    pub(crate) fn of(mut self, operation: &'static str) -> Self {
+        let name = match &mut self {
+            Self::Api(error) => &mut error.operation,
+            Self::Transport(error) => &mut error.operation,
+            Self::Timeout(timeout) => &mut timeout.operation,
+            Self::Decode(error) => &mut error.operation,
+            Self::Config(_) | Self::InvalidArgument(_) | Self::Session(_) => return self,
+        };
+        *name = Some(operation);
+        self
     }
 
     /// The service's error code, when it gave one.
@@ -205,6 +234,18 @@ impl Error {
     }
 }
 
+/// An operation's name in front of what went wrong with its call.
+struct Of(Option<&'static str>);
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(operation) => write!(f, "{operation}: "),
+            None => Ok(()),
+        }
+    }
+}
+
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
@@ -254,6 +295,8 @@ pub struct ApiError {
     request_id: Option<String>,
     sent: CredentialKind,
     redirect: Option<String>,
+    members: Map<String, Value>,
+    operation: Option<&'static str>,
 }
 
 /// Whose token or key the service has refused.
@@ -263,33 +306,20 @@ enum Refused {
     Server,
 }
 
-/// The members of an error body that Descope's services and their gateways are known to send.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ErrorBody {
-    #[serde(rename = "errorCode")]
-    code: Option<serde_json::Value>,
-    #[serde(rename = "errorDescription")]
-    description: Option<serde_json::Value>,
-    #[serde(rename = "errorMessage")]
-    error_message: Option<serde_json::Value>,
-    message: Option<serde_json::Value>,
-    error: Option<serde_json::Value>,
-}
-
 impl ApiError {
     /// Reads what can be read; `body` may be cut off, empty or anything else.
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: &[u8], call: &Call) -> Self {
-        let parsed: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
-        let description = text(parsed.description);
+        let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name| members.get(name).and_then(text);
+        let description = text("errorDescription");
         // Real bodies repeat the message as `message`; some have only one of the two.
-        let message = text(parsed.error_message)
-            .or_else(|| text(parsed.message))
+        let message = text("errorMessage")
+            .or_else(|| text("message"))
             .or_else(|| description.clone())
-            .or_else(|| text(parsed.error));
+            .or_else(|| text("error"));
         Self {
             status,
-            code: text(parsed.code)
+            code: text("errorCode")
                 .filter(|code| is_code(code))
                 .map(|code| ErrorCode::from(code.as_str())),
             description,
@@ -301,6 +331,8 @@ impl ApiError {
                 .is_redirection()
                 .then(|| redirect(&call.base_url, &headers)),
             headers,
+            members,
+            operation: Some(call.operation_id),
         }
     }
 
@@ -324,6 +356,8 @@ impl ApiError {
             sent: CredentialKind::UserToken,
             redirect: None,
             headers: HeaderMap::new(),
+            members: Map::new(),
+            operation: None,
         }
     }
 
@@ -399,6 +433,13 @@ impl ApiError {
         self.request_id.as_deref()
     }
 
+    /// The members of the body, as they came: what this type has no accessor for, neither shortened nor
+    /// masked. Empty when the body was no JSON object. `Debug` of the error shows their names alone.
+    #[must_use]
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
     /// The answer's headers, for what this type has no accessor for. They may hold `Set-Cookie`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
@@ -415,7 +456,22 @@ impl fmt::Debug for ApiError {
             .field("message", &self.message)
             .field("retry_after", &self.retry_after)
             .field("request_id", &self.request_id)
+            .field("operation", &self.operation)
+            .field("members", &Names(&self.members))
             .finish_non_exhaustive()
+    }
+}
+
+/// Members without their values.
+struct Names<'a>(&'a Map<String, Value>);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A body is as long as 64 KiB, and names are what somebody has made up.
+        let names = self.0.keys().take(MOST_NAMES);
+        f.debug_set()
+            .entries(names.map(|name| mask_secrets(name)))
+            .finish()
     }
 }
 
@@ -427,7 +483,7 @@ impl fmt::Display for ApiError {
         } else {
             "the service answered"
         };
-        write!(f, "{who} {}", self.status.as_u16())?;
+        write!(f, "{}{who} {}", Of(self.operation), self.status.as_u16())?;
         match (&self.code, self.status.canonical_reason()) {
             (Some(code), _) => write!(f, " ({code})")?,
             (None, Some(reason)) => write!(f, " ({reason})")?,
@@ -500,13 +556,12 @@ pub(crate) fn redirect(base_url: &str, headers: &HeaderMap) -> String {
 }
 
 /// Text of a body, fit to be shown: trimmed, short, without control characters and secrets.
-fn text(value: Option<serde_json::Value>) -> Option<String> {
-    let text = match value? {
-        serde_json::Value::String(text) => text,
-        serde_json::Value::Number(number) => number.to_string(),
+fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => mask_secrets(text.trim()),
+        Value::Number(number) => mask_secrets(&number.to_string()),
         _ => return None,
     };
-    let text = mask_secrets(text.trim());
     (!text.is_empty()).then_some(text)
 }
 
@@ -576,6 +631,7 @@ fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
 pub struct TransportError {
     kind: TransportKind,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    operation: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -591,6 +647,7 @@ impl TransportError {
         Self {
             kind: TransportKind::TooLarge { limit },
             source: None,
+            operation: None,
         }
     }
 
@@ -609,6 +666,7 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Of(self.operation).fmt(f)?;
         match self.kind {
             TransportKind::Connect => {
                 f.write_str("the service could not be reached; nothing was sent")
@@ -639,13 +697,17 @@ impl StdError for TransportError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeout {
     limit: Duration,
+    operation: Option<&'static str>,
 }
 
 impl Timeout {
     /// As of a call with this limit, for tests of what works with one.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { limit }
+        Self {
+            limit,
+            operation: None,
+        }
     }
 
     /// The time that the call was given.
@@ -661,8 +723,22 @@ impl Timeout {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     status: StatusCode,
+    /// In words.
     missing: Option<&'static str>,
+    member: Option<&'static str>,
     body: Option<BodyProblem>,
+    headers: Headers,
+    operation: Option<&'static str>,
+}
+
+/// Headers that are not printed: they may hold `Set-Cookie`.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Headers(Box<HeaderMap>);
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// Why nothing of a body could be read.
@@ -686,7 +762,10 @@ impl DecodeError {
         Self {
             status,
             missing: None,
+            member: None,
             body: Some(problem),
+            headers: Headers::default(),
+            operation: None,
         }
     }
 
@@ -726,25 +805,51 @@ impl DecodeError {
         )
     }
 
-    /// A member, by its path, that the operation cannot do without; with why the body could not be read,
-    /// where that is so. A body that did not arrive whole is told as that: a retry may help.
+    /// With the headers of the response.
+    pub(crate) fn with_headers(mut self, headers: &HeaderMap) -> Self {
+        *self.headers.0 = headers.clone();
+        self
+    }
+
+    /// A member, by its path, that the operation cannot do without, and what to call it; with why the body
+    /// could not be read, where that is so. A body that did not arrive whole is told as that: a retry may
+    /// help.
     pub(crate) fn missing(
         status: StatusCode,
+        member: &'static str,
         what: &'static str,
         body_error: Option<Error>,
     ) -> Error {
+        let (missing, member) = (Some(what), Some(member));
         match body_error {
             Some(Error::Decode(error)) => Error::Decode(Self {
-                missing: Some(what),
+                missing,
+                member,
                 ..error
             }),
             Some(error) => error,
             None => Error::Decode(Self {
                 status,
-                missing: Some(what),
+                missing,
+                member,
                 body: None,
+                headers: Headers::default(),
+                operation: None,
             }),
         }
+    }
+
+    /// The response's headers. They may hold `Set-Cookie`.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers.0
+    }
+
+    /// The path of the member that is missing or cannot be read, such as `user.userId`; absent when it is
+    /// the body as a whole.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        self.member
     }
 
     /// The response's HTTP status.
@@ -757,6 +862,7 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.status.as_u16();
+        Of(self.operation).fmt(f)?;
         match (self.missing, &self.body) {
             (Some(what), None) => write!(f, "the service's {status} response has no {what}"),
             (Some(what), Some(problem)) => write!(
@@ -796,7 +902,7 @@ impl StdError for DecodeError {}
 /// Turns reqwest's error into ours; the URL is dropped, since it may carry an id.
 pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
     if error.is_timeout() && !error.is_connect() {
-        return Error::Timeout(Timeout { limit });
+        return Error::Timeout(Timeout::new(limit));
     }
     let kind = if error.is_connect() {
         TransportKind::Connect
@@ -808,6 +914,7 @@ pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
     Error::Transport(TransportError {
         kind,
         source: Some(Arc::new(error.without_url())),
+        operation: None,
     })
 }
 

@@ -7,11 +7,11 @@ use url::Url;
 
 use crate::error::{Error, KeyProblem, KeysUnavailable, redirect};
 use crate::jwt::jwk::{Algorithm, KeySet};
-use crate::raw::Client;
+use crate::raw::call::sealed::Named as _;
 use crate::raw::hooks::Inner;
+use crate::raw::{Client, operations};
 use crate::transport::body::{self, Stop};
 use crate::transport::http::LazyHttp;
-use crate::transport::request::{ClientHooks as _, OperationInfo};
 
 /// Key sets are a few kilobytes.
 const MAX_BODY: usize = 256 * 1024;
@@ -38,16 +38,9 @@ impl Endpoint {
             .map_err(|error| KeysUnavailable::caused(KeyProblem::Transport, Error::from(error)))?;
         let inner = self.inner.clone().with_timeout(self.timeout);
         let client = Client::from_parts(&self.base_url, http, inner);
-        let info = OperationInfo {
-            operation_id: "get_keys_v2",
-        };
-        let mut request = Request::new(Method::GET, self.url.clone());
-        client
-            .pre(&mut request, &info)
-            .await
-            .map_err(|error| self.unavailable(error))?;
+        let request = Request::new(Method::GET, self.url.clone());
         let mut response = client
-            .exec(request, &info)
+            .exec(request, operations::Keys::NAME)
             .await
             .map_err(|error| self.unavailable(error))?;
         // A client of the application's own may follow redirects; its keys are not those asked for.

@@ -163,6 +163,10 @@ impl<'d> Item<'d> {
         }
     }
 
+    pub(crate) fn is_true(self) -> bool {
+        matches!(self.document.node(self.at), Node::Bool(true))
+    }
+
     /// An integer; never a float that happens to be whole.
     pub(crate) fn as_i64(self) -> Option<i64> {
         match self.document.node(self.at) {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::address;
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::{DecodeError, Error, Result};
 use crate::raw::types;
+use crate::secret::RefreshToken;
 use crate::transport::body::Members;
 
 /// A request for a link, before it is sent. Its kind, such as [`SignIn`](super::SignIn), decides which
@@ -33,7 +35,8 @@ use crate::transport::body::Members;
 #[must_use = "nothing is sent until `send`"]
 pub struct LinkRequest<K> {
     pub(crate) client: Client,
-    pub(crate) login_id: String,
+    /// None where it is to be looked up: see [`login_id_of`](Self::login_id_of).
+    pub(crate) login_id: Option<String>,
     pub(crate) message: MessageOptions,
     pub(crate) login: LoginOptions,
     pub(crate) kind: K,
@@ -83,8 +86,16 @@ pub(crate) mod options {
 impl<K> LinkRequest<K> {
     pub(crate) fn new(client: &Client, login_id: String, kind: K) -> Self {
         Self {
+            login_id: Some(login_id),
+            ..Self::for_signed_in(client, kind)
+        }
+    }
+
+    /// For the user whose refresh token the request goes out with.
+    pub(crate) fn for_signed_in(client: &Client, kind: K) -> Self {
+        Self {
             client: client.clone(),
-            login_id,
+            login_id: None,
             message: MessageOptions::default(),
             login: LoginOptions::default(),
             kind,
@@ -93,7 +104,15 @@ impl<K> LinkRequest<K> {
 
     /// The login id, if it can be one.
     pub(crate) fn checked_login_id(&self) -> Result<Option<String>> {
-        address::login_id(&self.login_id).map(Some)
+        let id = self.login_id.as_deref();
+        id.map(address::login_id).transpose()
+    }
+
+    /// A login id of the user who is signed in; whichever, as all of them name the same user.
+    pub(crate) async fn login_id_of(&self, refresh_token: &RefreshToken) -> Result<String> {
+        let user = self.client.sessions().me(refresh_token).await?;
+        let id = user.login_ids().first().cloned();
+        id.ok_or_else(|| DecodeError::missing(StatusCode::OK, "loginIds", "loginIds", None))
     }
 
     /// The page that the link opens, if it can be one.

@@ -3,7 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod link_request;
 mod sign_in;
-mod sign_up;
+pub(crate) mod sign_up;
 mod sign_up_or_in;
 mod token;
 mod update;
@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use link_request::LinkRequest;
 pub use sign_in::SignIn;
-pub use sign_up::{SignUp, SignUpUser};
+pub use sign_up::SignUp;
 pub use sign_up_or_in::SignUpOrIn;
 pub use update::UpdateAddress;
 

@@ -20,6 +20,45 @@ impl MagicLink {
         };
         LinkRequest::new(&self.client, login_id.into(), kind)
     }
+
+    /// Sends a link to the user who is signed in, by which they confirm once more that it is them: the
+    /// session that follows [is stepped up](crate::Session::is_stepped_up).
+    ///
+    /// It is [`sign_in`](Self::sign_in) with [`step_up`](LinkRequest::step_up) for those who do not know
+    /// the user's login id: a call of [`me`](crate::Sessions::me) finds it.
+    ///
+    /// ```no_run
+    /// # use descope_magiclink::{Client, DeliveryMethod, RefreshToken};
+    /// # async fn f(client: Client, refresh: &RefreshToken) -> descope_magiclink::Result<()> {
+    /// client.magic_link().step_up(DeliveryMethod::Email, refresh).send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn step_up(
+        &self,
+        method: DeliveryMethod,
+        refresh_token: &RefreshToken,
+    ) -> LinkRequest<SignIn> {
+        self.sign_in_again(method).step_up(refresh_token)
+    }
+
+    /// Sends a link to the user who is signed in, as a further factor of that login: the session that
+    /// follows [is one of several factors](crate::Session::is_mfa) if the method is another one than
+    /// before.
+    ///
+    /// It is [`sign_in`](Self::sign_in) with [`mfa`](LinkRequest::mfa) for those who do not know the
+    /// user's login id: a call of [`me`](crate::Sessions::me) finds it.
+    pub fn mfa(&self, method: DeliveryMethod, refresh_token: &RefreshToken) -> LinkRequest<SignIn> {
+        self.sign_in_again(method).mfa(refresh_token)
+    }
+
+    fn sign_in_again(&self, method: DeliveryMethod) -> LinkRequest<SignIn> {
+        let kind = SignIn {
+            method,
+            refresh_token: None,
+        };
+        LinkRequest::for_signed_in(&self.client, kind)
+    }
 }
 
 /// A sign-in: see [`MagicLink::sign_in`].
@@ -68,19 +107,37 @@ impl LinkRequest<SignIn> {
     /// [`ErrorCode::UserNotFound`](crate::ErrorCode::UserNotFound) when it is not registered (tell
     /// your users nothing about it); else as the service decides.
     pub async fn send(mut self) -> Result<Sent> {
-        let body = self.sign_in_body()?;
+        let mut body = self.sign_in_body()?;
         let (raw, refresh) = (self.client.raw(), self.kind.refresh_token.as_ref());
+        if let (None, Some(refresh)) = (&body.login_id, refresh) {
+            body.login_id = Some(self.login_id_of(refresh).await?);
+        }
         let masked = match self.kind.method {
             DeliveryMethod::Email => {
-                let response = raw.sign_in_magic_link_email(refresh, &body).await?;
+                let call = raw.sign_in_magic_link_email(&body);
+                let call = match refresh {
+                    Some(token) => call.refresh_token(token),
+                    None => call,
+                };
+                let response = call.send().await?;
                 response.into_inner().masked_email
             }
             DeliveryMethod::Sms => {
-                let response = raw.sign_in_magic_link_sms(refresh, &body).await?;
+                let call = raw.sign_in_magic_link_sms(&body);
+                let call = match refresh {
+                    Some(token) => call.refresh_token(token),
+                    None => call,
+                };
+                let response = call.send().await?;
                 response.into_inner().masked_phone
             }
             DeliveryMethod::WhatsApp => {
-                let response = raw.sign_in_magic_link_whats_app(refresh, &body).await?;
+                let call = raw.sign_in_magic_link_whatsapp(&body);
+                let call = match refresh {
+                    Some(token) => call.refresh_token(token),
+                    None => call,
+                };
+                let response = call.send().await?;
                 response.into_inner().masked_phone
             }
         };

@@ -152,7 +152,7 @@ impl LinkRequest<SignUp> {
     /// [`ErrorCode::UserAlreadyExists`](crate::ErrorCode::UserAlreadyExists) when the login id is
     /// registered; else as the service decides.
     pub async fn send(self) -> Result<Sent> {
-        let login_id = address::login_id(&self.login_id)?;
+        let login_id = address::login_id(self.login_id.as_deref().unwrap_or_default())?;
         let redirect_url = self.checked_redirect_url()?;
         let (message, login) = (self.message, self.login);
         let provider_id = message.provider_id;
@@ -180,7 +180,7 @@ impl LinkRequest<SignUp> {
                 login_options,
                 ..Default::default()
             };
-            let response = raw.sign_up_magic_link_email(&body).await?;
+            let response = raw.sign_up_magic_link_email(&body).send().await?;
             return Ok(Sent::new(response.into_inner().masked_email));
         }
         if user.phone.is_none() {
@@ -196,9 +196,9 @@ impl LinkRequest<SignUp> {
             ..Default::default()
         };
         let response = if method == DeliveryMethod::Sms {
-            raw.sign_up_magic_link_sms(&body).await?
+            raw.sign_up_magic_link_sms(&body).send().await?
         } else {
-            raw.sign_up_magic_link_whats_app(&body).await?
+            raw.sign_up_magic_link_whatsapp(&body).send().await?
         };
         Ok(Sent::new(response.into_inner().masked_phone))
     }

@@ -41,15 +41,15 @@ impl LinkRequest<SignUpOrIn> {
         let raw = self.client.raw();
         let masked = match self.kind.method {
             DeliveryMethod::Email => {
-                let response = raw.sign_up_or_in_magic_link_email(&body).await?;
+                let response = raw.sign_up_or_in_magic_link_email(&body).send().await?;
                 response.into_inner().masked_email
             }
             DeliveryMethod::Sms => {
-                let response = raw.sign_up_or_in_magic_link_sms(&body).await?;
+                let response = raw.sign_up_or_in_magic_link_sms(&body).send().await?;
                 response.into_inner().masked_phone
             }
             DeliveryMethod::WhatsApp => {
-                let response = raw.sign_up_or_in_magic_link_whats_app(&body).await?;
+                let response = raw.sign_up_or_in_magic_link_whatsapp(&body).send().await?;
                 response.into_inner().masked_phone
             }
         };

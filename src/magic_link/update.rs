@@ -10,19 +10,18 @@ use crate::secret::RefreshToken;
 impl MagicLink {
     /// Sends a link to a new email address; it becomes the user's when the link is verified.
     ///
-    /// `refresh_token` is that of the user whom `login_id` names.
+    /// `refresh_token` is the user's, and says who that is.
     pub fn update_email(
         &self,
         refresh_token: &RefreshToken,
-        login_id: impl Into<String>,
         email: impl Into<String>,
     ) -> LinkRequest<UpdateAddress> {
-        self.update(refresh_token, login_id.into(), Address::Email(email.into()))
+        self.update(refresh_token, Address::Email(email.into()))
     }
 
     /// Sends a link to a new phone number; it becomes the user's when the link is verified.
     ///
-    /// `refresh_token` is that of the user whom `login_id` names.
+    /// `refresh_token` is the user's, and says who that is.
     ///
     /// A phone cannot be updated by email:
     ///
@@ -30,25 +29,19 @@ impl MagicLink {
     /// # use descope_magiclink::{Client, DeliveryMethod, RefreshToken};
     /// # let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
     /// # let refresh = RefreshToken::new("...");
-    /// client.magic_link().update_phone(&refresh, DeliveryMethod::Email, "joe", "+15555555555");
+    /// client.magic_link().update_phone(&refresh, DeliveryMethod::Email, "+15555555555");
     /// ```
     pub fn update_phone(
         &self,
         refresh_token: &RefreshToken,
         method: PhoneDelivery,
-        login_id: impl Into<String>,
         phone: impl Into<String>,
     ) -> LinkRequest<UpdateAddress> {
         let address = Address::Phone(method, phone.into());
-        self.update(refresh_token, login_id.into(), address)
+        self.update(refresh_token, address)
     }
 
-    fn update(
-        &self,
-        refresh_token: &RefreshToken,
-        login_id: String,
-        address: Address,
-    ) -> LinkRequest<UpdateAddress> {
+    fn update(&self, refresh_token: &RefreshToken, address: Address) -> LinkRequest<UpdateAddress> {
         let kind = UpdateAddress {
             refresh_token: refresh_token.clone(),
             address,
@@ -56,7 +49,7 @@ impl MagicLink {
             on_merge_use_existing: None,
             fail_on_conflict: None,
         };
-        LinkRequest::new(&self.client, login_id, kind)
+        LinkRequest::for_signed_in(&self.client, kind)
     }
 }
 
@@ -81,6 +74,12 @@ impl options::Delivery for UpdateAddress {}
 impl options::Message for UpdateAddress {}
 
 impl LinkRequest<UpdateAddress> {
+    /// A login id of the user. Without it, a call of [`me`](crate::Sessions::me) finds one.
+    pub fn login_id(mut self, login_id: impl Into<String>) -> Self {
+        self.login_id = Some(login_id.into());
+        self
+    }
+
     /// Makes the new address a login id too, so that the user can sign in with it.
     pub fn add_to_login_ids(mut self) -> Self {
         self.kind.add_to_login_ids = Some(true);
@@ -114,16 +113,24 @@ impl LinkRequest<UpdateAddress> {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id and for what
     /// is no address; [`Error::Session`](crate::Error::Session) for an empty refresh token; else as
     /// the service decides.
-    pub async fn send(self) -> Result<Sent> {
-        let login_id = self.checked_login_id()?;
+    pub async fn send(mut self) -> Result<Sent> {
+        let mut login_id = self.checked_login_id()?;
         let redirect_url = self.checked_redirect_url()?;
+        // What can be told without a call comes before the first.
+        match &mut self.kind.address {
+            Address::Email(email) => *email = address::email("email", email)?,
+            Address::Phone(_, phone) => *phone = address::phone("phone", phone)?,
+        }
+        if login_id.is_none() {
+            login_id = Some(self.login_id_of(&self.kind.refresh_token).await?);
+        }
         let (message, kind) = (self.message, self.kind);
         let (raw, refresh) = (self.client.raw(), &kind.refresh_token);
-        match &kind.address {
+        match kind.address {
             Address::Email(email) => {
                 let body = types::UpdateUserEmailMagicLinkRequest {
                     login_id,
-                    email: Some(address::email("email", email)?),
+                    email: Some(email),
                     redirect_url,
                     provider_id: message.provider_id,
                     template_id: message.template_id,
@@ -134,13 +141,16 @@ impl LinkRequest<UpdateAddress> {
                     fail_on_conflict: kind.fail_on_conflict,
                     ..Default::default()
                 };
-                let response = raw.update_user_email_magic_link(refresh, &body).await?;
+                let response = raw
+                    .update_user_email_magic_link(refresh, &body)
+                    .send()
+                    .await?;
                 Ok(Sent::new(response.into_inner().masked_email))
             }
             Address::Phone(method, phone) => {
                 let body = types::UpdateUserPhoneMagicLinkRequest {
                     login_id,
-                    phone: Some(address::phone("phone", phone)?),
+                    phone: Some(phone),
                     redirect_url,
                     provider_id: message.provider_id,
                     template_id: message.template_id,
@@ -153,11 +163,12 @@ impl LinkRequest<UpdateAddress> {
                 };
                 let response = match method {
                     PhoneDelivery::Sms => {
-                        raw.update_user_phone_magic_link_sms(refresh, &body).await?
+                        let call = raw.update_user_phone_magic_link_sms(refresh, &body);
+                        call.send().await?
                     }
                     PhoneDelivery::WhatsApp => {
-                        let call = raw.update_user_phone_magic_link_whats_app(refresh, &body);
-                        call.await?
+                        let call = raw.update_user_phone_magic_link_whatsapp(refresh, &body);
+                        call.send().await?
                     }
                 };
                 Ok(Sent::new(response.into_inner().masked_phone))

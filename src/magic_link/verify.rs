@@ -4,9 +4,10 @@ use super::MagicLink;
 use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::secret::MagicLinkToken;
+use crate::session::UncheckedAuthentication;
+use crate::session::calls::Authentication;
 use crate::session::handovers::Handover;
 use crate::session::tokens::TokenResponse;
-use crate::session::{Authentication, UncheckedAuthentication};
 use crate::sync::hash::hash;
 use crate::transport::deadline::Deadline;
 
@@ -77,7 +78,7 @@ impl MagicLink {
                 ..Default::default()
             };
             async move {
-                let response = client.patient_raw().verify_magic_link(&body).await?;
+                let response = client.patient_raw().verify_magic_link(&body).send().await?;
                 TokenResponse::read(response, client.validator())
             }
         };

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Management;
 use crate::error::{Error, Result};
-use crate::magic_link::SignUpUser;
 use crate::magic_link::link_request::{LinkRequest, options};
+use crate::magic_link::sign_up::SignUpUser;
 use crate::raw::{ResponseValue, types};
 use crate::secret::{MagicLinkToken, ManagementKey};
 
@@ -85,7 +85,11 @@ impl LinkRequest<EmbeddedSignIn> {
             ..Default::default()
         };
         let raw = self.client.raw();
-        token(raw.embedded_link_signin(&self.kind.key, &body).await?)
+        token(
+            raw.sign_in_embedded_link(&self.kind.key, &body)
+                .send()
+                .await?,
+        )
     }
 }
 
@@ -131,7 +135,11 @@ impl LinkRequest<EmbeddedSignUp> {
             ..Default::default()
         };
         let raw = self.client.raw();
-        token(raw.embedded_link_signup(&self.kind.key, &body).await?)
+        token(
+            raw.sign_up_embedded_link(&self.kind.key, &body)
+                .send()
+                .await?,
+        )
     }
 }
 

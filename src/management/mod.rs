@@ -74,6 +74,7 @@ impl Management {
         self.client
             .raw()
             .delete_all_test_users(&self.key)
+            .send()
             .await
             .map(drop)
     }
@@ -90,7 +91,9 @@ impl Management {
         let answer = self
             .client
             .raw()
-            .load_user(&self.key, Some(&login_id), None)
+            .load_user(&self.key)
+            .login_id(&login_id)
+            .send()
             .await?;
         user_of(answer)
     }
@@ -108,7 +111,9 @@ impl Management {
         let answer = self
             .client
             .raw()
-            .load_user(&self.key, None, Some(user_id))
+            .load_user(&self.key)
+            .user_id(user_id)
+            .send()
             .await?;
         user_of(answer)
     }
@@ -127,6 +132,7 @@ impl Management {
         self.client
             .raw()
             .delete_user(&self.key, &body)
+            .send()
             .await
             .map(drop)
     }
@@ -146,6 +152,7 @@ impl Management {
         self.client
             .raw()
             .logout_all_user_devices(&self.key, &body)
+            .send()
             .await
             .map(drop)
     }

@@ -19,7 +19,12 @@ impl Management {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides.
     pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
         let body = user.into_body()?;
-        let answer = self.client.raw().create_test_user(&self.key, &body).await?;
+        let answer = self
+            .client
+            .raw()
+            .create_test_user(&self.key, &body)
+            .send()
+            .await?;
         user_of(answer)
     }
 
@@ -169,7 +174,7 @@ impl LinkRequest<TestMagicLink> {
             .client
             .raw()
             .generate_magic_link_for_test_user(&self.kind.key, &body);
-        let response = call.await?;
+        let response = call.send().await?;
         let missing = response.missing("link");
         let link = response.into_inner().link.filter(|link| !link.is_empty());
         Ok(TestLink {

@@ -1,9 +1,11 @@
-//! Calls that the description does not have.
+//! Calls: what is sent, put together step by step.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,16 +13,89 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::hooks::Credential;
 use crate::error::Error;
-use crate::transport::request::{ClientHooks as _, OperationInfo, build_error};
+use crate::transport::request::{build_error, encode_path};
 use crate::transport::response::ResponseValue;
 
-/// A call that the description does not have, before it is sent: from [`Client::call`].
-#[derive(Debug)]
+/// A call before it is sent: of an operation, from its method of [`Client`], or of anything, from
+/// [`Client::call`].
+///
+/// What an operation cannot do without is an argument of its method; what is optional is set here. When
+/// an operation gets one more optional part, it gets one more method here, and callers compile as before.
+///
+/// ```no_run
+/// # async fn run(raw: &descope_magiclink::raw::Client, refresh: &descope_magiclink::RefreshToken)
+/// # -> Result<(), descope_magiclink::Error> {
+/// use descope_magiclink::raw::types::{LoginOptions, MagicLinkSignInRequest};
+///
+/// let body = MagicLinkSignInRequest::default()
+///     .login_id("joe@example.com")
+///     .login_options(LoginOptions::default().stepup(true));
+/// raw.sign_in_magic_link_email(&body).refresh_token(refresh).send().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is sent until `send`"]
-pub struct Call<'c> {
+pub struct Call<'c, O = ()> {
     client: &'c Client,
     name: &'static str,
     request: Result<reqwest::Request, Error>,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O> fmt::Debug for Call<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An operation of the description: one of [`operations`](super::operations).
+pub trait Operation: sealed::Named {
+    /// What the body of its response is read as.
+    type Response: sealed::Body;
+}
+
+pub(crate) mod sealed {
+    use crate::error::Error;
+    use crate::transport::body::FromJson;
+    use crate::transport::response::ResponseValue;
+
+    pub trait Named {
+        const NAME: &'static str;
+    }
+
+    pub trait Body: Sized {
+        fn read(
+            response: reqwest::Response,
+        ) -> impl Future<Output = Result<ResponseValue<Self>, Error>> + Send;
+    }
+
+    impl<T: FromJson + Default> Body for T {
+        fn read(
+            response: reqwest::Response,
+        ) -> impl Future<Output = Result<ResponseValue<Self>, Error>> + Send {
+            ResponseValue::from_response(response)
+        }
+    }
+}
+
+/// The type that stands for an operation.
+macro_rules! operation {
+    ($of:ident, $name:literal, $response:ty) => {
+        #[doc = concat!("Of [`", $name, "`](crate::raw::Client::", $name, ").")]
+        #[derive(Debug)]
+        #[non_exhaustive]
+        pub enum $of {}
+
+        impl crate::raw::call::sealed::Named for $of {
+            const NAME: &'static str = $name;
+        }
+
+        impl crate::raw::call::Operation for $of {
+            type Response = $response;
+        }
+    };
 }
 
 impl Client {
@@ -52,22 +127,11 @@ impl Client {
                 .bytes()
                 .all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
             && !path.split('/').any(is_dots);
-        let request = if is_path {
-            let url = format!("{}{path}", self.baseurl);
-            self.client
-                .request(method, url)
-                .build()
-                .map_err(build_error)
-        } else {
-            let problem = "must begin with one slash, be encoded as in a URL, and have no query, \
-                           no fragment and no dot segments";
-            Err(Error::argument("path", problem))
-        };
-        Call {
-            client: self,
-            name,
-            request,
-        }
+        let problem = "must begin with one slash, be encoded as in a URL, and have no query, \
+                       no fragment and no dot segments";
+        let path = is_path.then_some(path);
+        let path = path.ok_or_else(|| Error::argument("path", problem));
+        Call::new(self, name, method, path)
     }
 
     /// A client whose calls may take so long in all, and which shares everything else.
@@ -98,7 +162,29 @@ fn is_dots(segment: &str) -> bool {
     plain == "." || plain == ".."
 }
 
-impl Call<'_> {
+impl<'c, O> Call<'c, O> {
+    fn new(
+        client: &'c Client,
+        name: &'static str,
+        method: Method,
+        path: Result<impl AsRef<str>, Error>,
+    ) -> Self {
+        let request = path.and_then(|path| {
+            let url = client.baseurl.clone() + path.as_ref();
+            client
+                .client
+                .request(method, url)
+                .build()
+                .map_err(build_error)
+        });
+        Self {
+            client,
+            name,
+            request,
+            operation: PhantomData,
+        }
+    }
+
     fn change(
         mut self,
         change: impl FnOnce(&Client, &mut reqwest::Request) -> Result<(), Error>,
@@ -110,20 +196,16 @@ impl Call<'_> {
         self
     }
 
-    /// Whom the call is made for; without it, it carries the project id alone.
-    pub fn credential(self, credential: &impl Credential) -> Self {
-        self.change(|client, request| client.authorize(request.headers_mut(), credential))
-    }
-
-    /// One `name=value` of the query.
-    pub fn query(self, name: &str, value: &str) -> Self {
+    /// One `name=value` of the query, beside those that have methods of their own.
+    pub fn query(self, name: &str, value: impl fmt::Display) -> Self {
         self.change(|_, request| {
-            request.url_mut().query_pairs_mut().append_pair(name, value);
+            let mut query = request.url_mut().query_pairs_mut();
+            query.append_pair(name, &value.to_string());
             Ok(())
         })
     }
 
-    /// A header of this call. `Authorization` is the [`credential`](Self::credential)'s.
+    /// A header of this call. `Authorization` is the credential's.
     pub fn header(self, name: HeaderName, value: HeaderValue) -> Self {
         self.change(|_, request| {
             if name != AUTHORIZATION {
@@ -133,16 +215,34 @@ impl Call<'_> {
         })
     }
 
-    /// The body.
-    pub fn json<B: Serialize + ?Sized>(self, body: &B) -> Self {
+    pub(super) fn authorized(self, credential: &impl Credential) -> Self {
+        self.change(|client, request| client.authorize(request.headers_mut(), credential))
+    }
+
+    fn with_body(self, json: serde_json::Result<Vec<u8>>) -> Self {
         self.change(|_, request| {
-            let text = serde_json::to_vec(body)
-                .map_err(|_| Error::argument("body", "cannot be written as JSON"))?;
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(CONTENT_TYPE, json);
-            *request.body_mut() = Some(text.into());
+            let json = json.map_err(|_| Error::argument("body", "cannot be written as JSON"))?;
+            let kind = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, kind);
+            *request.body_mut() = Some(json.into());
             Ok(())
         })
+    }
+
+    async fn response(self) -> Result<reqwest::Response, Error> {
+        self.client.exec(self.request?, self.name).await
+    }
+}
+
+impl Call<'_> {
+    /// Whom the call is made for; without it, it carries the project id alone.
+    pub fn credential(self, credential: &impl Credential) -> Self {
+        self.authorized(credential)
+    }
+
+    /// The body.
+    pub fn json<B: Serialize + ?Sized>(self, body: &B) -> Self {
+        self.with_body(serde_json::to_vec(body))
     }
 
     /// Makes the call. An empty body reads as `null`, so that `()` will do for it.
@@ -152,14 +252,41 @@ impl Call<'_> {
     /// [`Error::InvalidArgument`] for what cannot be sent, [`Error::Api`] for a status that is no
     /// success, [`Error::Decode`] for a body that is no `T`.
     pub async fn send<T: DeserializeOwned>(self) -> Result<ResponseValue<T>, Error> {
-        let info = OperationInfo {
-            operation_id: self.name,
-        };
-        let mut request = self.request?;
-        let json = HeaderValue::from_static("application/json");
-        request.headers_mut().entry(ACCEPT).or_insert(json);
-        self.client.pre(&mut request, &info).await?;
-        let response = self.client.exec(request, &info).await?;
-        ResponseValue::of_any(response).await
+        ResponseValue::of_any(self.response().await?).await
+    }
+}
+
+impl<'c, O: Operation> Call<'c, O> {
+    /// The call of an operation, with the values in its path.
+    pub(super) fn described(
+        client: &'c Client,
+        method: Method,
+        template: &str,
+        values: &[&dyn fmt::Display],
+    ) -> Self {
+        let mut parts = template.split("{}");
+        let mut path = parts.next().unwrap_or_default().to_owned();
+        let written = parts.zip(values).try_for_each(|(part, value)| {
+            path += &encode_path(&value.to_string())?;
+            path += part;
+            Ok(())
+        });
+        Self::new(client, O::NAME, method, written.map(|()| path))
+    }
+
+    /// By way of a value, in which no member stands twice: what is in `extra` may have become a field.
+    pub(super) fn body(self, body: &impl Serialize) -> Self {
+        self.with_body(serde_json::to_value(body).and_then(|body| serde_json::to_vec(&body)))
+    }
+
+    /// Makes the call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for what cannot be sent, [`Error::Api`] for a status that is no
+    /// success, [`Error::Decode`] for a body that cannot be read.
+    pub async fn send(self) -> Result<ResponseValue<O::Response>, Error> {
+        let response = self.response().await?;
+        <O::Response as sealed::Body>::read(response).await
     }
 }

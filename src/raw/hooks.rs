@@ -17,7 +17,6 @@ use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
 use crate::sync::single_flight::run;
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
-use crate::transport::request::{ClientHooks, OperationInfo};
 use crate::transport::response::{LARGEST_BODY, unexpected};
 use crate::transport::retry::RetryPolicy;
 use crate::transport::send::send;
@@ -88,14 +87,14 @@ impl CredentialKind {
     const MARKED: [Self; 3] = [Self::UserToken, Self::AccessKey, Self::ManagementKey];
 
     /// Takes the mark off that `authorize` has left.
-    fn take(headers: &mut HeaderMap, info: &OperationInfo) -> Self {
+    fn take(headers: &mut HeaderMap, operation: &'static str) -> Self {
         let mark = headers.remove(CREDENTIAL_KIND);
         let kind = Self::MARKED
             .into_iter()
             .find(|kind| mark.as_ref().is_some_and(|mark| mark == kind.mark()));
         match kind {
             Some(kind) => kind,
-            None if info.operation_id == "verify_magic_link" => Self::MagicLink,
+            None if operation == "verify_magic_link" => Self::MagicLink,
             None => Self::Project,
         }
     }
@@ -226,84 +225,70 @@ impl Client {
     }
 }
 
-impl ClientHooks<Inner> for Client {
-    async fn pre(&self, request: &mut reqwest::Request, _: &OperationInfo) -> Result<(), Error> {
+impl Client {
+    /// Gives responses of success alone: of any other the body is read here, so that whoever observes
+    /// the call is told all of it.
+    pub(crate) async fn exec(
+        &self,
+        mut request: reqwest::Request,
+        operation: &'static str,
+    ) -> Result<reqwest::Response, Error> {
         let headers = request.headers_mut();
-        // Operations without a result lack it; their errors are JSON all the same.
+        // Operations without a result have JSON in their errors all the same.
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("application/json"));
         for (name, value) in &*self.inner.headers {
             headers.entry(name).or_insert_with(|| value.clone());
         }
-        Ok(())
-    }
-
-    /// Gives responses of success alone: of any other the body is read here, so that whoever observes
-    /// the call is told all of it.
-    async fn exec(
-        &self,
-        request: reqwest::Request,
-        info: &OperationInfo,
-    ) -> Result<reqwest::Response, Error> {
         #[cfg(feature = "tracing")]
         {
             let span = tracing::debug_span!(
                 "call",
-                operation = info.operation_id,
+                operation,
                 status = tracing::field::Empty,
                 code = tracing::field::Empty,
                 attempts = tracing::field::Empty,
             );
-            let call =
-                tracing::Instrument::instrument(self.send_observed(request, info), span.clone());
+            let call = tracing::Instrument::instrument(
+                self.send_observed(request, operation),
+                span.clone(),
+            );
             let (result, attempts) = call.await;
             record(&span, attempts, &result);
             result
         }
         #[cfg(not(feature = "tracing"))]
-        self.send_observed(request, info).await.0
+        self.send_observed(request, operation).await.0
     }
 
-    async fn post(
-        &self,
-        _: &Result<reqwest::Response, Error>,
-        _: &OperationInfo,
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
-impl Client {
     /// Gives how many times the request was sent too.
     async fn send_observed(
         &self,
         mut request: reqwest::Request,
-        info: &OperationInfo,
+        operation: &'static str,
     ) -> (Result<reqwest::Response, Error>, u32) {
         let deadline = Deadline::after(self.inner.timeout);
         let settings = &*self.inner.settings;
-        let credential = CredentialKind::take(request.headers_mut(), info);
-        if let Some(key) = management_key(request.headers(), credential, info)
+        let credential = CredentialKind::take(request.headers_mut(), operation);
+        if let Some(key) = management_key(request.headers(), credential, operation)
             && let Some(tier) = self.license(key, deadline).await
         {
             request.headers_mut().insert(license::HEADER, tier);
         }
         let observer = settings.observer.as_ref();
         if let Some(observer) = observer {
-            observer.add_headers(info.operation_id, request.headers_mut());
+            observer.add_headers(operation, request.headers_mut());
         }
         let http = self.client.clone();
         let sending = send(http, request, settings.retry, deadline, LARGEST_BODY);
-        #[cfg(feature = "tracing")]
-        let sending = tracing::Instrument::in_current_span(sending);
         let Some(sent) = run(sending).await else {
             return (Err(ConfigError::NoRuntime.into()), 0);
         };
         let result = match sent.result {
             Ok(mut response) => {
                 response.extensions_mut().insert(Call {
-                    operation_id: info.operation_id,
+                    operation_id: operation,
                     limit: self.inner.timeout,
                     clock: Arc::clone(&settings.clock),
                     credential,
@@ -315,11 +300,11 @@ impl Client {
                     Err(unexpected(response).await)
                 }
             }
-            Err(error) => Err(from_reqwest(error, self.inner.timeout)),
+            Err(error) => Err(from_reqwest(error, self.inner.timeout).of(operation)),
         };
         if let Some(observer) = observer {
             observer.tell(&mut CallEvent::Completed {
-                operation: info.operation_id,
+                operation,
                 result: result.as_ref().map(reqwest::Response::status),
                 attempts: sent.attempts,
                 duration: deadline.elapsed(),
@@ -333,9 +318,9 @@ impl Client {
 fn management_key(
     headers: &HeaderMap,
     credential: CredentialKind,
-    info: &OperationInfo,
+    operation: &'static str,
 ) -> Option<ManagementKey> {
-    if credential != CredentialKind::ManagementKey || info.operation_id == license::OPERATION {
+    if credential != CredentialKind::ManagementKey || operation == license::OPERATION {
         return None;
     }
     let bearer = headers.get(AUTHORIZATION)?.to_str().ok()?;
@@ -374,15 +359,27 @@ pub(crate) fn anonymous_headers(
     headers.insert("x-descope-project-id", id);
     headers.insert("x-descope-sdk-name", HeaderValue::from_static("rust"));
     headers.insert("x-descope-sdk-version", HeaderValue::from_static(VERSION));
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        )),
-    );
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     Ok(headers)
+}
+
+const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// The user agent with the application in front of this crate: the more telling one is first (RFC 9110
+/// 10.1.5).
+pub(crate) fn user_agent(name: &str, version: &str) -> Result<HeaderValue, ConfigError> {
+    let is_token = |text: &str| {
+        let is_mark = |b: u8| b"!#$%&'*+-.^_`|~".contains(&b);
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || is_mark(b))
+    };
+    let agent = HeaderValue::from_str(&format!("{name}/{version} {AGENT}")).ok();
+    agent.filter(|_| is_token(name) && is_token(version)).ok_or(ConfigError::InvalidSetting {
+        name: "app_info",
+        problem: "must be two words of ASCII letters, digits and marks such as `-`, `_`, `.` and `+`",
+    })
 }
 
 /// The text of a key from the settings, if it can stand in a header.

@@ -1,13 +1,15 @@
-//! The low-level layer: one method per operation of the description, typed requests and answers.
+//! The low-level layer: one method per operation of the description, typed requests and responses.
 //!
 //! Generated from `spec/openapi.yaml` by `cargo xtask codegen`; the facade above is written on it.
 //! Take the client from [`Client::raw`](crate::Client::raw): it shares the connection pool, the
 //! project id, the headers, the deadline and the retries of the facade.
 //!
-//! - A method takes a credential, before the body, where the description asks for more than the project id,
-//!   as the type that it is: [`RefreshToken`](crate::RefreshToken) and so on.
-//! - Requests and answers have public fields, all optional as on the wire, and are
-//!   `#[non_exhaustive]`: make a request with `default()` and fill it in.
+//! - What an operation cannot do without is an argument of its method: the credential first, as the type
+//!   that it is ([`RefreshToken`](crate::RefreshToken) and so on), the body last. What is optional is a
+//!   setter of the [`Call`] that the method makes, and [`send`](Call::send) sends it.
+//! - Requests and responses have public fields, all optional as on the wire, and are
+//!   `#[non_exhaustive]`: make a request with `default()` and its setters. A member that the description
+//!   lacks goes along by `member(name, value)`.
 //! - Nothing is checked before sending; the service is the judge.
 //! - Every status from 200 to 299 is a success, every other one [`Error::Api`](crate::Error::Api).
 //! - Responses are read leniently. A member that the description does not know, or that cannot be read
@@ -23,19 +25,32 @@
 //!
 //! # async fn run() -> Result<(), descope_magiclink::Error> {
 //! let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
-//! let mut body = types::MagicLinkSignInRequest::default();
-//! body.login_id = Some("joe@example.com".to_owned());
-//! body.redirect_url = Some("https://app.example.com/verify".to_owned());
-//! let answer = client.raw().sign_in_magic_link_email(None, &body).await?;
-//! println!("{} {:?}", answer.status(), answer.masked_email);
+//! let body = types::MagicLinkSignInRequest::default()
+//!     .login_id("joe@example.com")
+//!     .redirect_url("https://app.example.com/verify");
+//! let response = client.raw().sign_in_magic_link_email(&body).send().await?;
+//! println!("{} {:?}", response.status(), response.masked_email);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! An endpoint that the description lacks can be called too: [`Client::call`].
 //!
-//! A change here that breaks callers (an operation or a field renamed or gone, a new parameter of a
-//! path or query) is a breaking release of the crate; a new operation or field is a minor one.
+//! # What a later release may do
+//!
+//! A minor release may add operations, types, fields, setters and optional parts of calls; a member that
+//! becomes described moves from `extra` to a field, and [`ResponseValue::member`] finds it in either. A name
+//! that changes stays as a deprecated one until the next major release. All else is a breaking release: an
+//! operation or a field that is gone, a new required part, another type.
+//!
+//! `Serialize` writes tokens and other secrets in clear, since that is how they travel: put no type of this
+//! module into a log that way.
+
+// These two have the macros that the generated files call.
+#[macro_use]
+pub(crate) mod call;
+#[macro_use]
+mod request;
 
 #[rustfmt::skip]
 #[allow(
@@ -55,7 +70,8 @@
 )]
 mod client;
 
-/// Bodies of requests and answers, one type per schema of the description.
+/// Bodies of requests and responses, one type per schema of the description. `Serialize` writes the tokens in
+/// them in clear.
 #[rustfmt::skip]
 #[allow(
     deprecated,
@@ -72,12 +88,11 @@ mod client;
 )]
 pub mod types;
 
-mod call;
 pub(crate) mod hooks;
 pub(crate) mod license;
 
-pub use call::Call;
-pub use client::Client;
+pub use call::{Call, Operation};
+pub use client::{Client, operations};
 pub use hooks::Credential;
 
 pub use crate::transport::body::Members;

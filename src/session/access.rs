@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::claims::Claims;
 use crate::jwt::json::Item;
 
-/// What a user may do in one tenant, from [`Session::tenant`](super::Session::tenant).
+/// What a user may do in one tenant, from [`Session::tenant`](crate::Session::tenant).
 #[derive(Clone, Copy)]
 pub struct Access<'s> {
     claims: &'s Claims,

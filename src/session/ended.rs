@@ -1,4 +1,4 @@
-//! Session tokens that were signed out before their time: refused until they expire by themselves.
+//! Tokens that were signed out before their time: session tokens are refused until they expire by themselves.
 //!
 //! They come by way of the store's lists into the memory of each process, so that to validate a token takes
 //! no look at the store. While the store fails, a process knows of the sessions that it has ended itself.
@@ -18,8 +18,9 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How often a process asks which sessions others have ended.
 const POLL: Duration = Duration::from_millis(500);
 /// How long the lists keep their entries: tokens that live for minutes do not stay for weeks.
-const LISTS: [Duration; 2] = [
+const LISTS: [Duration; 3] = [
     Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(25 * 60 * 60),
     Duration::from_secs(31 * 24 * 60 * 60),
 ];
 /// For how long a token is refused past its time: validators may have a leeway.
@@ -50,7 +51,7 @@ impl EndedSessions {
     pub(super) fn contains(&self, token: &str) -> bool {
         self.is_used.load(Ordering::Acquire) && {
             let now = self.clock.instant();
-            self.tokens().get(&hash(token), now).is_some()
+            self.tokens().get(&hash_signed(token), now).is_some()
         }
     }
 
@@ -58,7 +59,7 @@ impl EndedSessions {
     pub(crate) fn add(&self, token: &str, expires_at: SystemTime) -> EndedEntry {
         let since = expires_at.duration_since(SystemTime::UNIX_EPOCH);
         let entry = EndedEntry {
-            token: hash(token),
+            token: hash_signed(token),
             expires_at: since.map_or(0, |since| since.as_secs()),
         };
         self.insert(&entry);
@@ -74,8 +75,9 @@ impl EndedSessions {
 
     pub(crate) async fn tell(&self, remote: &Remote, entry: &EndedEntry) {
         let left = self.left(entry);
-        let [brief, lasting] = LISTS;
-        let ttl = if left <= brief { brief } else { lasting };
+        let [.., longest] = LISTS;
+        let ttl = LISTS.into_iter().find(|ttl| *ttl >= left);
+        let ttl = ttl.unwrap_or(longest);
         let entry = [&entry.token[..], &entry.expires_at.to_be_bytes()].concat();
         // What fails is told by the store: the session then ends in this process only.
         let _ = remote.append(list(ttl), entry, ttl).await;
@@ -130,6 +132,11 @@ impl EndedEntry {
             expires_at: u64::from_be_bytes(*expires_at),
         })
     }
+}
+
+/// Of what is signed, without the signature: one of ECDSA has a twin that is as good.
+fn hash_signed(token: &str) -> TokenHash {
+    hash(token.rsplit_once('.').map_or(token, |(signed, _)| signed))
 }
 
 fn list(ttl: Duration) -> TokenHash {

@@ -5,7 +5,8 @@
 //! lives for weeks and is good for new session tokens only.
 //!
 //! ```no_run
-//! use descope_magiclink::session::{SessionError, SessionValidator};
+//! use descope_magiclink::session::SessionError;
+//! use descope_magiclink::SessionValidator;
 //! use descope_magiclink::{Client, RefreshToken, SessionToken};
 //!
 //! # async fn run(session_token: SessionToken, refresh_token: RefreshToken)
@@ -45,8 +46,8 @@
 //! Anything that happened after the token was issued: a logout, a user who was disabled or removed,
 //! a role that was taken away. It takes effect when the session token is over, after 10 minutes at
 //! the latest unless the project has another life time for them. Where that is too long (a payment,
-//! a change of the password), ask the service with the refresh token: [`Sessions::refresh`] and
-//! [`Sessions::me`] fail once the session has ended. Descope's "rotate and revoke" of the signing
+//! a change of the password), ask the service with the refresh token: [`Sessions::refresh`](crate::Sessions::refresh) and
+//! [`Sessions::me`](crate::Sessions::me) fail once the session has ended. Descope's "rotate and revoke" of the signing
 //! keys ends all sessions within [`key_ttl`](SessionValidatorBuilder::key_ttl).
 //!
 //! # What is checked
@@ -91,7 +92,7 @@
 //!
 //! Tokens in the response to a call of this client are the service's word. Signature, issuer and kind
 //! are checked as always, but their times are measured by the response's own `Date` and not by this
-//! machine's clock. The difference corrects the client's validator ([`SessionValidator::now`]), up to
+//! machine's clock. The difference corrects the client's validator ([`SessionValidator::now`](crate::SessionValidator::now)), up to
 //! 15 minutes. Where there is no date that can be trusted (none, one with an `Age`, or one over plain
 //! http from another machine), times are not looked at and nothing is learned.
 //!
@@ -104,12 +105,14 @@
 //! Where refresh tokens stay the same, nothing needs to be shared between machines. Where they rotate,
 //! presenting a superseded token makes the service invalidate all tokens that came of that sign-in.
 //! Two machines that refresh one token at the same moment therefore sign the user out, the winner's new
-//! tokens included. Within one process this cannot happen. Send the requests of one user to one process
-//! then.
+//! tokens included. Within one process this cannot happen, nor among processes that share a
+//! [store](crate::ClientBuilder::store): [descope-magiclink-redis](https://docs.rs/descope-magiclink-redis) is
+//! one, and its page tells what it does and what each failure costs. Without one, send the requests of one
+//! user to one process.
 
-mod access;
+pub(crate) mod access;
 #[cfg(feature = "client")]
-mod calls;
+pub(crate) mod calls;
 mod claim_policy;
 mod claims;
 #[cfg(feature = "client")]
@@ -131,16 +134,14 @@ pub(crate) mod tokens;
 pub(crate) mod validator;
 pub(crate) mod validator_builder;
 
-pub use access::Access;
 #[cfg(feature = "client")]
 pub use calls::{
-    AccessKeySession, Authentication, ExchangeAccessKey, Sessions, SignInRecord, SignedIn,
-    TenantProfile, UncheckedAuthentication,
+    AccessKeySession, ExchangeAccessKey, SignInRecord, SignedIn, TenantProfile,
+    UncheckedAuthentication,
 };
-pub use session::{RefreshClaims, Session};
+pub use session::RefreshClaims;
 #[cfg(feature = "client")]
-pub use tokens::{CookieFacts, Refreshed, Tokens};
-pub use validator::SessionValidator;
+pub use tokens::CookieFacts;
 pub use validator_builder::SessionValidatorBuilder;
 
 pub use crate::error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};

@@ -52,7 +52,8 @@ const RESERVED: [&str; 27] = [
 /// anything.
 ///
 /// ```
-/// # use descope_magiclink::session::{Session, SessionError};
+/// # use descope_magiclink::session::SessionError;
+/// # use descope_magiclink::Session;
 /// fn may_pay(session: &Session, tenant: &str) -> Result<bool, SessionError> {
 ///     Ok(session.has_permissions(["invoice:read"])
 ///         && session.tenant(tenant)?.has_roles(["accountant"]))
@@ -100,17 +101,27 @@ impl Session {
         since_epoch(self.claims.times().expires_at)
     }
 
-    /// How the user signed in, for example `email` for a link by email, `sms`, `webauthn`.
-    pub fn auth_methods(&self) -> impl Iterator<Item = &str> {
+    /// How the user signed in (`amr`), for example `email` for a link by email, `sms`, `webauthn`.
+    pub fn authentication_methods(&self) -> impl Iterator<Item = &str> {
         texts(self.claims.claim("amr"))
     }
 
     /// Whether the user signed in by more than one method.
     #[must_use]
     pub fn is_mfa(&self) -> bool {
-        let mut methods = self.auth_methods();
+        let mut methods = self.authentication_methods();
         let first = methods.next();
         methods.any(|method| Some(method) != first)
+    }
+
+    /// Whether the user has confirmed of late that it is them, by a link for
+    /// [step-up](crate::MagicLink::step_up).
+    ///
+    /// It lasts as long as this very token, 10 minutes unless the project says otherwise: a session token
+    /// that a refresh gives is not stepped up any more.
+    #[must_use]
+    pub fn is_stepped_up(&self) -> bool {
+        self.claims.claim("su").is_some_and(Item::is_true)
     }
 
     /// The tenant the user has chosen, or the only one they have.
@@ -164,7 +175,7 @@ impl Session {
     /// Whether the user has all of these permissions in the project. True when none are asked for.
     ///
     /// ```
-    /// # fn f(session: &descope_magiclink::session::Session) -> bool {
+    /// # fn f(session: &descope_magiclink::Session) -> bool {
     /// session.has_permissions(["invoice:read", "invoice:write"])
     /// # }
     /// ```

@@ -103,7 +103,7 @@ impl Tokens {
                     the session cannot be refreshed";
         self.refresh
             .as_ref()
-            .ok_or_else(|| DecodeError::missing(self.status, what, None))
+            .ok_or_else(|| DecodeError::missing(self.status, "refreshJwt", what, None))
     }
 }
 
@@ -118,8 +118,8 @@ impl TokenResponse {
         answer: ResponseValue<types::JwtResponse>,
         validator: &SessionValidator,
     ) -> Result<Self> {
-        let missing =
-            answer.missing("session token, neither in its body nor in the session cookie");
+        let what = "session token, neither in its body nor in the session cookie";
+        let missing = answer.missing_as("sessionJwt", what);
         let (mut body, status, headers) = answer.into_parts();
         let cookies = CookieFacts::new(&body);
         let [session_names, refresh_names] = validator.cookie_names();

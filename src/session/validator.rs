@@ -43,7 +43,7 @@ const MAX_CLOCK_OFFSET: i64 = 15 * 60;
 /// ```
 /// # async fn f(text_from_request: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// use descope_magiclink::SessionToken;
-/// use descope_magiclink::session::SessionValidator;
+/// use descope_magiclink::SessionValidator;
 ///
 /// let validator = SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
 /// let session = validator
@@ -191,7 +191,7 @@ impl SessionValidator {
     /// fetched keys it has one once [`validate`](Self::validate) was used not long before.
     ///
     /// ```
-    /// # use descope_magiclink::{session::SessionValidator, SessionToken};
+    /// # use descope_magiclink::{SessionToken, SessionValidator};
     /// # fn f(keys: &str, text: &str) -> Result<(), Box<dyn std::error::Error>> {
     /// let validator = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
     ///     .key_set(keys)

@@ -113,7 +113,7 @@ pub(crate) struct OfClient {
 ///
 /// ```
 /// use std::time::Duration;
-/// use descope_magiclink::session::SessionValidator;
+/// use descope_magiclink::SessionValidator;
 ///
 /// let validator = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
 ///     .base_url("https://auth.example.com")

@@ -42,7 +42,7 @@ pub(crate) async fn run<T: Send + 'static>(
             self.0.abort();
         }
     }
-    let mut task = AbortOnDrop(worker()?.spawn(work));
+    let mut task = AbortOnDrop(worker()?.spawn(in_span(work)));
     match (&mut task.0).await {
         Ok(outcome) => Some(outcome),
         // Of an HTTP client of the application's own: it is to come out where it always did.
@@ -58,6 +58,13 @@ pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     if let Some(worker) = worker() {
         worker.spawn(work);
     }
+}
+
+/// Work that stays in the span of who has started it.
+fn in_span<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    #[cfg(feature = "tracing")]
+    let work = tracing::Instrument::in_current_span(work);
+    work
 }
 
 /// Waits until an instant, by the timer of the crate's own thread.
@@ -142,10 +149,10 @@ impl<T: Clone + Send + Sync + 'static> InFlight<T> {
     pub(crate) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
         let (sender, in_flight) = Self::new();
         if let Some(worker) = worker() {
-            worker.spawn(async move {
+            worker.spawn(in_span(async move {
                 let outcome = work.await;
                 sender.send_replace(Some(outcome));
-            });
+            }));
         }
         in_flight
     }

@@ -137,6 +137,11 @@ impl Skipped {
     }
 }
 
+/// An operation without a result: its body is not looked at.
+impl FromJson for () {
+    const HAS_BODY: bool = false;
+}
+
 /// What was read, or the value as it came when it is of another kind.
 pub(crate) type Read<T> = Result<T, Value>;
 
@@ -146,6 +151,8 @@ pub(crate) trait FromJson: Serialize + Sized {
     const EXPECTED: &'static str = "an object";
     /// Whether a response without it is a success all the same.
     const OPTIONAL_BODY: bool = false;
+    /// Whether there is anything to read.
+    const HAS_BODY: bool = true;
 
     fn from_null() -> Read<Self> {
         Err(Value::Null)
@@ -647,8 +654,8 @@ where
 /// assert_eq!(tenant.extra["apiToken"], "s3cret");
 /// assert_eq!(format!("{:?}", tenant.extra), r#"{"apiToken"}"#);
 ///
-/// let mut options = types::LoginOptions::default();
-/// options.custom_claims.insert("plan".to_owned(), "pro".into());
+/// let options = types::LoginOptions::default().custom_claims([("plan", "pro")]);
+/// assert_eq!(options.custom_claims["plan"], "pro");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -680,6 +687,22 @@ impl<M> DerefMut for Members<M> {
 impl<M> From<M> for Members<M> {
     fn from(members: M) -> Self {
         Self(members)
+    }
+}
+
+impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Members {
+    fn from(members: [(K, V); N]) -> Self {
+        let members = members.into_iter();
+        Self(members.map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]>
+    for Members<BTreeMap<String, String>>
+{
+    fn from(members: [(K, V); N]) -> Self {
+        let members = members.into_iter();
+        Self(members.map(|(k, v)| (k.into(), v.into())).collect())
     }
 }
 

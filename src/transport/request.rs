@@ -1,10 +1,6 @@
-//! What generated calls are made of beside their response.
-//!
-//! progenitor's own runtime crate prints whole responses in its errors and reads bodies without a
-//! limit. These are the few names that generated code needs, without either.
+//! What calls are made of beside their response.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Serialize, Serializer};
 
 use crate::error::Error;
 
@@ -14,31 +10,6 @@ const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// Names the operation that a hook is called for.
-pub(crate) struct OperationInfo {
-    pub(crate) operation_id: &'static str,
-}
-
-/// What happens around each generated call; `hooks.rs` implements it for the generated client.
-pub(crate) trait ClientHooks<Inner> {
-    /// Completes the request.
-    async fn pre(&self, request: &mut reqwest::Request, info: &OperationInfo) -> Result<(), Error>;
-
-    /// Sends the request.
-    async fn exec(
-        &self,
-        request: reqwest::Request,
-        info: &OperationInfo,
-    ) -> Result<reqwest::Response, Error>;
-
-    /// Sees the outcome.
-    async fn post(
-        &self,
-        result: &Result<reqwest::Response, Error>,
-        info: &OperationInfo,
-    ) -> Result<(), Error>;
-}
 
 /// A request that could not be built; the base URL was checked, so that only an argument can be wrong.
 pub(crate) fn build_error(_: reqwest::Error) -> Error {
@@ -60,17 +31,18 @@ pub(crate) fn encode_path(segment: &str) -> Result<String, Error> {
     Ok(utf8_percent_encode(segment, NOT_UNRESERVED).to_string())
 }
 
-/// One `name=value` of a query; nothing when the value is `None`.
-pub(crate) struct QueryParam<'a, T>(&'a str, &'a T);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a, T> QueryParam<'a, T> {
-    pub(crate) fn new(name: &'a str, value: &'a T) -> Self {
-        Self(name, value)
-    }
-}
-
-impl<T: Serialize> Serialize for QueryParam<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        [(self.0, self.1)].serialize(serializer)
+    #[test]
+    fn a_value_stays_one_segment_of_the_path() {
+        for id in ["", ".", ".."] {
+            assert!(
+                matches!(encode_path(id), Err(Error::InvalidArgument(_))),
+                "{id}"
+            );
+        }
+        assert_eq!(encode_path("..\\..\\x/y").unwrap(), "..%5C..%5Cx%2Fy");
     }
 }

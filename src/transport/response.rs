@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,6 +28,7 @@ pub struct ResponseValue<T> {
     status: StatusCode,
     headers: HeaderMap,
     body_error: Option<Error>,
+    operation: Option<&'static str>,
 }
 
 impl<T> ResponseValue<T> {
@@ -56,8 +58,21 @@ impl<T> ResponseValue<T> {
     }
 
     /// What to report when this response lacks what its operation cannot do without.
-    pub(crate) fn missing(&self, what: &'static str) -> Error {
-        DecodeError::missing(self.status, what, self.body_error.clone())
+    pub(crate) fn missing(&self, member: &'static str) -> Error {
+        self.missing_as(member, member)
+    }
+
+    /// The same, with what to call the member.
+    pub(crate) fn missing_as(&self, member: &'static str, what: &'static str) -> Error {
+        let error = DecodeError::missing(self.status, member, what, self.body_error.clone());
+        let error = match error {
+            Error::Decode(error) => Error::Decode(error.with_headers(&self.headers)),
+            error => error,
+        };
+        match self.operation {
+            Some(operation) => error.of(operation),
+            None => error,
+        }
     }
 
     /// The decoded body, the status and the headers.
@@ -74,7 +89,43 @@ impl<T> ResponseValue<T> {
             status,
             headers,
             body_error: None,
+            operation: None,
         }
+    }
+
+    /// A member of the body by its name on the wire, whether the description has it or not: a member
+    /// that is described in a later release moves from `extra` to a field, and is found here by the
+    /// same name.
+    ///
+    /// ```
+    /// use descope_magiclink::raw::{ResponseValue, types};
+    ///
+    /// let sent: types::EmailMagicLinkResponse =
+    ///     serde_json::from_str(r#"{"maskedEmail": "j**@example.com", "attempt": 2}"#)?;
+    /// let sent = ResponseValue::new(sent, http::StatusCode::OK, http::HeaderMap::new());
+    /// assert_eq!(sent.member("maskedEmail").unwrap(), "j**@example.com");
+    /// assert_eq!(sent.member("attempt").unwrap(), 2);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<Value>
+    where
+        T: Serialize,
+    {
+        match self.json() {
+            Value::Object(mut members) => members.remove(name),
+            _ => None,
+        }
+    }
+
+    /// The whole body as JSON, as it came: with what the description lacks, and with what could not be
+    /// read as described. It prints all that it holds, tokens too.
+    #[must_use]
+    pub fn json(&self) -> Value
+    where
+        T: Serialize,
+    {
+        serde_json::to_value(&self.inner).unwrap_or_default()
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
@@ -83,18 +134,7 @@ impl<T> ResponseValue<T> {
             status: self.status,
             headers: self.headers,
             body_error: self.body_error,
-        }
-    }
-}
-
-impl ResponseValue<()> {
-    /// For an operation without a result: the body is not read.
-    pub(crate) fn empty(mut response: reqwest::Response) -> Self {
-        Self {
-            inner: (),
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body_error: None,
+            operation: self.operation,
         }
     }
 }
@@ -104,10 +144,17 @@ impl<T> ResponseValue<T> {
     where
         T: FromJson + Default,
     {
+        if !T::HAS_BODY {
+            let headers = std::mem::take(response.headers_mut());
+            return Ok(Self::new(T::default(), response.status(), headers));
+        }
         let call = Call::of(&response);
         let mut skipped = Skipped::default();
         let decoded = match read_body(&mut response, &call).await {
-            Ok(body) => decode(&response, &body, &mut skipped).map_err(Error::Decode),
+            Ok(body) => decode(&response, &body, &mut skipped).map_err(|error| {
+                let error = error.with_headers(response.headers());
+                Error::Decode(error).of(call.operation_id)
+            }),
             Err(error) => Err(error),
         };
         let (inner, body_error) = match decoded {
@@ -121,6 +168,7 @@ impl<T> ResponseValue<T> {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body_error,
+            operation: Some(call.operation_id),
         })
     }
 }
@@ -132,11 +180,17 @@ impl<T: DeserializeOwned> ResponseValue<T> {
         let body = read_body(&mut response, &call).await?;
         let body = body::without_mark(&body);
         let body = if body.is_empty() { b"null" } else { body };
-        let inner = serde_json::from_slice(body)
-            .map_err(|error| Error::Decode(not_json(&response, &error)))?;
+        let inner = serde_json::from_slice(body).map_err(|error| {
+            let error = not_json(&response, &error).with_headers(response.headers());
+            Error::Decode(error).of(call.operation_id)
+        })?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        Ok(Self::new(inner, status, headers))
+        let operation = Some(call.operation_id);
+        Ok(Self {
+            operation,
+            ..Self::new(inner, status, headers)
+        })
     }
 }
 
@@ -147,6 +201,7 @@ async fn read_body(response: &mut reqwest::Response, call: &Call) -> Result<Vec<
             Stop::TooLarge(_) => Error::Transport(TransportError::too_large(LARGEST_BODY)),
             Stop::Failed(_, error) => from_reqwest(error, call.limit),
         })
+        .map_err(|error| error.of(call.operation_id))
 }
 
 fn not_json(response: &reqwest::Response, error: &serde_json::Error) -> DecodeError {

@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
 };
 use descope_magiclink::SessionToken;
-use descope_magiclink::session::SessionValidator;
+use descope_magiclink::SessionValidator;
 use divan::{Bencher, black_box};
 use kit::{Key, PROJECT, Pair, key_set, merged, session_claims, unb64};
 use serde_json::json;

@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Reply, Socket};
 use descope_magiclink::raw::types;
-use descope_magiclink::{
-    DeliveryMethod, Error, MagicLinkToken, RefreshToken, UncheckedAuthentication,
-};
+use descope_magiclink::session::UncheckedAuthentication;
+use descope_magiclink::{DeliveryMethod, Error, MagicLinkToken, RefreshToken};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -189,21 +188,18 @@ async fn lists_and_free_objects_are_read_as_the_service_sends_them() {
     .await;
     let client = socket.client();
     let refresh = RefreshToken::new("r");
-    let history = client.raw().me_auth_history(&refresh).await.unwrap();
+    let history = client.raw().history(&refresh).send().await.unwrap();
     assert_eq!(history.len(), 2);
     let body = types::ValidateSessionRequest::default();
     let claims = client
         .raw()
         .validate_session(&"s".into(), &body)
+        .send()
         .await
         .unwrap()
         .into_inner();
     assert_eq!(serde_json::to_value(claims).unwrap()["drn"], "DS");
-    let keys = client
-        .raw()
-        .get_keys_v2(client.project_id(), None)
-        .await
-        .unwrap();
+    let keys = client.raw().keys().send().await.unwrap();
     assert_eq!(keys.keys.as_ref().unwrap().len(), 2);
 }
 
@@ -451,6 +447,7 @@ async fn whatever_the_body_is_the_tokens_in_cookies_count() {
             .client()
             .raw()
             .verify_magic_link(&body)
+            .send()
             .await
             .unwrap();
         let problem = answer.body_error().unwrap().to_string();
@@ -502,6 +499,7 @@ async fn a_call_without_a_result_reads_no_body() {
         client
             .raw()
             .logout_all_devices(&token, &body)
+            .send()
             .await
             .unwrap();
         let management = client.management_with("key");

@@ -1,9 +1,11 @@
-//! Calls that the description does not have, and what tests of dependants can make.
+//! Calls below the facade, those that the description does not have among them, and what tests of dependants
+//! can make.
 
 use std::time::Duration;
 
+use descope_magiclink::SessionValidator;
 use descope_magiclink::raw::{ResponseValue, types};
-use descope_magiclink::session::{KeyProblem, SessionError, SessionValidator};
+use descope_magiclink::session::{KeyProblem, SessionError};
 use descope_magiclink::{
     ApiError, Client, Error, ErrorCode, ManagementKey, RefreshToken, RetryPolicy, Timeout, User,
 };
@@ -35,7 +37,8 @@ async fn a_call_of_one_s_own_has_what_described_calls_have() {
     assert_eq!(otp(&client).await.unwrap()["maskedEmail"], "j*");
     let sign_in = types::MagicLinkSignInRequest::default();
     let raw = client.raw();
-    raw.sign_in_magic_link_email(None, &sign_in).await.unwrap();
+    let described = raw.sign_in_magic_link_email(&sign_in);
+    described.send().await.unwrap();
     raw.call("any", Method::PUT, "/v1/any%2Fthing")
         .credential(&RefreshToken::new("refresh"))
         .query("a b", "1&2")
@@ -72,6 +75,89 @@ async fn a_call_of_one_s_own_has_what_described_calls_have() {
     let bearer = format!("Bearer {PROJECT}:refresh");
     assert_eq!(requests[2].header("authorization"), Some(&*bearer));
     assert_eq!(requests[2].header("x-own"), Some("1"));
+}
+
+#[tokio::test]
+async fn what_is_optional_is_set_on_the_call() {
+    let ok = Reply::json(200, "{}");
+    let socket = Socket::start(vec![ok.clone(), ok.clone(), ok]).await;
+    let client = socket.client();
+    let (raw, refresh) = (client.raw(), RefreshToken::new("refresh"));
+    let body = types::MagicLinkSignInRequest::default();
+    let call = raw.sign_in_magic_link_email(&body).refresh_token(&refresh);
+    assert!(format!("{call:?}").contains("sign_in_magic_link_email"));
+    call.query("beta", true).send().await.unwrap();
+    let call = raw.load_user(&ManagementKey::new("key")).user_id("U&1");
+    let own = HeaderName::from_static("x-own");
+    let own = call.header(own, HeaderValue::from_static("1"));
+    own.send().await.unwrap();
+    let requests = socket.requests();
+    let bearer = format!("Bearer {PROJECT}:refresh");
+    assert_eq!(requests[0].header("authorization"), Some(&*bearer));
+    let path = "POST /v1/auth/magiclink/signin/email?beta=true HTTP/1.1";
+    assert!(requests[0].head.starts_with(path));
+    // Before the first management call comes the license handshake.
+    let path = "GET /v1/mgmt/user?userId=U%261 HTTP/1.1";
+    assert!(requests[2].head.starts_with(path), "{}", requests[2].head);
+    assert_eq!(requests[2].header("x-own"), Some("1"));
+    // A credential that cannot be sent is an error of the call, and not of the setter.
+    let call = raw.sign_in_magic_link_email(&body);
+    let error = call.refresh_token(&RefreshToken::new("")).send().await;
+    assert!(matches!(error, Err(Error::Session(SessionError::Missing))));
+}
+
+/// What is not described yet travels in either direction, and goes on to when it is described.
+#[tokio::test]
+async fn members_that_are_not_described_are_sent_and_read() {
+    let reply = Reply::json(
+        200,
+        r#"{"maskedEmail":"j*","attempt":2,"linkId":null,"list":[1,"a"]}"#,
+    );
+    let socket = Socket::start(vec![reply]).await;
+    let client = socket.client();
+    let user = types::SignUpUser::default()
+        .name("Joe")
+        .member("nickname", "Jo");
+    let options = types::SignupLoginOptions::default()
+        .custom_claims([("plan", "pro")])
+        .template_options([("greeting", "hi")]);
+    let body = types::MagicLinkSignUpEmailRequest::default()
+        .login_id("other")
+        .user(user.clone())
+        .login_options(options)
+        .member("loginId", JOE)
+        .member("beta", json!([1, null]));
+    let call = client.raw().sign_up_magic_link_email(&body);
+    let response = call.send().await.unwrap();
+    let sent = &socket.requests()[0].body;
+    assert_eq!(
+        serde_json::from_str::<Value>(sent).unwrap(),
+        json!({
+            "loginId": JOE,
+            "user": { "name": "Joe", "nickname": "Jo" },
+            "loginOptions": {
+                "customClaims": { "plan": "pro" },
+                "templateOptions": { "greeting": "hi" },
+            },
+            "beta": [1, null],
+        })
+    );
+    assert_eq!(sent.matches("loginId").count(), 1, "{sent}");
+    // Under one name, wherever it stands.
+    assert_eq!(response.member("attempt"), Some(json!(2)));
+    assert_eq!(response.member("maskedEmail"), Some(json!("j*")));
+    assert_eq!(response.member("linkId"), Some(Value::Null));
+    assert_eq!(response.member("nothing"), None);
+    assert_eq!(
+        response.json(),
+        json!({ "maskedEmail": "j*", "attempt": 2, "linkId": null, "list": [1, "a"] })
+    );
+    // Values of one kind can be compared, secrets among them, and nothing is printed.
+    assert_eq!(user, user.clone());
+    assert_ne!(user, types::SignUpUser::default().name("Joe"));
+    let token = |text: &str| types::VerifyMagicLinkRequest::default().token(text);
+    assert!(token("a") == token("a") && token("a") != token("b") && token("a") != token("ab"));
+    assert!(!format!("{user:?}").contains("Jo\""), "{user:?}");
 }
 
 #[tokio::test]
@@ -154,12 +240,10 @@ async fn a_header_can_go_along_with_all_calls_of_a_derived_client() {
         HeaderValue::from_static("mine"),
     );
     let body = types::MagicLinkSignInRequest::default();
-    raw.sign_in_magic_link_email(None, &body).await.unwrap();
-    client
-        .raw()
-        .sign_in_magic_link_email(None, &body)
-        .await
-        .unwrap();
+    for raw in [&raw, client.raw()] {
+        let call = raw.sign_in_magic_link_email(&body);
+        call.send().await.unwrap();
+    }
     let requests = socket.requests();
     assert_eq!(requests[0].header("x-tenant"), Some("t1"));
     assert_eq!(requests[1].header("x-tenant"), None);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::session::kit::LONG;
 use crate::session::world::{JOE, World};
 use crate::support::{PROJECT, Reply, Socket};
-use descope_magiclink::session::SessionValidator;
+use descope_magiclink::SessionValidator;
 use descope_magiclink::{
     CallEvent, Client, ConfigError, DeliveryMethod, Error, MagicLinkToken, RetryPolicy, SignUpUser,
     raw,
@@ -417,7 +417,7 @@ async fn a_client_of_another_timeout_shares_all_but_that() {
     assert!(error.is_timeout(), "{error:?}");
     // The bindings below have it too, and the keys are those of the first.
     let body = raw::types::MagicLinkSignInRequest::default();
-    let found = hurried.raw().sign_in_magic_link_email(None, &body).await;
+    let found = hurried.raw().sign_in_magic_link_email(&body).send().await;
     assert!(found.unwrap_err().is_timeout());
     hurried
         .sessions()
@@ -472,8 +472,8 @@ async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
     assert_eq!(
         *seen.lock().unwrap(),
         [
-            "get_keys_v2 starts",
-            "get_keys_v2: 200 OK, 1 sent",
+            "keys starts",
+            "keys: 200 OK, 1 sent",
             "refresh_session starts",
             "refresh_session: 200 OK, 1 sent",
             "verify_magic_link starts",

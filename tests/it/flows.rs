@@ -5,9 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::{
     Authentication, Client, ClientBuilder, Clock, DeliveryMethod, Error, ErrorCode, MagicLinkToken,
-    PhoneDelivery, SignUpUser, SystemClock,
+    PhoneDelivery, RefreshToken, SignUpUser, SystemClock,
 };
-use descope_magiclink_emulator::{Channel, Emulator, Message, Purpose, TokenDelivery, User};
+use descope_magiclink_emulator::{Channel, Emulator, Fault, Message, Purpose, TokenDelivery, User};
+use serde_json::json;
 
 const JOE: &str = "joe@example.com";
 const PHONE: &str = "+15555555555";
@@ -205,12 +206,55 @@ async fn step_up_and_mfa_carry_the_refresh_token() {
 
     emulator.outbox().clear();
     magic_link
-        .sign_in(DeliveryMethod::Email, JOE)
-        .step_up(auth.tokens.refresh_token().unwrap())
+        .step_up(DeliveryMethod::Email, auth.tokens.refresh_token().unwrap())
         .send()
         .await
         .unwrap();
-    assert_eq!(message(&emulator, JOE).await.purpose(), Purpose::StepUp);
+    let link = message(&emulator, JOE).await;
+    assert_eq!(link.purpose(), Purpose::StepUp);
+    assert!(!auth.session.is_stepped_up());
+    let again = open(&client, &link).await;
+    let stepped = &again.session;
+    assert!(stepped.is_stepped_up());
+    let life = stepped
+        .expires_at()
+        .duration_since(stepped.issued_at().unwrap());
+    assert_eq!(life.unwrap(), Duration::from_secs(600));
+
+    // Only a link gives it: a refresh does not, at once or later, of whichever token.
+    let sessions = client.sessions();
+    for token in [auth.tokens.refresh_token(), again.tokens.refresh_token()] {
+        let fresh = sessions.refresh(token.unwrap()).await.unwrap();
+        assert!(!fresh.session.is_stepped_up());
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_a_login_id_is_a_response_that_cannot_be_used() {
+    let emulator = Emulator::builder()
+        .user(User::new(JOE))
+        .start()
+        .await
+        .unwrap();
+    let client = client(&emulator);
+    let issued = emulator.tokens(JOE).issue().unwrap();
+    let refresh = RefreshToken::new(issued.refresh_jwt());
+    let fault = Fault::on("Me").answer(200).json(&json!({ "userId": "U1" }));
+    emulator.faults().add(fault).unwrap();
+    let sent = client
+        .magic_link()
+        .step_up(DeliveryMethod::Email, &refresh)
+        .send()
+        .await;
+    assert!(matches!(sent, Err(Error::Decode(_))), "{sent:?}");
+    // What is no address is refused before anything is asked.
+    let before = emulator.requests().all().len();
+    let update = client.magic_link().update_email(&refresh, "nonsense");
+    assert!(matches!(
+        update.send().await,
+        Err(Error::InvalidArgument(_))
+    ));
+    assert_eq!(emulator.requests().all().len(), before);
 }
 
 #[tokio::test]
@@ -232,7 +276,7 @@ async fn addresses_change_when_the_link_is_verified_and_not_before() {
 
     let new = "joe@new.example.com";
     magic_link
-        .update_email(refresh, JOE, new)
+        .update_email(refresh, new)
         .add_to_login_ids()
         .send()
         .await
@@ -248,7 +292,7 @@ async fn addresses_change_when_the_link_is_verified_and_not_before() {
         (PhoneDelivery::WhatsApp, "+12223334466"),
     ] {
         magic_link
-            .update_phone(refresh, method, new, phone)
+            .update_phone(refresh, method, phone)
             .send()
             .await
             .unwrap();

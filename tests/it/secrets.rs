@@ -6,9 +6,10 @@ use std::fmt::{Debug, Write as _};
 use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::raw::types;
+use descope_magiclink::session::UncheckedAuthentication;
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManagementKey, PhoneDelivery,
-    RefreshToken, Secret, SessionToken, UncheckedAuthentication,
+    RefreshToken, Secret, SessionToken,
 };
 
 const CANARY: &str = "canary-7f3a9c-4d21-SECRET";
@@ -70,8 +71,8 @@ fn secrets_and_what_holds_them_print_redacted() {
             .step_up(&refresh)
             .mfa(&refresh),
     );
-    log.debug(&magic_link.update_email(&refresh, "joe", "a@b.c"));
-    log.debug(&magic_link.update_phone(&refresh, PhoneDelivery::Sms, "joe", "+1"));
+    log.debug(&magic_link.update_email(&refresh, "a@b.c"));
+    log.debug(&magic_link.update_phone(&refresh, PhoneDelivery::Sms, "+1"));
     let management = client.management_with(CANARY);
     log.debug(&management);
     log.debug(&management.test_magic_link(DeliveryMethod::Email, "joe"));
@@ -124,7 +125,7 @@ async fn a_successful_sign_in_prints_redacted() {
     let mut log = Log::default();
     log.debug(&auth);
     let body = types::VerifyMagicLinkRequest::default();
-    log.debug(&client.raw().verify_magic_link(&body).await.unwrap());
+    log.debug(&client.raw().verify_magic_link(&body).send().await.unwrap());
     log.check("a success");
 }
 
@@ -190,7 +191,9 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
     log.error(
         &client
             .raw()
-            .load_user(&CANARY.into(), Some(CANARY), None)
+            .load_user(&CANARY.into())
+            .login_id(CANARY)
+            .send()
             .await
             .unwrap_err(),
     );

@@ -7,6 +7,7 @@ use axum_core::response::{IntoResponse, Response};
 use descope_magiclink::Session;
 use http::request::Parts;
 
+use crate::audit;
 use crate::cookies::RequestTokens;
 use crate::landing::SendError;
 use crate::rejection::Rejection;
@@ -63,7 +64,10 @@ impl<S: Sync> FromRequestParts<S> for CurrentSession {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        found(parts)?.0.clone().map(Self)
+        let session = found(parts).and_then(|found| found.0.clone());
+        session
+            .inspect_err(|rejection| audit::log("refused", None, Some(rejection.code())))
+            .map(Self)
     }
 }
 

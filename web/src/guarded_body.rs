@@ -1,5 +1,6 @@
 //! The body of a response that a layer lets through or makes itself.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
@@ -9,8 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response of a [`SessionService`](crate::SessionService) or
-    /// [`RequireService`](crate::RequireService): the application's, or the text of a refusal.
+    /// The body of a response of a [`SessionService`](crate::SessionService),
+    /// [`RequireService`](crate::RequireService) or [`PagesService`](crate::PagesService): the
+    /// application's, or the text of a refusal.
     ///
     /// So the layers fit around any service, whatever its body is.
     pub struct GuardedBody<R> {
@@ -23,7 +25,7 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<R> {
         Application { #[pin] body: R },
-        Text { text: &'static str },
+        Text { text: Cow<'static, str> },
     }
 }
 
@@ -34,9 +36,9 @@ impl<R> GuardedBody<R> {
         }
     }
 
-    pub(crate) fn text(text: &'static str) -> Self {
+    pub(crate) fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            kind: Kind::Text { text },
+            kind: Kind::Text { text: text.into() },
         }
     }
 }
@@ -57,7 +59,7 @@ impl<R: Default> Default for GuardedBody<R> {
 impl<R> Body for GuardedBody<R>
 where
     R: Body,
-    R::Data: From<&'static [u8]>,
+    R::Data: From<Vec<u8>>,
     R::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     type Data = R::Data;
@@ -70,7 +72,7 @@ where
         match self.project().kind.project() {
             KindProjection::Application { body } => body.poll_frame(cx),
             KindProjection::Text { text } => {
-                let text = std::mem::take(text).as_bytes();
+                let text = std::mem::take(text).into_owned().into_bytes();
                 Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text.into()))))
             }
         }

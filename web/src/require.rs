@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::audit;
 use crate::guarded_body::GuardedBody;
 use crate::rejection::Rejection;
 use crate::session_layer::MaybeSession;
@@ -62,8 +63,45 @@ pub fn require_session() -> RequireLayer {
     RequireLayer(Rules::default())
 }
 
-/// A layer that asks for roles and permissions: from [`require_roles`], [`require_permissions`] or
-/// [`require_session`].
+/// Lets only users through who have confirmed of late that it is them, by a link for
+/// [step-up](descope_magiclink::MagicLink::step_up): for what a stolen session must not be enough for.
+///
+/// Others get 401 with the challenge of RFC 9470 (`insufficient_user_authentication`), by which a client
+/// tells it from a session that has ended. For pages, [`PagesLayer`](crate::PagesLayer) sends the browser
+/// to the page that sends the link, and the link leads back.
+///
+/// It lasts as long as the session token that the link gave, which is the project's setting (10 minutes
+/// unless changed), and no refresh prolongs it.
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// # use axum::{Router, routing::post};
+/// use descope_magiclink_web::require_step_up;
+/// # async fn pay() {}
+/// let payments: Router = Router::new()
+///     .route("/payments", post(pay))
+///     .route_layer(require_step_up().roles(["accountant"]));
+/// # }
+/// ```
+pub fn require_step_up() -> RequireLayer {
+    RequireLayer(Rules {
+        step_up: true,
+        ..Rules::default()
+    })
+}
+
+/// Lets only users through who have signed in by more than one method
+/// ([`is_mfa`](Session::is_mfa)). Others get 401 as with [`require_step_up`]; the second factor can be a
+/// link by [another method](descope_magiclink::MagicLink::mfa).
+pub fn require_mfa() -> RequireLayer {
+    RequireLayer(Rules {
+        mfa: true,
+        ..Rules::default()
+    })
+}
+
+/// A layer that asks for roles and permissions: from [`require_roles`], [`require_permissions`],
+/// [`require_session`], [`require_step_up`] or [`require_mfa`].
 ///
 /// It must be inside of a [`SessionLayer`](crate::SessionLayer); without one all requests are answered
 /// with 500 and a text that says so.
@@ -79,6 +117,8 @@ struct Rules {
     roles: Vec<String>,
     permissions: Vec<String>,
     tenant: TenantFrom,
+    step_up: bool,
+    mfa: bool,
 }
 
 type FindTenant = dyn Fn(&Parts) -> Option<String> + Send + Sync;
@@ -211,6 +251,18 @@ impl Rules {
             Some(MaybeSession(found)) => found.as_ref().map_err(Clone::clone)?,
             None => return Err(Rejection::MissingLayer),
         };
+        self.check_access(session, parts)?;
+        // Last: nobody confirms who they are to hear that they may not.
+        if self.step_up && !session.is_stepped_up() {
+            return Err(Rejection::StepUpRequired);
+        }
+        if self.mfa && !session.is_mfa() {
+            return Err(Rejection::MfaRequired);
+        }
+        Ok(())
+    }
+
+    fn check_access(&self, session: &Session, parts: &Parts) -> Result<(), Rejection> {
         let in_tenant = |id: Option<&str>| {
             let tenant = id
                 .and_then(|id| session.tenant(id).ok())
@@ -286,7 +338,12 @@ where
                 let response = self.inner.call(Request::from_parts(parts, body));
                 Box::pin(async move { Ok(response.await?.map(GuardedBody::new)) })
             }
-            Err(rejection) => Box::pin(std::future::ready(Ok(rejection.guarded_response()))),
+            Err(rejection) => {
+                let session = parts.extensions.get::<Session>();
+                let user_id = session.map(Session::user_id);
+                audit::log("refused", user_id, Some(rejection.code()));
+                Box::pin(std::future::ready(Ok(rejection.guarded_response())))
+            }
         }
     }
 }

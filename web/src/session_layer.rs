@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use descope_magiclink::session::{SessionError, TokenProblem};
 use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidator};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::audit;
 use crate::cookies::families::{Candidate, newest_of_families};
 use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
@@ -88,7 +90,7 @@ impl SessionLayer<SessionValidator> {
     /// sessions.
     ///
     /// ```
-    /// use descope_magiclink::session::SessionValidator;
+    /// use descope_magiclink::SessionValidator;
     /// use descope_magiclink_web::SessionLayer;
     ///
     /// let validator = SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
@@ -436,6 +438,7 @@ impl Settings {
         new: Refreshed,
         request: RequestTokens,
     ) -> RequestSession {
+        audit::log("refreshed", Some(new.session.user_id()), None);
         let mut headers = HeaderMap::new();
         if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.
@@ -497,6 +500,7 @@ fn is_foreign(problem: TokenProblem) -> bool {
     !matches!(
         problem,
         TokenProblem::Expired
+            | TokenProblem::SessionEnded
             | TokenProblem::NotYetValid
             | TokenProblem::InvalidSignature
             | TokenProblem::Audience
@@ -513,6 +517,10 @@ async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rej
         }
         if error.is_credential_refused() {
             log_error("the service refused the key of this server", &error);
+        }
+        // Too many requests to the service are no fault of this one.
+        if error.is_rate_limited() {
+            return Rejection::Unavailable(Arc::new(error));
         }
         Rejection::from(error)
     })

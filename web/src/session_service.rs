@@ -13,6 +13,7 @@ use http::{Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::audit;
 use crate::guarded_body::GuardedBody;
 use crate::session_layer::{MaybeSession, SessionLayer, Settings};
 
@@ -84,7 +85,10 @@ where
             parts.extensions.remove::<Preflight>();
             let passes = settings.preflights && is_preflight(&parts);
             let mut response = match (&found.session, settings.required && !passes) {
-                (Err(rejection), true) => rejection.guarded_response(),
+                (Err(rejection), true) => {
+                    audit::log("refused", None, Some(rejection.code()));
+                    rejection.guarded_response()
+                }
                 (session, _) => {
                     if let Ok(session) = session {
                         parts.extensions.insert(session.clone());

@@ -1,12 +1,20 @@
-//! `cargo xtask deps`: what a user builds.
+//! `cargo xtask deps`: what a user builds, and what a user can name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use descope_magiclink_codegen::generate::project;
+
 use crate::output::{Outcome, print, print_error};
+use crate::public_api::PACKAGES;
 use crate::run::{output, program};
 
-/// As many crates as the leanest SDK of a like vendor, the crate itself counted.
-const BUDGET: usize = 99;
+/// What a build compiles, the crate itself and those of build scripts counted: the leanest SDK of a like vendor has 99
+/// without the latter, this one 94.
+const BUDGET: usize = 102;
+
+/// Lines of the public listings that begin with `pub`, without the generated `raw`. Whoever adds some raises it in the
+/// same commit, and says why there.
+const PUBLIC_LINES: usize = 647;
 
 pub(crate) fn deps() -> Outcome {
     let tree = output(&mut program(
@@ -16,7 +24,7 @@ pub(crate) fn deps() -> Outcome {
             "--package",
             "descope-magiclink",
             "--edges",
-            "normal",
+            "normal,build",
             "--prefix",
             "none",
             "--no-dedupe",
@@ -50,5 +58,24 @@ pub(crate) fn deps() -> Outcome {
         );
         return Ok(false);
     }
+    let root = project::root()?;
+    let mut lines = 0;
+    for (_, file) in PACKAGES {
+        lines += public_lines(&std::fs::read_to_string(root.join(file))?);
+    }
+    print(&format!(
+        "{lines} public lines, of a budget of {PUBLIC_LINES}"
+    ));
+    if lines > PUBLIC_LINES {
+        print_error("over the budget: make something private, or raise it with the reason");
+        return Ok(false);
+    }
     Ok(true)
+}
+
+fn public_lines(listing: &str) -> usize {
+    listing
+        .lines()
+        .filter(|line| line.starts_with("pub ") && !line.contains("raw::"))
+        .count()
 }

@@ -64,7 +64,7 @@ enum Command {
         #[arg(long)]
         accept: bool,
     },
-    /// Write the listings of the public APIs to tests/public-api.txt and web/tests/public-api.txt
+    /// Write the listings of the public APIs to tests/public-api.txt, and to those of web/ and redis/
     PublicApi {
         /// Write nothing; fail with a diff when the file is not what the crate exports
         #[arg(long)]

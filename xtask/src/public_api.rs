@@ -21,9 +21,10 @@ use crate::output::{Outcome, print, print_error};
 use crate::run::output;
 
 /// The published libraries, each with the listing that was reviewed.
-pub(crate) const PACKAGES: [(&str, &str); 2] = [
+pub(crate) const PACKAGES: [(&str, &str); 3] = [
     ("descope-magiclink", "tests/public-api.txt"),
     ("descope-magiclink-web", "web/tests/public-api.txt"),
+    ("descope-magiclink-redis", "redis/tests/public-api.txt"),
 ];
 /// The toolchain whose rustdoc writes the format that is read here.
 const TOOLCHAIN: &str = "1.95";

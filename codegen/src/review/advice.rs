@@ -11,6 +11,7 @@ use super::facts::{Facts, Members, references};
 use crate::generate::document::set;
 use crate::generate::lint::FORMATS;
 use crate::generate::lint::secrets::looks_secret;
+use crate::generate::prepare::SCHEMES;
 
 /// What a release must be called that adopts a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -119,6 +120,9 @@ impl Sides<'_> {
                 let value = theirs.is_some();
                 (format!("write `deprecated: {value}` into the operation; callers get a warning, or lose it"), Minor)
             }
+            (Some(ours), Some(theirs)) if member == "security" && is_one_more(theirs, ours) => {
+                ("change `security` of the operation; its call gets a setter".to_owned(), Minor)
+            }
             _ if member == "security" => {
                 ("change `security` of the operation; its method takes another credential".to_owned(), Major)
             }
@@ -139,7 +143,11 @@ impl Sides<'_> {
                 let (place, name) = member.split_once(' ').unwrap_or_default();
                 add = sketch.parameter(place, name, theirs);
                 let more = if place == "header" { "; no pass writes headers yet, see codegen/src/generate/passes/calls.rs" } else { "" };
-                (format!("add the parameter to the operation{more}"), Major)
+                if place == "query" && !theirs.contains("required") {
+                    ("add the parameter to the operation; its call gets a setter".to_owned(), Minor)
+                } else {
+                    (format!("add the parameter to the operation{more}"), Major)
+                }
             }
             (None, Some(theirs)) if is_field => {
                 match sketch.property(member, theirs) {
@@ -424,4 +432,19 @@ fn type_name(name: &str) -> String {
         let (head, rest) = part.split_at_checked(1).unwrap_or((part, ""));
         text + &head.to_ascii_uppercase() + rest
     })
+}
+
+/// Whether a call that could do without a credential takes one that it did not take.
+pub(crate) fn is_one_more(now: &str, was: &str) -> bool {
+    let schemes = |text: &str| -> Vec<String> { text.split(" or ").map(str::to_owned).collect() };
+    let (now, was) = (schemes(now), schemes(was));
+    let project = "project".to_owned();
+    let credential = |names: &[String]| {
+        SCHEMES
+            .iter()
+            .find(|scheme| scheme.format.is_some() && names.iter().any(|name| name == scheme.name))
+            .map(|scheme| scheme.name)
+    };
+    let stays = credential(&was).is_none_or(|was| credential(&now) == Some(was));
+    now.contains(&project) && was.contains(&project) && stays
 }

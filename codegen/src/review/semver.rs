@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::advice::{Release, find as moved};
+use super::advice::{Release, find as moved, is_one_more};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
 use crate::error::Error;
-use crate::generate::document::plain;
+use crate::generate::document::{plain, reached_from};
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -40,13 +40,23 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
         .iter()
         .filter_map(|difference| of_difference(difference, &after, &before))
         .collect();
+    // A member of a response was in `extra` while it was not described.
+    for name in reached_from(&old.value, "responses") {
+        let of = format!("`{name}.");
+        let added = changes
+            .iter_mut()
+            .filter(|change| change.section == "Added");
+        for change in added.filter(|change| change.text.starts_with(&of)) {
+            change.text += ": no longer in `extra`; `member` finds it in either release";
+        }
+    }
     let (earlier, later) = (names(&old.value), names(&new.value));
     for name in earlier.difference(&later) {
         changes.push(match now_called(&new.value, name) {
             Some(new) => change(
                 Release::Minor,
                 "Changed",
-                format!("schema `{name}` is now `{new}`"),
+                format!("schema `{name}` is now `{new}`{DEPRECATED}"),
             ),
             None => change(Release::Major, "Removed", format!("schema `{name}`")),
         });
@@ -117,12 +127,13 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
                 .and_then(|members| members.get("formerly"));
             let is_kept = formerly
                 .is_some_and(|names| names.split(", ").any(|name| plain(name) == plain(was)));
-            let release = if is_kept { Minor } else { Major };
-            change(
-                release,
-                "Changed",
-                format!("operation `{was}` is now `{now}`"),
-            )
+            let (release, effect) = if is_kept {
+                (Minor, DEPRECATED)
+            } else {
+                (Major, "")
+            };
+            let text = format!("operation `{was}` is now `{now}`{effect}");
+            change(release, "Changed", text)
         }
         _ if member == "formerly" => return None,
         (now, was) if group == "document" || member == "success" => {
@@ -134,6 +145,13 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             change(release, "Changed", said(at, now, was))
         }
         (now, was) if member == "deprecated" => change(Minor, "Changed", said(at, now, was)),
+        (Some(now), None) if member.starts_with("query ") && !now.contains("required") => {
+            change(Minor, "Added", format!("`{at}` ({now}){A_SETTER}"))
+        }
+        (Some(now), Some(was)) if member == "security" && is_one_more(now, was) => {
+            let text = said(at, Some(now), Some(was)) + A_SETTER;
+            change(Minor, "Changed", text)
+        }
         (Some(now), None) if group.contains(' ') || is_parameter => {
             change(Major, "Changed", format!("`{at}` is new ({now})"))
         }
@@ -159,6 +177,11 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
         (None, None) => return None,
     })
 }
+
+/// What an optional part does to callers.
+const A_SETTER: &str = ": one more setter, and callers compile as before";
+/// What a name that is kept does to callers.
+const DEPRECATED: &str = ": callers by the old name compile, with a warning";
 
 fn said(at: &str, now: Option<&str>, was: Option<&str>) -> String {
     let name = |value: Option<&str>| value.unwrap_or("nothing").to_owned();

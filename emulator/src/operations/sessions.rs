@@ -52,6 +52,12 @@ impl State {
         Ok(id.clone())
     }
 
+    /// Only the answer to a link has a token that is stepped up.
+    fn end_step_up(&mut self, id: &str) {
+        self.sessions
+            .change(id, |session| session.stepped_up_until = None);
+    }
+
     pub(super) fn login_reply(&self, session_id: &str, first_seen: Option<bool>) -> Outcome {
         self.token_reply(
             session_id,
@@ -207,6 +213,7 @@ fn refresh_session(state: &mut State, id: &str, user: bool) -> Outcome {
     if rotate {
         state.rotate_refresh(id)?;
     }
+    state.end_step_up(id);
     state.token_reply(
         id,
         TokenParts {
@@ -255,6 +262,7 @@ pub(super) fn select_tenant(state: &mut State, call: &Call, by: &Caller) -> Outc
     state
         .sessions
         .change(id, |session| session.tenant = Some(chosen));
+    state.end_step_up(id);
     if state.settings.rotate_refresh_tokens {
         state.rotate_refresh(id)?;
     }

@@ -73,6 +73,7 @@ impl ExchangeAccessKey {
             .client
             .raw()
             .exchange_access_key(&self.key, &body)
+            .send()
             .await?;
         let key_id = answer.key_id.clone().filter(|id| !id.is_empty());
         let answer = answer.map(|body| types::JwtResponse {

@@ -33,7 +33,7 @@ impl Sessions {
     /// [`Error::Api`](crate::Error::Api) with [`is_unauthorized`](crate::Error::is_unauthorized) when the session has ended:
     /// this is how a server finds out before the session token expires.
     pub async fn me(&self, token: &RefreshToken) -> Result<User> {
-        let answer = self.client.raw().me(token).await?;
+        let answer = self.client.raw().me(token).send().await?;
         if answer.user_id.is_none() {
             return Err(answer.missing("userId"));
         }
@@ -46,7 +46,7 @@ impl Sessions {
     ///
     /// As [`me`](Self::me).
     pub async fn history(&self, token: &RefreshToken) -> Result<Vec<SignInRecord>> {
-        let history = self.client.raw().me_auth_history(token).await?.into_inner();
+        let history = self.client.raw().history(token).send().await?.into_inner();
         Ok(history.0.into_iter().map(SignInRecord::new).collect())
     }
 }

@@ -1,7 +1,7 @@
 //! Ending sessions.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Sessions;
 use crate::error::{Result, SessionError};
@@ -12,8 +12,9 @@ use crate::session::shared_refreshes::note_change;
 use crate::sync::hash::hash;
 use crate::sync::single_flight::run;
 
-/// For how long a token is refused that could not be looked at.
-const UNKNOWN_LIFE: Duration = Duration::from_secs(60 * 60);
+/// For how long a refresh token is refused here, and a session token whose time is not known: the service,
+/// where it heard of the sign-out, refuses them for good.
+const A_WHILE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Sessions {
     /// Refuses a session token from now on, in this process at once and in those that share its
@@ -35,20 +36,32 @@ impl Sessions {
         let expires_at = match validator.validate_until(token, deadline).await {
             Ok(session) => Some(session.expires_at()),
             // Its time is not known then.
-            Err(SessionError::Unavailable(_)) => validator.now().checked_add(UNKNOWN_LIFE),
+            Err(SessionError::Unavailable(_)) => validator.now().checked_add(A_WHILE),
             Err(_) => None,
         };
-        let Some(expires_at) = expires_at else {
-            return;
-        };
-        let entry = validator.ended().add(token.expose_secret(), expires_at);
+        if let Some(expires_at) = expires_at {
+            self.refuse(token.expose_secret(), expires_at).await;
+        }
+    }
+
+    /// Refuses a token from now on, here and in the processes that share the store.
+    async fn refuse(&self, token: &str, until: SystemTime) {
+        let ended = Arc::clone(self.client.validator().ended());
+        let entry = ended.add(token, until);
         if let Some(remote) = self.client.remote().cloned() {
-            let ended = Arc::clone(validator.ended());
             run(async move { ended.tell(&remote, &entry).await }).await;
         }
     }
 
-    /// Ends the session of a refresh token. Its session tokens stay valid until they expire, in 10
+    /// As [`refuse`](Self::refuse), for a refresh token: for as long as others may not know yet that the
+    /// service refuses it.
+    async fn refuse_refresh(&self, token: &RefreshToken) {
+        if let Some(until) = self.client.validator().now().checked_add(A_WHILE) {
+            self.refuse(token.expose_secret(), until).await;
+        }
+    }
+
+    /// Ends the session of a refresh token, which is not presented any more from here. Its session tokens stay valid until they expire, in 10
     /// minutes at most unless the project has another life time for them: see [`end`](Self::end).
     ///
     /// # Errors
@@ -57,8 +70,10 @@ impl Sessions {
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
         self.note_change(token, Forget::Session).await;
+        self.refuse_refresh(token).await;
         let body = types::LogoutRequest::default();
-        self.client.raw().logout(token, &body).await.map(drop)
+        let call = self.client.raw().logout(token, &body);
+        call.send().await.map(drop)
     }
 
     /// Ends all sessions of the user, on all devices.
@@ -69,9 +84,10 @@ impl Sessions {
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
         self.note_change(token, Forget::User).await;
+        self.refuse_refresh(token).await;
         let body = types::LogoutRequest::default();
-        let answer = self.client.raw().logout_all_devices(token, &body).await;
-        answer.map(drop)
+        let call = self.client.raw().logout_all_devices(token, &body);
+        call.send().await.map(drop)
     }
 
     /// As [`forget`](Self::forget), for the processes that share the store.

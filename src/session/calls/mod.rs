@@ -123,7 +123,8 @@ impl Sessions {
     /// take.
     pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
         let body = types::ValidateSessionRequest::default();
-        let answer = self.client.raw().validate_session(token, &body).await?;
+        let call = self.client.raw().validate_session(token, &body);
+        let answer = call.send().await?;
         let mut claims = answer.into_inner().0.into_inner();
         for name in ["exp", "iat", "nbf"] {
             if let Some(time) = claims.get_mut(name)

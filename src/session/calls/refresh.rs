@@ -53,6 +53,9 @@ impl Sessions {
     async fn refresh_until(&self, token: &RefreshToken, deadline: Deadline) -> Result<Refreshed> {
         let validator = self.client.validator();
         let claims = validator.validate_refresh_until(token, deadline).await?;
+        validator
+            .refuse_ended(token.expose_secret())
+            .map_err(SessionError::from)?;
         loop {
             // `None` is the outcome of a `try_refresh` that this call has joined.
             let outcome = self.refresh_once(token, &claims, Endpoint::Refresh, deadline);
@@ -75,6 +78,7 @@ impl Sessions {
         let deadline = self.client.deadline();
         let validator = self.client.validator();
         let outcome = match validator.validate_refresh_until(token, deadline).await {
+            Ok(_) if validator.refuse_ended(token.expose_secret()).is_err() => return Ok(None),
             Ok(claims) => {
                 self.refresh_once(token, &claims, Endpoint::TryRefresh, deadline)
                     .await
@@ -274,11 +278,12 @@ async fn request_refresh(
     let body = types::RefreshSessionRequest::default();
     match endpoint {
         Endpoint::Refresh => {
-            let response = raw.refresh_session(token, &body).await?;
+            let response = raw.refresh_session(token, &body).send().await?;
             TokenResponse::read(response, validator).map(Some)
         }
         Endpoint::TryRefresh => {
-            let response = raw.try_refresh_session(Some(token), &body).await?;
+            let call = raw.try_refresh_session(&body).refresh_token(token);
+            let response = call.send().await?;
             // Nothing to refresh is an empty object; a body that nobody can read tells nothing.
             let is_unknown = response.body_error().is_some();
             let response = response.map(|optional| types::JwtResponse {

@@ -67,13 +67,13 @@ impl Sessions {
         token: &RefreshToken,
         body: &types::MyTenantsRequest,
     ) -> Result<Vec<TenantProfile>> {
-        let answer = self.client.raw().my_tenants(token, body).await?;
+        let answer = self.client.raw().my_tenants(token, body).send().await?;
         let is_unreadable = answer
             .extra
             .get("tenants")
             .is_some_and(|list| !list.is_null());
         if is_unreadable {
-            return Err(answer.missing("list `tenants` that can be read"));
+            return Err(answer.missing_as("tenants", "list `tenants` that can be read"));
         }
         let tenants = answer.into_inner().tenants.unwrap_or_default();
         Ok(tenants.into_iter().map(TenantProfile::new).collect())
@@ -111,7 +111,8 @@ impl Sessions {
                 ..Default::default()
             };
             async move {
-                let response = client.patient_raw().select_tenant(&token, &body).await?;
+                let raw = client.patient_raw();
+                let response = raw.select_tenant(&token, &body).send().await?;
                 TokenResponse::read(response, client.validator())
             }
         });

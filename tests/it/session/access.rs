@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use descope_magiclink::SessionToken;
-use descope_magiclink::session::{Session, SessionError, SessionValidator};
+use descope_magiclink::session::SessionError;
+use descope_magiclink::{Session, SessionValidator};
 use serde_json::{Value, json};
 
 use super::kit::{Key, PROJECT, USER, key_set, merged};
@@ -280,6 +281,22 @@ fn the_current_tenant() {
 }
 
 #[test]
+fn a_session_is_stepped_up_by_the_claim_true_and_by_nothing_like_it() {
+    assert!(session(json!({ "su": true })).is_stepped_up());
+    for other in [
+        json!(false),
+        json!(null),
+        json!("true"),
+        json!(1),
+        json!([true]),
+    ] {
+        assert!(!session(json!({ "su": other })).is_stepped_up(), "{other}");
+    }
+    assert!(!session(json!({ "nsec": { "su": true } })).is_stepped_up());
+    assert!(!session(json!({})).is_stepped_up());
+}
+
+#[test]
 fn times_and_methods() {
     let user = session(json!({
         "iat": 1_769_330_798, "rexp": "2026-01-25T08:56:38Z", "amr": ["email", "totp"],
@@ -287,7 +304,10 @@ fn times_and_methods() {
     let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     assert_eq!(user.issued_at(), Some(at(1_769_330_798)));
     assert_eq!(user.expires_at(), at(253_402_300_000));
-    assert_eq!(user.auth_methods().collect::<Vec<_>>(), ["email", "totp"]);
+    assert_eq!(
+        user.authentication_methods().collect::<Vec<_>>(),
+        ["email", "totp"]
+    );
     assert!(user.is_mfa());
     for (amr, is_mfa) in [
         (json!(["email"]), false),

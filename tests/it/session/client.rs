@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, TokenProblem};
+use descope_magiclink::Refreshed;
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
     AccessKey, Client, DeliveryMethod, Error, MagicLinkToken, ManualClock, RefreshToken,
     SessionToken,
@@ -63,7 +64,10 @@ async fn a_session_from_the_link_to_the_logout() {
     let token = MagicLinkToken::from_url(message.link()).unwrap();
     let auth = magic_link.verify(&token).await.unwrap();
     assert!(auth.session.user_id().starts_with('U'));
-    assert_eq!(auth.session.auth_methods().collect::<Vec<_>>(), ["email"]);
+    assert_eq!(
+        auth.session.authentication_methods().collect::<Vec<_>>(),
+        ["email"]
+    );
     assert!(auth.tokens.refresh_expires_at > Some(auth.session.expires_at()));
 
     let sessions = world.client.sessions();

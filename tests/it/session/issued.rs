@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use descope_magiclink::session::{KeyProblem, Refreshed, SessionError, Sessions, TokenProblem};
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
     AccessKey, Authentication, Client, ClientBuilder, Clock as _, DeliveryMethod, Error,
     MagicLinkToken, ManualClock, RefreshToken, SessionToken,
 };
+use descope_magiclink::{Refreshed, Sessions};
 use descope_magiclink_emulator::Fault;
 use serde_json::{Value, json};
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use descope_magiclink::session::{
-    KeyProblem, Session, SessionError, SessionValidator, SessionValidatorBuilder, TokenProblem,
-};
+use descope_magiclink::session::{KeyProblem, SessionError, SessionValidatorBuilder, TokenProblem};
 use descope_magiclink::{Clock as _, ManualClock, SessionToken};
+use descope_magiclink::{Session, SessionValidator};
 use serde_json::json;
 
 use super::key_server::{Answer, KeyServer};

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use descope_magiclink::SessionToken;
-use descope_magiclink::session::SessionValidator;
+use descope_magiclink::SessionValidator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

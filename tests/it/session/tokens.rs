@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use descope_magiclink::session::{
-    Claim, Session, SessionError, SessionValidator, SessionValidatorBuilder, TokenProblem,
-};
+use descope_magiclink::session::{Claim, SessionError, SessionValidatorBuilder, TokenProblem};
 use descope_magiclink::{Clock as _, ManualClock, RefreshToken, SessionToken};
+use descope_magiclink::{Session, SessionValidator};
 use serde_json::{Value, json};
 
 use super::kit::{

@@ -1,38 +1,51 @@
 //! A web application whose users sign in by magic links: `cargo run -p descope-magiclink-web --example web`.
 //!
 //! It starts an emulator of the service and prints two addresses to open: the application, and the inbox in
-//! which its mails and text messages arrive. For a real project, make the client with
-//! `Client::from_env()`, and serve over https.
+//! which its mails and text messages arrive. Their ports are 8080 and 8055; two numbers as arguments are
+//! others, 0 for any that is free. For a real project, make the client with `Client::from_env()`, and serve
+//! over https.
 #![allow(clippy::print_stdout, reason = "it tells where to look")]
 
+mod pages;
+
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Form, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::extract::{ConnectInfo, Form, Path, Query, State};
+use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use descope_magiclink::{Client, Clock, DeliveryMethod, RefreshToken, SignUpUser};
-use descope_magiclink_emulator::{Emulator, User};
+use descope_magiclink::{Client, Clock, DeliveryMethod, PhoneDelivery, SignUpUser, User};
+use descope_magiclink_emulator::{Emulator, Tenant, User as TestUser};
 use descope_magiclink_web::cookies::{RequestTokens, SessionCookies};
 use descope_magiclink_web::{
-    LandingPage, LandingView, LinkPurpose, MaybeSession, Rejection, SendError, SessionLayer,
-    escape_html, require_roles, require_session,
+    LandingPage, LinkPurpose, MaybeSession, Rejection, SendError, require_roles, require_session,
+    require_step_up,
 };
+use pages::{Problem, page};
 use serde::Deserialize;
-use url::form_urlencoded;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let mut ports = std::env::args().skip(1).map(|port| port.parse::<u16>());
+    let (port, inbox_port) = (
+        ports.next().unwrap_or(Ok(8080))?,
+        ports.next().unwrap_or(Ok(8055))?,
+    );
     let emulator = Emulator::builder()
+        .address(([127, 0, 0, 1], inbox_port).into())
         .role("admin", ["app:manage"])
+        .role("brewer", ["tea:brew"])
+        .tenant(Tenant::new("north"))
+        .tenant(Tenant::new("south"))
         .user(
-            User::new("admin@example.com")
+            TestUser::new("admin@example.com")
                 .name("Ada Admin")
-                .role("admin"),
+                .phone("+15555550100")
+                .role("admin")
+                .tenant("north", ["brewer"]),
         )
         .control(true)
         .start()
@@ -42,63 +55,72 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .clock(EmulatorClock::new(&emulator))
         .build()?;
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     let url = format!("http://{}", listener.local_addr()?);
+    let inbox = format!("{}/_emulator/", emulator.base_url());
     println!("The application: {url}/");
-    println!("The inbox:       {}/_emulator/", emulator.base_url());
+    println!("The inbox:       {inbox}");
     println!("Sign up, or sign in as admin@example.com.");
-    axum::serve(listener, app(client, &url)?).await?;
+    let app = app(client, &url, &inbox)?;
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await?;
     Ok(())
 }
 
 #[derive(Clone)]
 struct App {
     client: Client,
-    cookies: SessionCookies,
     landing: LandingPage,
 }
 
-pub(crate) fn app(client: Client, url: &str) -> Result<Router, Box<dyn Error>> {
+pub(crate) fn app(client: Client, url: &str, inbox: &str) -> Result<Router, Box<dyn Error>> {
     // Over https leave this out: the default cookies are `Secure`.
-    let cookies = SessionCookies::builder(&client)
-        .insecure_cookies_for_local_development_only()
-        .build()?;
+    let cookies = SessionCookies::builder(&client).insecure_cookies_for_local_development_only();
     let landing = LandingPage::builder(&client, format!("{url}/verify"))
-        .cookies(cookies.clone())
+        .cookies(cookies.build()?)
         .signed_in_page("/members")
         .sign_in_page("/sign-in")
-        .template(landing_page)
+        .step_up_page("/step-up")
+        .template(pages::from_view)
+        // Who asks for links; behind a proxy, its header says so.
+        .client_key(|request| {
+            let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+            Some(peer.ip().to_string())
+        })
         .build()?;
 
     let admins = Router::new()
         .route("/admin", get(admin))
         .route_layer(require_roles(["admin"]));
+    let brewers = Router::new()
+        .route("/houses/{tenant}", get(house))
+        .route_layer(require_roles(["brewer"]).in_tenant_of_path("/houses/{tenant}")?);
+    let account = Router::new()
+        .route("/account", get(account))
+        .route("/email", post(change_email))
+        .route("/phone", post(change_phone))
+        .route_layer(require_step_up());
     let members = Router::new()
         .route("/members", get(members))
-        .route("/email", post(change_email))
+        .route("/step-up", get(step_up_page).post(step_up))
         .route_layer(require_session());
+    let inbox = Redirect::to(inbox);
     Ok(Router::new()
         .merge(admins)
+        .merge(brewers)
+        .merge(account)
         .merge(members)
         .route("/", get(home))
         .route("/sign-up", get(sign_up_page).post(sign_up))
         .route("/sign-in", get(sign_in_page).post(sign_in))
         .route("/sign-out", post(sign_out))
         .route("/check-your-inbox", get(check_your_inbox))
-        .layer(
-            SessionLayer::new(&client)
-                .cookies(cookies.clone())
-                .refreshing(),
-        )
-        .layer(from_fn_with_state(landing.clone(), own_forms))
-        .layer(from_fn(problem_pages))
+        .layer(landing.session_layer())
+        .layer(landing.pages_layer())
         .route_service("/verify", landing.clone())
-        .route("/app.css", get(style))
-        .with_state(App {
-            client,
-            cookies,
-            landing,
-        }))
+        .route("/app.css", get(pages::style))
+        .route("/inbox", get(async || inbox))
+        .with_state(App { client, landing }))
 }
 
 async fn home(MaybeSession(session): MaybeSession) -> Html<String> {
@@ -116,97 +138,108 @@ async fn home(MaybeSession(session): MaybeSession) -> Html<String> {
     )
 }
 
-async fn sign_up_page() -> Html<String> {
-    page("Sign up", include_str!("sign-up.html"))
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct SignUpForm {
     name: String,
     email: String,
     phone: String,
 }
 
+async fn sign_up_page() -> Html<String> {
+    sign_up_form(&SignUpForm::default(), None)
+}
+
+fn sign_up_form(form: &SignUpForm, problem: Option<Problem>) -> Html<String> {
+    let values = [
+        ("name", &*form.name),
+        ("email", &*form.email),
+        ("phone", &*form.phone),
+    ];
+    pages::form("Sign up", include_str!("sign-up.html"), &values, problem)
+}
+
 async fn sign_up(
     State(app): State<App>,
-    headers: HeaderMap,
+    request: Parts,
     Form(form): Form<SignUpForm>,
-) -> Result<Response<String>, SendError> {
-    let link = app.landing.link(&headers, &form.email)?;
-    let mut user = SignUpUser::new().name(form.name);
+) -> Result<Response, SendError> {
+    let link = app.landing.link(&request, &form.email).await?;
+    let mut user = SignUpUser::new().name(&form.name);
     if !form.phone.is_empty() {
-        user = user.phone(form.phone);
+        user = user.phone(&form.phone);
     }
     let sent = app
         .client
         .magic_link()
-        .sign_up(DeliveryMethod::Email, form.email)
+        .sign_up(DeliveryMethod::Email, &form.email)
         .user(user)
         .redirect_url(link.redirect_url())
         .send()
         .await;
     // Known and unknown addresses get the same answer.
-    link.respond(sent, "/check-your-inbox")
+    let sent = link.respond(sent, "/check-your-inbox");
+    pages::or_form(sent, |problem| sign_up_form(&form, Some(problem)))
 }
 
-#[derive(Deserialize)]
-struct SignInQuery {
-    #[serde(default)]
-    next: String,
-}
-
-async fn sign_in_page(Query(query): Query<SignInQuery>) -> Html<String> {
-    let form = include_str!("sign-in.html");
-    page(
-        "Sign in",
-        &fill(form, &[("next", &escape_html(&query.next))]),
-    )
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct SignInForm {
     email: String,
-    method: DeliveryMethod,
+    method: Option<DeliveryMethod>,
     next: String,
+}
+
+async fn sign_in_page(Query(form): Query<SignInForm>) -> Html<String> {
+    sign_in_form(&form, None)
+}
+
+fn sign_in_form(form: &SignInForm, problem: Option<Problem>) -> Html<String> {
+    let values = [
+        ("email", &*form.email),
+        ("next", &*form.next),
+        pages::choice(form.method.unwrap_or(DeliveryMethod::Email).as_str()),
+    ];
+    pages::form("Sign in", include_str!("sign-in.html"), &values, problem)
 }
 
 async fn sign_in(
     State(app): State<App>,
-    headers: HeaderMap,
+    request: Parts,
     Form(form): Form<SignInForm>,
-) -> Result<Response<String>, SendError> {
+) -> Result<Response, SendError> {
     // Where `next` may lead, the landing page decides.
-    let link = app.landing.link(&headers, &form.email)?.next(&form.next);
+    let link = app.landing.link(&request, &form.email).await?;
+    let link = link.next(&form.next);
     let sent = app
         .client
         .magic_link()
-        .sign_in(form.method, form.email)
+        .sign_in(form.method.unwrap_or(DeliveryMethod::Email), &form.email)
         .redirect_url(link.redirect_url())
         .send()
         .await;
-    link.respond(sent, "/check-your-inbox")
+    let sent = link.respond(sent, "/check-your-inbox");
+    pages::or_form(sent, |problem| sign_in_form(&form, Some(problem)))
 }
 
 async fn check_your_inbox() -> Html<String> {
-    page(
-        "Check your inbox",
-        "<p>If we know the address, a link is on its way. It works once.</p>\
-         <p>Nothing there? <a href=\"/sign-in\">Ask for another link</a></p>",
-    )
+    page("Check your inbox", include_str!("check-your-inbox.html"))
+}
+
+async fn me(app: &App, tokens: &RequestTokens) -> Result<User, Rejection> {
+    let refresh = tokens.refresh.as_ref().ok_or(Rejection::MissingToken)?;
+    Ok(app.client.sessions().me(refresh).await?)
 }
 
 async fn members(State(app): State<App>, tokens: RequestTokens) -> Result<Html<String>, Rejection> {
-    let user = app.client.sessions().me(refresh_token(&tokens)?).await?;
-    let text = |text: Option<&str>| escape_html(text.unwrap_or("none"));
-    let body = fill(
-        include_str!("members.html"),
-        &[
-            ("name", &text(user.name())),
-            ("email", &text(user.email())),
-            ("phone", &text(user.phone())),
-        ],
-    );
-    Ok(page("Members", &body))
+    let user = me(&app, &tokens).await?;
+    let values = [
+        ("name", user.name().unwrap_or("friend")),
+        ("email", user.email().unwrap_or("none")),
+        ("phone", user.phone().unwrap_or("none")),
+    ];
+    let html = include_str!("members.html");
+    Ok(pages::form("Members", html, &values, None))
 }
 
 async fn admin() -> Html<String> {
@@ -216,141 +249,115 @@ async fn admin() -> Html<String> {
     )
 }
 
-#[derive(Deserialize)]
-struct EmailForm {
-    email: String,
+async fn house(Path(tenant): Path<String>) -> Html<String> {
+    let html = "<p>You brew in the house <strong>{tenant}</strong>.</p>\
+                <p><a href=\"/members\">The members' page</a></p>";
+    pages::form("Brewers", html, &[("tenant", &tenant)], None)
 }
 
-async fn change_email(
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StepUpForm {
+    method: Option<DeliveryMethod>,
+    next: String,
+}
+
+async fn step_up_page(Query(form): Query<StepUpForm>) -> Html<String> {
+    let values = [("next", &*form.next)];
+    let html = include_str!("step-up.html");
+    pages::form("Is it you?", html, &values, None)
+}
+
+async fn step_up(
     State(app): State<App>,
+    MaybeSession(session): MaybeSession,
     tokens: RequestTokens,
-    headers: HeaderMap,
-    Form(form): Form<EmailForm>,
+    request: Parts,
+    Form(form): Form<StepUpForm>,
 ) -> axum::response::Result<Response<String>> {
-    let refresh = refresh_token(&tokens)?;
-    let user = app.client.sessions().me(refresh).await;
-    let user = user.map_err(Rejection::from)?;
-    let login_id = user.login_ids().first().map_or("", String::as_str);
-    let link = app.landing.link(&headers, &form.email)?;
-    let link = link.purpose(LinkPurpose::ChangeEmail);
+    let refresh = tokens.refresh.ok_or(Rejection::MissingToken)?;
+    let link = app.landing.link(&request, session?.user_id()).await?;
+    let link = link.purpose(LinkPurpose::StepUp).next(&form.next);
     let sent = app
         .client
         .magic_link()
-        .update_email(refresh, login_id, form.email)
+        .step_up(form.method.unwrap_or(DeliveryMethod::Email), &refresh)
         .redirect_url(link.redirect_url())
         .send()
         .await;
     Ok(link.respond(sent, "/check-your-inbox")?)
 }
 
-async fn sign_out(State(app): State<App>, tokens: RequestTokens) -> Response {
-    let mut response = Redirect::to("/").into_response();
-    // Whether the service could be told or not, this browser forgets the session.
-    let headers = response.headers_mut();
-    let _ = app.cookies.sign_out(&app.client, &tokens, headers).await;
-    response
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AccountForm {
+    email: String,
+    phone: String,
+    method: Option<PhoneDelivery>,
 }
 
-fn refresh_token(tokens: &RequestTokens) -> Result<&RefreshToken, Rejection> {
-    tokens.refresh.as_ref().ok_or(Rejection::MissingToken)
+async fn account() -> Html<String> {
+    account_form(&AccountForm::default(), None)
 }
 
-/// Refuses forms that other sites send. Their cookies would be missing, but a sign-out needs none.
-async fn own_forms(State(landing): State<LandingPage>, request: Request, next: Next) -> Response {
-    if request.method() == Method::POST && landing.is_cross_site(request.headers()) {
-        return SendError::CrossSite.into_response();
-    }
-    next.run(request).await
+fn account_form(form: &AccountForm, problem: Option<Problem>) -> Html<String> {
+    let method = form.method.unwrap_or(PhoneDelivery::Sms);
+    let values = [
+        ("email", &*form.email),
+        ("phone", &*form.phone),
+        pages::choice(method.as_str()),
+    ];
+    let html = include_str!("account.html");
+    pages::form("Your addresses", html, &values, problem)
 }
 
-/// Pages for what the layers and extractors refuse.
-async fn problem_pages(request: Request, next: Next) -> Response {
-    // Nobody can be sent back to a form's answer.
-    let path = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
-    let response = next.run(request).await;
-    if let Some(problem) = response.extensions().get::<SendError>() {
-        let text = escape_html(&problem.to_string());
-        let body = format!("<p>Sorry: {text}.</p><p><a href=\"/sign-in\">Back</a></p>");
-        return with_page(response, "That did not work", &body);
-    }
-    let Some(rejection) = response.extensions().get::<Rejection>() else {
-        return response;
-    };
-    let body = format!("<p>Sorry: {rejection}.</p><p><a href=\"/\">Home</a></p>");
-    match rejection.status() {
-        StatusCode::UNAUTHORIZED => {
-            let mut response = with_page(response, "Sign in first", &body);
-            *response.status_mut() = StatusCode::SEE_OTHER;
-            let headers = response.headers_mut();
-            headers.insert(header::LOCATION, sign_in_location(path.as_deref()));
-            response
-        }
-        StatusCode::FORBIDDEN => with_page(response, "Not for you", &body),
-        _ => with_page(response, "Not right now", &body),
-    }
+async fn change_email(
+    State(app): State<App>,
+    tokens: RequestTokens,
+    request: Parts,
+    Form(form): Form<AccountForm>,
+) -> axum::response::Result<Response> {
+    let refresh = tokens.refresh.ok_or(Rejection::MissingToken)?;
+    let link = app.landing.link(&request, &form.email).await?;
+    let link = link.purpose(LinkPurpose::ChangeEmail);
+    let sent = app
+        .client
+        .magic_link()
+        .update_email(&refresh, &form.email)
+        .redirect_url(link.redirect_url())
+        .send()
+        .await;
+    let sent = link.respond(sent, "/check-your-inbox");
+    Ok(pages::or_form(sent, |problem| {
+        account_form(&form, Some(problem))
+    })?)
 }
 
-fn sign_in_location(next: Option<&str>) -> HeaderValue {
-    let plain = HeaderValue::from_static("/sign-in");
-    let Some(next) = next else {
-        return plain;
-    };
-    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    HeaderValue::try_from(format!("/sign-in?next={next}")).unwrap_or(plain)
+async fn change_phone(
+    State(app): State<App>,
+    tokens: RequestTokens,
+    request: Parts,
+    Form(form): Form<AccountForm>,
+) -> axum::response::Result<Response> {
+    let refresh = tokens.refresh.ok_or(Rejection::MissingToken)?;
+    let method = form.method.unwrap_or(PhoneDelivery::Sms);
+    let link = app.landing.link(&request, &form.phone).await?;
+    let link = link.purpose(LinkPurpose::ChangePhone);
+    let sent = app
+        .client
+        .magic_link()
+        .update_phone(&refresh, method, &form.phone)
+        .redirect_url(link.redirect_url())
+        .send()
+        .await;
+    let sent = link.respond(sent, "/check-your-inbox");
+    Ok(pages::or_form(sent, |problem| {
+        account_form(&form, Some(problem))
+    })?)
 }
 
-/// The response with a page in it. Its head stays: it may set the cookies of a renewed session.
-fn with_page(mut response: Response, title: &str, body: &str) -> Response {
-    *response.body_mut() = Body::from(page(title, body).0);
-    let headers = response.headers_mut();
-    headers.remove(header::CONTENT_LENGTH);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
-    response
-}
-
-/// The landing page, with the application's looks.
-fn landing_page(view: &LandingView<'_>) -> String {
-    let mut body = format!("<p>{}</p>", escape_html(view.text()));
-    body += &view.form().unwrap_or_default();
-    if let Some((path, text)) = view.new_link().or(view.onwards()) {
-        let (path, text) = (escape_html(path), escape_html(text));
-        body += &format!("<p><a href=\"{path}\">{text}</a></p>");
-    }
-    page(view.title(), &body).0
-}
-
-fn page(title: &str, body: &str) -> Html<String> {
-    Html(fill(
-        include_str!("page.html"),
-        &[("title", &escape_html(title)), ("body", body)],
-    ))
-}
-
-/// Puts values in the places of their names in braces. What a value contains is left as it is.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        filled += before;
-        let place = after.split_once('}').and_then(|(name, tail)| {
-            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
-            Some((*value, tail))
-        });
-        let (value, tail) = place.unwrap_or(("{", after));
-        filled += value;
-        rest = tail;
-    }
-    filled + rest
-}
-
-async fn style() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/css")],
-        include_str!("app.css"),
-    )
+async fn sign_out(State(app): State<App>, request: Parts) -> impl IntoResponse {
+    app.landing.sign_out(&request, "/").await
 }
 
 /// The time of the emulator, so that sessions age when its clock is moved. A real application has the

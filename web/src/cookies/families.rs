@@ -6,18 +6,23 @@
 use std::cmp::Reverse;
 use std::time::SystemTime;
 
-use descope_magiclink::session::{SessionError, SessionValidator};
+use descope_magiclink::SessionValidator;
+use descope_magiclink::session::SessionError;
 use descope_magiclink::{Client, Error, RefreshToken};
 use http::HeaderMap;
 
 use super::session_cookies::SessionCookies;
 use super::tokens::RequestTokens;
+use crate::audit;
 
 impl SessionCookies {
     /// Signs out: removes the cookies that the request brought, in every scope that is known, keeps the
     /// response out of shared caches, and has the service end each session whose refresh token came along.
     ///
-    /// The cookies are removed in any case. Route it as a `POST`.
+    /// The cookies are removed in any case, and this process takes the tokens no more, whatever the service
+    /// says; nor do the processes that share its [store](descope_magiclink::ClientBuilder::store), within a
+    /// second. Other session tokens of the same sign-in are good until they expire, some minutes later. Route it
+    /// as a `POST`.
     ///
     /// ```no_run
     /// # use descope_magiclink::Client;
@@ -41,9 +46,15 @@ impl SessionCookies {
         response: &mut HeaderMap,
     ) -> Result<(), Error> {
         self.clear_over(response, tokens);
+        let bearer = tokens.session.iter().chain(&tokens.bearer);
+        for token in bearer.chain(&tokens.sessions) {
+            client.sessions().end(token).await;
+        }
         let (newest, unavailable) = newest_of_families(client.as_ref(), &tokens.refreshes).await;
         let mut result = unavailable.map_or(Ok(()), |error| Err(error.into()));
+        // Of several, each is a session of its own.
         for candidate in newest {
+            audit::log("signed out", Some(&candidate.user_id), None);
             match client.sessions().logout(&candidate.token).await {
                 Err(error) if !error.is_unauthorized() => result = Err(error),
                 _ => {}

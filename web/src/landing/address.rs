@@ -84,6 +84,21 @@ fn normalise(address: &str) -> Option<(AddressKind, String)> {
     Some((AddressKind::Phone, digits.into_iter().skip(known).collect()))
 }
 
+/// What is the same for all addresses that reach one person, as far as that can be told: the case of letters,
+/// what follows a `+` in a mail address, and how a phone number is written make no other one.
+pub(super) fn same_address(address: &str) -> String {
+    let Some((kind, normalised)) = normalise(address) else {
+        return address.trim().to_lowercase();
+    };
+    match normalised.rsplit_once('@') {
+        Some((name, domain)) if kind == AddressKind::Email => {
+            let name = name.split_once('+').map_or(name, |(name, _)| name);
+            format!("{name}@{domain}")
+        }
+        _ => normalised,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +130,22 @@ mod tests {
         }
         // The same address never gives the same value.
         assert_ne!(check_value("a@b.c"), check_value("a@b.c"));
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        for (one, other) in [
+            ("Joe+tea@Example.com ", "joe@example.com"),
+            ("+1 (555) 555-0123", "0155 5550123"),
+            (" U2abc", "u2abc"),
+        ] {
+            assert_eq!(same_address(one), same_address(other));
+        }
+        assert_ne!(
+            same_address("joe@example.com"),
+            same_address("jo@example.com")
+        );
+        assert_ne!(same_address("+@example.com"), same_address("+@example.org"));
     }
 
     #[test]

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use descope_magiclink::{Authentication, Client, ConfigError};
+use http::request::Parts;
 
 use super::browser_binding::BindingCookie;
-use super::page::{Browsers, Hook, Inner, LandingPage, Template};
+use super::page::{Browsers, Hook, Inner, LandingPage, Language, Template};
 use super::purpose::AfterSignIn;
+use super::send_guard::{AllowSend, ClientKey};
 use super::texts::LandingTexts;
 use super::view::{LandingView, default_page};
 use crate::cookies::SessionCookies;
@@ -38,11 +40,16 @@ pub struct LandingPageBuilder {
     own_origins: Vec<String>,
     signed_in_page: Option<String>,
     sign_in_page: Option<String>,
+    step_up_page: Option<String>,
     app_name: String,
     languages: Vec<LandingTexts>,
+    language: Option<Language>,
     template: Template,
     hook: Option<Hook>,
     browsers: Browsers,
+    guards_sends: bool,
+    client_key: Option<ClientKey>,
+    allow_send: Option<AllowSend>,
 }
 
 impl fmt::Debug for LandingPageBuilder {
@@ -67,6 +74,7 @@ impl LandingPageBuilder {
             own_origins: Vec::new(),
             signed_in_page: None,
             sign_in_page: None,
+            step_up_page: None,
             app_name: String::new(),
             languages: vec![
                 LandingTexts::english(),
@@ -75,9 +83,13 @@ impl LandingPageBuilder {
                 LandingTexts::french(),
                 LandingTexts::portuguese(),
             ],
+            language: None,
             template: Arc::new(default_page),
             hook: None,
             browsers: Browsers::AskOthers,
+            guards_sends: true,
+            client_key: None,
+            allow_send: None,
         }
     }
 
@@ -96,9 +108,20 @@ impl LandingPageBuilder {
         self
     }
 
-    /// The page where a new link can be had. The pages about problems lead there.
+    /// The page where a new link can be had. The pages about problems lead there, and
+    /// [`pages_layer`](LandingPage::pages_layer) sends those there who are not signed in, with the page
+    /// that they wanted in the query parameter `next`.
     pub fn sign_in_page(mut self, path: impl Into<String>) -> Self {
         self.sign_in_page = Some(path.into());
+        self
+    }
+
+    /// The page that sends a link for step-up or a further factor. [`pages_layer`](LandingPage::pages_layer)
+    /// sends those there whom [`require_step_up`](crate::require_step_up) or
+    /// [`require_mfa`](crate::require_mfa) refuses, with the page that they wanted in the query parameter
+    /// `next`.
+    pub fn step_up_page(mut self, path: impl Into<String>) -> Self {
+        self.step_up_page = Some(path.into());
         self
     }
 
@@ -130,7 +153,29 @@ impl LandingPageBuilder {
         self
     }
 
+    /// Chooses the language by a function of the request: of a cookie, of a part of the path, of what is
+    /// known of the user. It gives a tag such as `de`, `de-DE` or `de_DE`. Where it gives none, or one of
+    /// no [language](Self::languages) here, `Accept-Language` decides, as it does unless this is set.
+    ///
+    /// ```
+    /// # use descope_magiclink_web::LandingPage;
+    /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
+    ///     .language(|request| request.extensions.get::<String>().cloned())
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn language<F>(mut self, choose: F) -> Self
+    where
+        F: Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    {
+        self.language = Some(Arc::new(choose));
+        self
+    }
+
     /// A page of your own, made from a [`LandingView`].
+    ///
+    /// It makes the pages of [`pages_layer`](LandingPage::pages_layer), too.
     ///
     /// Whatever it contains, scripts and foreign content do not load: the page's security policy
     /// stays.
@@ -189,6 +234,87 @@ impl LandingPageBuilder {
         R: Future<Output = AfterSignIn> + Send + 'static,
     {
         self.hook = Some(Arc::new(move |auth| Box::pin(hook(auth))));
+        self
+    }
+
+    /// Tells clients apart that ask for links, by the address that a request comes from for example. `None`
+    /// is for one that is not known.
+    ///
+    /// [`LandingPage::link`] refuses what is too much with [`SendError::RateLimited`](super::SendError):
+    ///
+    /// | to one address | at the wish of | at most |
+    /// | --- | --- | --- |
+    /// | yes | one client | one, then after 30, 60 and 120 s, 5 an hour |
+    /// | yes | all | 20 an hour, so that one client cannot keep the owner of an address out |
+    /// | no | one client that this function knows | 100 an hour, as many may share the address of an office |
+    ///
+    /// A sign-in takes back what its addresses have used up. Unless this is set, the client is the browser,
+    /// by a cookie; those without one count as one, and anybody can make up a new one: set it. It is the
+    /// same whether an address is known or not. Counts are in the client's
+    /// [store](descope_magiclink::Client::store), under keyed hashes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum")] {
+    /// # use descope_magiclink_web::LandingPage;
+    /// use std::net::SocketAddr;
+    /// use axum::extract::ConnectInfo;
+    ///
+    /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// // With `into_make_service_with_connect_info`. Behind a proxy, its header is to be read.
+    /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
+    ///     .client_key(|request| {
+    ///         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    ///         Some(peer.ip().to_string())
+    ///     })
+    ///     .build()?;
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn client_key<F>(mut self, key: F) -> Self
+    where
+        F: Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    {
+        self.client_key = Some(Arc::new(key));
+        self
+    }
+
+    /// Asks before each link whether it may be sent: for example a captcha, whose answer a handler has put
+    /// into the request's extensions. The text is the address. What is not allowed is
+    /// [`SendError::Refused`](super::SendError), and is not counted.
+    ///
+    /// ```
+    /// # use descope_magiclink_web::LandingPage;
+    /// # #[derive(Clone)] struct Captcha;
+    /// # impl Captcha { async fn is_solved(&self) -> bool { true } }
+    /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
+    /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
+    ///     .allow_send(|request, _| {
+    ///         let captcha = request.extensions.get::<Captcha>().cloned();
+    ///         async move {
+    ///             match captcha {
+    ///                 Some(captcha) => captcha.is_solved().await,
+    ///                 None => false,
+    ///             }
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn allow_send<F, R>(mut self, allow: F) -> Self
+    where
+        F: Fn(&Parts, &str) -> R + Send + Sync + 'static,
+        R: Future<Output = bool> + Send + 'static,
+    {
+        self.allow_send = Some(Arc::new(move |request, address| {
+            Box::pin(allow(request, address))
+        }));
+        self
+    }
+
+    /// Limits nothing that is sent: for applications with a limit of their own, and for tests that send
+    /// links in a row.
+    pub fn unlimited_sends(mut self) -> Self {
+        self.guards_sends = false;
         self
     }
 
@@ -289,15 +415,23 @@ impl LandingPageBuilder {
                 .sign_in_page
                 .map(|path| page("sign_in_page", &path))
                 .transpose()?,
+            step_up_page: self
+                .step_up_page
+                .map(|path| page("step_up_page", &path))
+                .transpose()?,
             targets,
             form_cookie: BindingCookie::new("magic-link-form", secure, FORM_AGE),
             browser_cookie: BindingCookie::new("magic-link-browser", secure, BROWSER_AGE),
             browsers: self.browsers,
+            guards_sends: self.guards_sends,
+            client_key: self.client_key,
+            allow_send: self.allow_send,
             client: self.client,
             url,
             cookies: self.cookies,
             app_name: self.app_name,
             languages: self.languages,
+            language: self.language,
             template: self.template,
             hook: self.hook,
         })))

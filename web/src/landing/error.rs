@@ -1,5 +1,7 @@
 //! Why a link did not sign its user in.
 
+use std::time::Duration;
+
 use descope_magiclink::session::SessionError;
 use descope_magiclink::{Error, ErrorCode};
 use http::StatusCode;
@@ -116,8 +118,34 @@ impl LandingError {
             }
             // Whatever it says, it is not the service's word on the link.
             Error::Api(_) => Self::ServiceUnavailable,
-            error if error.is_retryable() => Self::ServiceUnavailable,
+            error if error.is_retryable() || error.is_connect() => Self::ServiceUnavailable,
             _ => Self::Failed,
+        }
+    }
+}
+
+/// Why a press of the button did not sign the user in, and how long to wait before the next one, where the
+/// service says it.
+#[derive(Clone, Copy)]
+pub(super) struct Failure {
+    pub(super) error: LandingError,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    pub(super) fn of(error: &Error) -> Self {
+        Self {
+            error: LandingError::of(error),
+            retry_after: error.retry_after(),
+        }
+    }
+}
+
+impl From<LandingError> for Failure {
+    fn from(error: LandingError) -> Self {
+        Self {
+            error,
+            retry_after: None,
         }
     }
 }

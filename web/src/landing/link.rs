@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Error, InvalidArgument, Sent};
+use descope_magiclink::magic_link::Sent;
+use descope_magiclink::{Error, InvalidArgument};
 use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use url::Url;
 
@@ -14,23 +16,28 @@ use super::browser_binding::Binding;
 use super::form;
 use super::page::{Browsers, LandingPage, plain};
 use super::purpose::LinkPurpose;
+use super::send_guard::{self, Asker};
+use crate::audit;
 use crate::origin::is_cross_site;
 use crate::service_error::{is_refusal, log_error, log_refusal};
 
 impl LandingPage {
     /// Prepares a link that leads to this page. `address` is what the user typed to get it, for a change
     /// the new address: in another browser, the page
-    /// [asks for it](super::LandingPageBuilder::ask_other_browsers). `request` are the headers of the
-    /// request that asks for the link, which must come from a page of the application's own: a form on another site could
-    /// otherwise have links sent, and with [`same_browser`](super::LandingPageBuilder::same_browser)
-    /// make the visitor's browser one in which somebody else's link works.
+    /// [asks for it](super::LandingPageBuilder::ask_other_browsers). For a step-up, where nothing is typed,
+    /// it is the user's id.
+    ///
+    /// `request` is the request that asks for the link, without its body. It must come from a page of the
+    /// application's own: a form on another site could otherwise have links sent, and with
+    /// [`same_browser`](super::LandingPageBuilder::same_browser) make the visitor's browser one in which
+    /// somebody else's link works.
     ///
     /// ```no_run
     /// # use descope_magiclink::{Client, DeliveryMethod};
     /// # use descope_magiclink_web::LandingPage;
-    /// # async fn f(client: Client, landing: LandingPage, headers: &http::HeaderMap, email: &str)
+    /// # async fn f(client: Client, landing: LandingPage, request: http::request::Parts, email: &str)
     /// # -> Result<http::Response<String>, descope_magiclink_web::SendError> {
-    /// let link = landing.link(headers, email)?.next("/orders");
+    /// let link = landing.link(&request, email).await?.next("/orders");
     /// let sent = client
     ///     .magic_link()
     ///     .sign_in(DeliveryMethod::Email, email)
@@ -43,11 +50,33 @@ impl LandingPage {
     ///
     /// # Errors
     ///
-    /// [`SendError::CrossSite`] when the request is [cross-site](Self::is_cross_site). Send nothing then.
-    pub fn link(&self, request: &HeaderMap, address: &str) -> Result<LandingLink, SendError> {
-        if self.is_cross_site(request) {
-            return Err(SendError::CrossSite);
+    /// [`SendError::CrossSite`] when the request is [cross-site](Self::is_cross_site),
+    /// [`SendError::RateLimited`] when links were [asked for too often](super::LandingPageBuilder::client_key),
+    /// [`SendError::Refused`] when the application [does not allow it](super::LandingPageBuilder::allow_send).
+    /// Send nothing then.
+    pub async fn link(&self, request: &Parts, address: &str) -> Result<LandingLink, SendError> {
+        let refused = |error: SendError| {
+            audit::log("refused", None, Some(error.code()));
+            error
+        };
+        if self.is_cross_site(&request.headers) {
+            return Err(refused(SendError::CrossSite));
         }
+        if let Some(allow) = &self.0.allow_send
+            && !allow(request, address).await
+        {
+            return Err(refused(SendError::Refused));
+        }
+        if self.0.guards_sends {
+            let asker = self.asker(request);
+            let taken = send_guard::take(self.0.client.store(), address, &asker).await;
+            taken.map_err(|wait| {
+                refused(SendError::RateLimited {
+                    retry_after: Some(wait),
+                })
+            })?;
+        }
+        let request = &request.headers;
         let mut link = LandingLink {
             page: self.clone(),
             url: self.0.url.clone(),
@@ -66,6 +95,17 @@ impl LandingPage {
             link.append(form::CHECK, &check);
         }
         Ok(link)
+    }
+
+    fn asker(&self, request: &Parts) -> Asker {
+        let known = self.0.client_key.as_ref().and_then(|key| key(request));
+        known.map_or_else(
+            || {
+                let browser = self.0.browser_cookie.read(&request.headers);
+                Asker::Browser(browser.map_or(String::new(), |browser| browser.fingerprint()))
+            },
+            Asker::Known,
+        )
     }
 
     /// Whether the browser says that a request was caused by something else than a page of this page's
@@ -190,15 +230,19 @@ impl LandingLink {
 #[non_exhaustive]
 pub enum SendError {
     /// The address cannot be one (400). The user should correct it.
-    #[error("{0}")]
-    InvalidAddress(InvalidArgument),
+    #[error("this is no address that a link can be sent to; look for mistakes")]
+    InvalidAddress(#[source] InvalidArgument),
     /// The request did not come from a page of the application (403). Nothing was sent.
     #[error("the form was sent by another site")]
     CrossSite,
-    /// There were too many requests (429).
+    /// The application does not allow it (403): see
+    /// [`allow_send`](super::LandingPageBuilder::allow_send).
+    #[error("this is not allowed")]
+    Refused,
+    /// There were too many requests (429), here or at the service.
     #[error("there were too many requests; try again later")]
     RateLimited {
-        /// How long the service asks to wait, if it says so.
+        /// How long to wait, if that is known.
         retry_after: Option<Duration>,
     },
     /// The service could not be reached, or failed, or refused the key of this server (503).
@@ -212,9 +256,32 @@ impl SendError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::InvalidAddress(_) => StatusCode::BAD_REQUEST,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::Refused => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// A word for the reason that stays as it is, for programs: `invalid_address`, `cross_site`,
+    /// `refused`, `rate_limited` or `service_unavailable`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidAddress(_) => "invalid_address",
+            Self::CrossSite => "cross_site",
+            Self::Refused => "refused",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::ServiceUnavailable => "service_unavailable",
+        }
+    }
+
+    /// How long to wait.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => {
+                Some(retry_after.unwrap_or(Duration::from_secs(60)))
+            }
+            _ => None,
         }
     }
 
@@ -228,9 +295,11 @@ impl SendError {
             http::header::CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
-        if let Self::RateLimited { retry_after } = self {
-            let wait = retry_after.unwrap_or(Duration::from_secs(60));
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        if let Some(wait) = self.wait() {
+            // Rounded up: not a moment too early.
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self.clone());
         response

@@ -11,6 +11,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
@@ -19,17 +20,19 @@ use url::Url;
 
 use super::address::{self, AddressKind};
 use super::browser_binding::{Binding, BindingCookie, hash, random_text};
-use super::error::LandingError;
+use super::error::{Failure, LandingError};
 use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
+use super::send_guard::{self, AllowSend, ClientKey};
 use super::texts::{LandingTexts, choose};
 use super::used_links::{Hash, LEASE, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
 use super::view::{Form, LandingView, State};
+use crate::audit;
 use crate::cookies::families::newest_of_families;
 use crate::cookies::{RequestTokens, SessionCookies};
 use crate::origin::is_cross_site;
 use crate::redirect::{RedirectTarget, RedirectTargets};
-use crate::service_error::{log_error, log_refusal};
+use crate::service_error::{in_span, log_error, log_refusal, seconds};
 
 /// No form of ours is larger, in bytes.
 const LARGEST_FORM: usize = 16 * 1024;
@@ -41,6 +44,7 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(super) type Template = Arc<dyn Fn(&LandingView<'_>) -> String + Send + Sync>;
+pub(super) type Language = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<AfterSignIn> + Send + Sync>;
 
 /// Whose press of the button signs in.
@@ -110,11 +114,24 @@ pub(super) struct Inner {
     pub(super) sign_in_page: Option<RedirectTarget>,
     pub(super) app_name: String,
     pub(super) languages: Vec<LandingTexts>,
+    pub(super) language: Option<Language>,
+    pub(super) step_up_page: Option<RedirectTarget>,
     pub(super) template: Template,
     pub(super) hook: Option<Hook>,
     pub(super) form_cookie: BindingCookie,
     pub(super) browser_cookie: BindingCookie,
     pub(super) browsers: Browsers,
+    pub(super) guards_sends: bool,
+    pub(super) client_key: Option<ClientKey>,
+    pub(super) allow_send: Option<AllowSend>,
+}
+
+impl Inner {
+    /// The texts in the language of a request.
+    pub(super) fn texts(&self, request: &Parts) -> Option<&LandingTexts> {
+        let chosen = self.language.as_ref().and_then(|choose| choose(request));
+        choose(&self.languages, chosen.as_deref(), &request.headers)
+    }
 }
 
 impl fmt::Debug for LandingPage {
@@ -140,7 +157,7 @@ impl LandingPage {
                 let is_head = request.method() == Method::HEAD;
                 // Without the body, which need not be one that other threads may see.
                 let (parts, _) = request.into_parts();
-                let mut response = self.show(parts.uri.query(), &parts.headers).await;
+                let mut response = self.show(&parts).await;
                 if is_head {
                     response.body_mut().clear();
                 }
@@ -148,7 +165,7 @@ impl LandingPage {
             }
             Method::POST => {
                 let (parts, body) = request.into_parts();
-                self.post(&parts.headers, body).await
+                self.post(&parts, body).await
             }
             Method::OPTIONS => plain(StatusCode::NO_CONTENT),
             _ => plain(StatusCode::METHOD_NOT_ALLOWED),
@@ -156,14 +173,17 @@ impl LandingPage {
     }
 
     /// The page with the button, or the reason why there is none. Changes nothing anywhere.
-    async fn show(&self, query: Option<&str>, request: &HeaderMap) -> Response<String> {
-        let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    async fn show(&self, request: &Parts) -> Response<String> {
+        let fields = Fields::parse(request.uri.query().unwrap_or_default().as_bytes());
         let token = match fields.token() {
             Ok(token) => hash(token),
             Err(error) => return self.page(State::Error(error), &fields, request),
         };
         if let Some(used) = self.links().used(&token).await {
-            return if self.is_in_by(&used, &self.0.cookies.read(request)).await {
+            return if self
+                .is_in_by(&used, &self.0.cookies.read(&request.headers))
+                .await
+            {
                 let fields = Fields::of_purpose(used.purpose());
                 let target = self.checked(&used.target);
                 self.page(State::Done(target.as_str()), &fields, request)
@@ -173,7 +193,9 @@ impl LandingPage {
         }
         let state = if self.links().is_closed(&token).await {
             State::Error(LandingError::Closed)
-        } else if self.0.browsers == Browsers::Same && !self.is_same_browser(&fields, request) {
+        } else if self.needs_same_browser(&fields)
+            && !self.is_same_browser(&fields, &request.headers)
+        {
             State::Error(LandingError::OtherBrowser)
         } else {
             State::Confirm
@@ -181,13 +203,14 @@ impl LandingPage {
         self.page(state, &fields, request)
     }
 
-    async fn post<B>(&self, request: &HeaderMap, body: B) -> Response<String>
+    async fn post<B>(&self, request: &Parts, body: B) -> Response<String>
     where
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let refused = |error| self.page(State::Error(error), &Fields::default(), request);
         let is_form = request
+            .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
@@ -195,7 +218,7 @@ impl LandingPage {
                 kind.trim()
                     .eq_ignore_ascii_case("application/x-www-form-urlencoded")
             });
-        if !is_form || is_cross_site(request, &self.0.own_origins) {
+        if !is_form || is_cross_site(&request.headers, &self.0.own_origins) {
             return refused(LandingError::CrossSite);
         }
         let body = match collect(Limited::new(body, LARGEST_FORM)).await {
@@ -204,15 +227,22 @@ impl LandingPage {
             Err(BodyError::Slow) => return plain(StatusCode::REQUEST_TIMEOUT),
         };
         let fields = Fields::parse(&body);
-        match self.sign_in(&fields, request).await {
+        match self.sign_in(&fields, &request.headers).await {
             Ok(Press::Ask) => self.page(State::Confirm, &fields, request),
             Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, request),
-            Err(error) => self.page(State::Error(error), &fields, request),
+            Err(failure) => {
+                audit::log("sign-in failed", None, Some(&failure.error.to_string()));
+                let mut response = self.page(State::Error(failure.error), &fields, request);
+                if let Some(wait) = failure.retry_after {
+                    response.headers_mut().insert(RETRY_AFTER, seconds(wait));
+                }
+                response
+            }
         }
     }
 
     /// The answer to a form whose link was used by it.
-    fn answer(&self, signed_in: &SignedIn, request: &HeaderMap) -> Response<String> {
+    fn answer(&self, signed_in: &SignedIn, request: &Parts) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
             for (name, value) in plain(StatusCode::OK).headers() {
@@ -236,15 +266,11 @@ impl LandingPage {
     }
 
     /// What a press of the button comes to.
-    async fn sign_in(
-        &self,
-        fields: &Fields<'_>,
-        request: &HeaderMap,
-    ) -> Result<Press, LandingError> {
+    async fn sign_in(&self, fields: &Fields<'_>, request: &HeaderMap) -> Result<Press, Failure> {
         let token = fields.token()?;
         let (id, proof) = match (&fields.id, &fields.proof) {
             (Some(id), Some(proof)) => (&**id, &**proof),
-            _ => return Err(LandingError::CrossSite),
+            _ => return Err(LandingError::CrossSite.into()),
         };
         let binding = self
             .0
@@ -252,13 +278,13 @@ impl LandingPage {
             .read(request)
             .filter(|binding| binding.is_signed(&fields.signed(id, token), proof))
             .ok_or(LandingError::StaleForm)?;
-        if self.0.browsers == Browsers::Same && !self.is_same_browser(fields, request) {
-            return Err(LandingError::OtherBrowser);
+        if self.needs_same_browser(fields) && !self.is_same_browser(fields, request) {
+            return Err(LandingError::OtherBrowser.into());
         }
         if self.asks(fields, request).is_some() {
             let token = hash(token);
             if self.links().is_closed(&token).await {
-                return Err(LandingError::Closed);
+                return Err(LandingError::Closed.into());
             }
             if fields.address().is_empty() {
                 return Ok(Press::Ask);
@@ -267,9 +293,9 @@ impl LandingPage {
                 let address = hash(fields.address());
                 self.links().wrong_address(&token, &address).await;
                 return Err(if self.links().is_closed(&token).await {
-                    LandingError::Closed
+                    LandingError::Closed.into()
                 } else {
-                    LandingError::WrongAddress
+                    LandingError::WrongAddress.into()
                 });
             }
         }
@@ -294,7 +320,7 @@ impl LandingPage {
         form: Hash,
         tokens: RequestTokens,
         fields: &Fields<'_>,
-    ) -> Result<Press, LandingError> {
+    ) -> Result<Press, Failure> {
         let key = hash(token);
         let wait = async {
             let mut has_waited = false;
@@ -310,7 +336,7 @@ impl LandingPage {
         match timeout(LEASE, wait).await {
             Some(Turn::Used(used)) => self.again(&key, &form, &used, &tokens).await,
             Some(Turn::Failed(error)) => Err(error),
-            Some(Turn::Closed) => Err(LandingError::Closed),
+            Some(Turn::Closed) => Err(LandingError::Closed.into()),
             Some(Turn::Verify) => {
                 let link = Link {
                     token: MagicLinkToken::new(token),
@@ -321,7 +347,7 @@ impl LandingPage {
                 let signed_in = self.start(key, form, link).await?;
                 Ok(Press::SignedIn(Box::new(signed_in)))
             }
-            Some(Turn::Pending(_)) | None => Err(LandingError::ServiceUnavailable),
+            Some(Turn::Pending(_)) | None => Err(LandingError::ServiceUnavailable.into()),
         }
     }
 
@@ -335,14 +361,16 @@ impl LandingPage {
             return outcome;
         };
         let page = self.clone();
-        let verification = runtime.spawn(verify);
+        let verification = runtime.spawn(in_span(verify));
         let completion = runtime.spawn(async move {
             // Without an outcome the application's own code has panicked.
-            let outcome = verification.await.unwrap_or(Err(LandingError::Failed));
+            let outcome = verification
+                .await
+                .unwrap_or(Err(LandingError::Failed.into()));
             page.links().complete(&key, &form, &outcome).await;
             outcome
         });
-        completion.await.unwrap_or(Err(LandingError::Failed))
+        completion.await.unwrap_or(Err(LandingError::Failed.into()))
     }
 
     /// What a form gets whose link is used.
@@ -352,11 +380,11 @@ impl LandingPage {
         form: &Hash,
         used: &Used,
         tokens: &RequestTokens,
-    ) -> Result<Press, LandingError> {
+    ) -> Result<Press, Failure> {
         let (cookies, refusal) = match self.links().answer(key, form).await {
             Some(answer) if !self.has_arrived(&used.whose, tokens).await => answer,
             _ if self.is_in_by(used, tokens).await => (Vec::new(), None),
-            _ => return Err(LandingError::Used),
+            _ => return Err(LandingError::Used.into()),
         };
         Ok(Press::SignedIn(Box::new(SignedIn {
             cookies,
@@ -372,8 +400,8 @@ impl LandingPage {
         let auth = match inner.client.magic_link().verify(&link.token).await {
             Ok(auth) => auth,
             Err(error) => {
-                let landing_error = LandingError::of(&error);
-                match landing_error {
+                let failure = Failure::of(&error);
+                match failure.error {
                     LandingError::Expired => {}
                     // No fault of the user's when, say, the project does not admit the call.
                     LandingError::InvalidLink => {
@@ -382,7 +410,7 @@ impl LandingPage {
                     _ if error.is_retryable() => {}
                     _ => log_error("a sign-in by magic link failed", &error),
                 }
-                return Err(landing_error);
+                return Err(failure);
             }
         };
         let mut headers = HeaderMap::new();
@@ -394,9 +422,10 @@ impl LandingPage {
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
                 self.end(&auth).await;
-                return Err(LandingError::Failed);
+                return Err(LandingError::Failed.into());
             }
         }
+        let user_id = auth.session.user_id();
         let whose = self.whose(&auth).await;
         let after = match &inner.hook {
             Some(hook) => hook(auth.clone()).await,
@@ -410,6 +439,24 @@ impl LandingPage {
                 (None, Some(*answer))
             }
         };
+        match (&refusal, link.purpose) {
+            (Some(_), _) => {
+                let reason = "the application refused the user";
+                audit::log("sign-in failed", Some(user_id), Some(reason));
+            }
+            (None, LinkPurpose::SignIn) => audit::log("signed in", Some(user_id), None),
+            (None, LinkPurpose::StepUp) => audit::log("stepped up", Some(user_id), None),
+            (None, LinkPurpose::ChangeEmail) => audit::log("email changed", Some(user_id), None),
+            (None, LinkPurpose::ChangePhone) => audit::log("phone changed", Some(user_id), None),
+        }
+        if refusal.is_none() && inner.guards_sends {
+            let mut addresses = vec![user_id];
+            if let Some(user) = &auth.user {
+                addresses.extend(user.login_ids().iter().map(String::as_str));
+                addresses.extend(user.email().into_iter().chain(user.phone()));
+            }
+            send_guard::clear(inner.client.store(), &addresses).await;
+        }
         let is_more = link.purpose != LinkPurpose::SignIn || auth.session.is_mfa();
         if refusal.is_none() && !is_more {
             self.end_others(&whose, link.tokens);
@@ -463,7 +510,7 @@ impl LandingPage {
             }
         };
         if let Ok(runtime) = Handle::try_current() {
-            drop(runtime.spawn(end));
+            drop(runtime.spawn(in_span(end)));
         }
     }
 
@@ -515,6 +562,18 @@ impl LandingPage {
         false
     }
 
+    /// Whether no other browser will do. What is stepped up is the session of the browser that asked, so
+    /// that another one has no use for the link; it may be one of a robot that presses buttons.
+    fn needs_same_browser(&self, fields: &Fields<'_>) -> bool {
+        match self.0.browsers {
+            Browsers::Same => true,
+            Browsers::AskOthers => {
+                fields.purpose() == LinkPurpose::StepUp && address::kind(fields.check()).is_none()
+            }
+            Browsers::Any => false,
+        }
+    }
+
     /// Whether the link was asked for in this browser.
     fn is_same_browser(&self, fields: &Fields<'_>, request: &HeaderMap) -> bool {
         let browser = self.0.browser_cookie.read(request);
@@ -528,24 +587,26 @@ impl LandingPage {
         asks.then_some(kind)
     }
 
-    fn page(&self, state: State<'_>, fields: &Fields<'_>, request: &HeaderMap) -> Response<String> {
+    fn page(&self, state: State<'_>, fields: &Fields<'_>, request: &Parts) -> Response<String> {
         let inner = &*self.0;
-        let (Some(texts), Some(style_nonce), Some(id)) = (
-            choose(&inner.languages, request),
-            random_text(),
-            random_text(),
-        ) else {
+        let (Some(texts), Some(style_nonce), Some(id)) =
+            (inner.texts(request), random_text(), random_text())
+        else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let (status, can_try) = match state {
             State::Confirm => (StatusCode::OK, true),
             State::Done(_) => (StatusCode::OK, false),
             State::Error(error) => (error.status(), error.can_try_again()),
+            State::Refused(refused) => (refused.status, false),
         };
         let mut response = plain(status);
         let headers = response.headers_mut();
         let token = fields.token().ok().filter(|_| can_try);
-        let binding = inner.form_cookie.read(request).or_else(Binding::random);
+        let binding = inner
+            .form_cookie
+            .read(&request.headers)
+            .or_else(Binding::random);
         let signed = token.zip(binding.as_ref()).map(|(token, binding)| {
             let proof = binding.sign(&fields.signed(&id, token));
             if let Some(cookie) = inner.form_cookie.store(binding) {
@@ -565,7 +626,7 @@ impl LandingPage {
                 (form::PROOF, proof),
             ],
             ask: self
-                .asks(fields, request)
+                .asks(fields, &request.headers)
                 .map(|kind| (kind, fields.address())),
         });
         if matches!(
@@ -574,16 +635,7 @@ impl LandingPage {
         ) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        );
-        if let Ok(language) = HeaderValue::from_str(texts.language()) {
-            headers.insert(CONTENT_LANGUAGE, language);
-        }
-        if let Ok(policy) = HeaderValue::from_str(&policy(&style_nonce)) {
-            headers.insert(CONTENT_SECURITY_POLICY, policy);
-        }
+        head_of_page(headers, texts, &style_nonce);
         let view = LandingView {
             app_name: &inner.app_name,
             texts,
@@ -629,6 +681,20 @@ async fn collect<B: Body>(body: B) -> Result<Vec<u8>, BodyError> {
     timeout(FORM_TIMEOUT, whole)
         .await
         .unwrap_or(Err(BodyError::Slow))
+}
+
+/// What a page with texts has in its head.
+pub(super) fn head_of_page(headers: &mut HeaderMap, texts: &LandingTexts, style_nonce: &str) {
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    if let Ok(language) = HeaderValue::from_str(texts.language()) {
+        headers.insert(CONTENT_LANGUAGE, language);
+    }
+    if let Ok(policy) = HeaderValue::from_str(&policy(style_nonce)) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
 }
 
 /// There is no `form-action`: browsers apply it to where the answer to the form redirects, and to where that

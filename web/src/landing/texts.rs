@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
+use http::{HeaderMap, StatusCode};
 
 use super::address::AddressKind;
 use super::error::LandingError;
@@ -63,7 +63,20 @@ pub struct LandingTexts {
     ask_again: Cow<'static, str>,
     /// In the order of [`LandingError::ALL`].
     errors: [Words; LandingError::ALL.len()],
+    /// In the order of [`REFUSALS`].
+    refusals: [Words; REFUSALS.len()],
 }
+
+/// The statuses of what is refused without a link.
+pub(super) const REFUSALS: [StatusCode; 7] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 /// What the page says of one purpose: before, on the button, and after.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +88,10 @@ struct PurposeWords {
 
 impl LandingTexts {
     /// The texts for one more language, in English until they are changed. `language` is a tag such as
-    /// `da` or `pt-BR`.
+    /// `da`, `pt-BR` or `pt_BR`.
     pub fn translation(language: impl Into<String>) -> Self {
         Self {
-            language: Cow::Owned(language.into()),
+            language: Cow::Owned(tag(&language.into())),
             ..Self::english()
         }
     }
@@ -154,6 +167,21 @@ impl LandingTexts {
         self
     }
 
+    /// Heading and sentence of the pages that say that something is refused, such as those of a
+    /// [`PagesLayer`](crate::PagesLayer): for 400, 401, 403, 404, 429, 500 or 503. Others have no page.
+    pub fn refusal(
+        mut self,
+        status: StatusCode,
+        title: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        let index = REFUSALS.iter().position(|known| *known == status);
+        if let Some(words) = index.and_then(|index| self.refusals.get_mut(index)) {
+            *words = Words::owned(title, text);
+        }
+        self
+    }
+
     /// The language's tag.
     #[must_use]
     pub fn language(&self) -> &str {
@@ -192,14 +220,32 @@ impl LandingTexts {
         self.errors.get(error.index()).unwrap_or(first)
     }
 
+    pub(super) fn refusal_words(&self, status: StatusCode) -> &Words {
+        let [.., last] = &self.refusals;
+        let index = REFUSALS.iter().position(|known| *known == status);
+        let words = index.and_then(|index| self.refusals.get(index));
+        words.unwrap_or(last)
+    }
+
     fn of(&self, purpose: LinkPurpose) -> &PurposeWords {
         let [first, ..] = &self.purposes;
         self.purposes.get(purpose.index()).unwrap_or(first)
     }
 }
 
-/// The texts to use for a request: those of the language it likes best, else the first.
-pub(super) fn choose<'t>(all: &'t [LandingTexts], request: &HeaderMap) -> Option<&'t LandingTexts> {
+/// A language's tag, from one of BCP 47 or from the name of a locale, such as `de_DE.UTF-8`.
+fn tag(text: &str) -> String {
+    let name = text.split(['.', '@']).next().unwrap_or_default();
+    name.trim().replace('_', "-")
+}
+
+/// The texts to use for a request: those that were chosen, else of the language it likes best, else the
+/// first.
+pub(super) fn choose<'t>(
+    all: &'t [LandingTexts],
+    chosen: Option<&str>,
+    request: &HeaderMap,
+) -> Option<&'t LandingTexts> {
     let mut wanted: Vec<(f32, &str)> = request
         .get_all(ACCEPT_LANGUAGE)
         .iter()
@@ -214,14 +260,16 @@ pub(super) fn choose<'t>(all: &'t [LandingTexts], request: &HeaderMap) -> Option
     // Stable: among equals the first counts.
     wanted.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let primary = |tag: &str| tag.split('-').next().unwrap_or(tag).to_ascii_lowercase();
-    wanted
-        .iter()
-        .find_map(|(_, tag)| {
+    chosen
+        .into_iter()
+        .chain(wanted.into_iter().map(|(_, tag)| tag))
+        .find_map(|text| {
+            let tag = tag(text);
             all.iter()
-                .find(|texts| texts.language.eq_ignore_ascii_case(tag))
+                .find(|texts| texts.language.eq_ignore_ascii_case(&tag))
                 .or_else(|| {
                     all.iter()
-                        .find(|texts| primary(&texts.language) == primary(tag))
+                        .find(|texts| primary(&texts.language) == primary(&tag))
                 })
         })
         .or(all.first())
@@ -235,7 +283,8 @@ macro_rules! languages {
         phone: $phone_label:literal, $phone_text:literal;
         onwards: $onwards:literal;
         ask_again: $ask_again:literal;
-        errors: $($error:ident: $error_title:literal, $error_text:literal;)+
+        errors { $($error:ident: $error_title:literal, $error_text:literal;)+ }
+        refusals { $($refusal_title:literal, $refusal_text:literal;)+ }
     })+) => {
         impl LandingTexts {
             $($(#[$doc])*
@@ -258,6 +307,7 @@ macro_rules! languages {
                     onwards: Cow::Borrowed($onwards),
                     ask_again: Cow::Borrowed($ask_again),
                     errors: LandingError::ALL.map(error),
+                    refusals: [$(Words::new($refusal_title, $refusal_text),)+],
                 }
             })+
         }
@@ -281,7 +331,7 @@ languages! {
         phone: "Phone number", "This is not the browser in which the link was asked for. Type the phone number that it was sent to, and press the button.";
         onwards: "Continue";
         ask_again: "Get a new link";
-        errors: MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
+        errors { MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
         Expired: "This link no longer works", "It has been used or has expired. Ask for a new one.";
         Used: "This link was already used", "A link works only once. If it was you who used it, there is nothing more to do.";
         InvalidLink: "This link does not work", "We do not know this link. Ask for a new one.";
@@ -289,10 +339,19 @@ languages! {
         WrongAddress: "That is not the address", "The link was not sent to what you typed. Look for mistakes, and try again.";
         Closed: "This link no longer works", "The address was wrong too often. Ask for a new link.";
         StaleForm: "Please press the button again", "This page had been open for too long, or your browser keeps no cookies of ours. If it goes on, allow cookies for this site or open the link in another browser. The link is still good.";
-        CrossSite: "Please open the link again", "The request did not come from this page. Open the link from your message once more.";
+        CrossSite: "Please open the page again", "The request did not come from a page of ours. Open the page, or the link in your message, once more.";
         ServiceUnavailable: "We cannot sign you in right now", "Please try again in a moment. If it goes on, ask for a new link.";
         RateLimited: "Too many attempts", "Please wait a minute and try again.";
-        Failed: "Something went wrong", "It was our mistake, and you are not signed in. Please ask for a new link.";
+        Failed: "Something went wrong", "It was our mistake, and you are not signed in. Please ask for a new link."; }
+        refusals {
+            "That did not work", "Something is missing or wrong in what was sent. Look for mistakes, and try again.";
+            "Please sign in", "To go on, sign in first.";
+            "Not for this account", "Your account is not allowed to do this.";
+            "There is no such page", "The address may have a mistake in it, or the page is gone.";
+            "Please wait a little", "There were too many requests. You can try again soon.";
+            "Something went wrong", "It was our mistake. Please try again later.";
+            "Not right now", "We cannot do this at the moment. Please try again soon.";
+        }
     }
     /// German.
     german("de") {
@@ -310,7 +369,7 @@ languages! {
         phone: "Telefonnummer", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die Telefonnummer ein, an die er ging, und drücken Sie die Schaltfläche.";
         onwards: "Weiter";
         ask_again: "Neuen Link anfordern";
-        errors: MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
+        errors { MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
         Expired: "Der Link gilt nicht mehr", "Er wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.";
         Used: "Der Link wurde schon verwendet", "Ein Link gilt nur einmal. Wenn Sie es selbst waren, ist nichts weiter zu tun.";
         InvalidLink: "Der Link gilt nicht", "Wir kennen diesen Link nicht. Fordern Sie einen neuen an.";
@@ -318,10 +377,19 @@ languages! {
         WrongAddress: "Das ist nicht die Adresse", "Der Link ging nicht an das, was Sie eingegeben haben. Suchen Sie nach Tippfehlern, und versuchen Sie es noch einmal.";
         Closed: "Der Link gilt nicht mehr", "Die Adresse war zu oft falsch. Fordern Sie einen neuen Link an.";
         StaleForm: "Bitte drücken Sie noch einmal", "Die Seite war zu lange offen, oder Ihr Browser nimmt keine Cookies von uns an. Hilft es nicht, erlauben Sie Cookies für diese Seite, oder öffnen Sie den Link in einem anderen Browser. Der Link gilt noch.";
-        CrossSite: "Bitte öffnen Sie den Link noch einmal", "Die Anfrage kam nicht von dieser Seite. Öffnen Sie den Link in Ihrer Nachricht noch einmal.";
+        CrossSite: "Bitte öffnen Sie die Seite noch einmal", "Die Anfrage kam nicht von einer unserer Seiten. Öffnen Sie die Seite oder den Link in Ihrer Nachricht noch einmal.";
         ServiceUnavailable: "Die Anmeldung geht gerade nicht", "Bitte versuchen Sie es gleich noch einmal. Hilft das nicht, fordern Sie einen neuen Link an.";
         RateLimited: "Zu viele Versuche", "Bitte warten Sie eine Minute und versuchen Sie es noch einmal.";
-        Failed: "Etwas ging schief", "Der Fehler liegt bei uns, und Sie sind nicht angemeldet. Bitte fordern Sie einen neuen Link an.";
+        Failed: "Etwas ging schief", "Der Fehler liegt bei uns, und Sie sind nicht angemeldet. Bitte fordern Sie einen neuen Link an."; }
+        refusals {
+            "Das hat nicht geklappt", "Etwas fehlt oder stimmt nicht. Suchen Sie nach Fehlern, und versuchen Sie es noch einmal.";
+            "Bitte melden Sie sich an", "Melden Sie sich an, dann geht es weiter.";
+            "Nicht für dieses Konto", "Ihr Konto darf das nicht.";
+            "Diese Seite gibt es nicht", "Vielleicht ist in der Adresse ein Fehler, oder es gibt die Seite nicht mehr.";
+            "Bitte warten Sie ein wenig", "Es waren zu viele Anfragen. Bald können Sie es noch einmal versuchen.";
+            "Etwas ging schief", "Der Fehler liegt bei uns. Bitte versuchen Sie es später noch einmal.";
+            "Im Moment nicht", "Das geht gerade nicht. Bitte versuchen Sie es bald noch einmal.";
+        }
     }
     /// Spanish.
     spanish("es") {
@@ -339,7 +407,7 @@ languages! {
         phone: "Número de teléfono", "Este no es el navegador en el que se pidió el enlace. Escribe el número de teléfono al que se envió y pulsa el botón.";
         onwards: "Continuar";
         ask_again: "Pedir otro enlace";
-        errors: MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
+        errors { MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
         Expired: "El enlace ya no sirve", "Ya se ha usado o ha caducado. Pide otro.";
         Used: "El enlace ya se ha usado", "Un enlace sirve una sola vez. Si lo usaste tú, no tienes que hacer nada más.";
         InvalidLink: "El enlace no sirve", "No conocemos este enlace. Pide otro.";
@@ -347,10 +415,19 @@ languages! {
         WrongAddress: "Esa no es la dirección", "El enlace no se envió a lo que has escrito. Busca algún error e inténtalo de nuevo.";
         Closed: "El enlace ya no sirve", "La dirección era incorrecta demasiadas veces. Pide otro enlace.";
         StaleForm: "Pulsa el botón otra vez", "La página llevaba demasiado tiempo abierta o tu navegador no guarda nuestras cookies. Si sigue igual, permite las cookies de este sitio o abre el enlace en otro navegador. El enlace aún sirve.";
-        CrossSite: "Abre el enlace otra vez", "La petición no venía de esta página. Abre de nuevo el enlace de tu mensaje.";
+        CrossSite: "Abre la página otra vez", "La petición no venía de una de nuestras páginas. Abre de nuevo la página o el enlace de tu mensaje.";
         ServiceUnavailable: "Ahora no podemos iniciar tu sesión", "Inténtalo de nuevo dentro de un momento. Si sigue igual, pide otro enlace.";
         RateLimited: "Demasiados intentos", "Espera un minuto e inténtalo de nuevo.";
-        Failed: "Algo ha salido mal", "El error es nuestro y no has iniciado sesión. Pide otro enlace.";
+        Failed: "Algo ha salido mal", "El error es nuestro y no has iniciado sesión. Pide otro enlace."; }
+        refusals {
+            "No ha funcionado", "Falta algo o hay un error. Revísalo e inténtalo de nuevo.";
+            "Inicia sesión", "Para continuar, inicia sesión primero.";
+            "No para esta cuenta", "Tu cuenta no tiene permiso para hacer esto.";
+            "Esta página no existe", "Puede que la dirección tenga un error o que la página ya no exista.";
+            "Espera un poco", "Ha habido demasiadas peticiones. Podrás intentarlo de nuevo en breve.";
+            "Algo ha salido mal", "El error es nuestro. Inténtalo de nuevo más tarde.";
+            "Ahora no es posible", "No podemos hacerlo en este momento. Inténtalo de nuevo en breve.";
+        }
     }
     /// French.
     french("fr") {
@@ -368,7 +445,7 @@ languages! {
         phone: "Numéro de téléphone", "Le lien a été demandé dans un autre navigateur. Saisissez le numéro de téléphone auquel il a été envoyé, puis appuyez sur le bouton.";
         onwards: "Continuer";
         ask_again: "Demander un nouveau lien";
-        errors: MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
+        errors { MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
         Expired: "Ce lien n'est plus valable", "Il a déjà servi ou il a expiré. Demandez-en un nouveau.";
         Used: "Ce lien a déjà servi", "Un lien ne sert qu'une fois. Si c'était vous, il n'y a rien d'autre à faire.";
         InvalidLink: "Ce lien n'est pas valable", "Nous ne connaissons pas ce lien. Demandez-en un nouveau.";
@@ -376,10 +453,19 @@ languages! {
         WrongAddress: "Ce n'est pas la bonne adresse", "Le lien n'a pas été envoyé à ce que vous avez saisi. Cherchez une faute et réessayez.";
         Closed: "Ce lien n'est plus valable", "L'adresse était fausse trop de fois. Demandez un nouveau lien.";
         StaleForm: "Appuyez encore une fois", "La page était ouverte depuis trop longtemps, ou votre navigateur refuse nos cookies. Si cela continue, autorisez les cookies de ce site ou ouvrez le lien dans un autre navigateur. Le lien reste valable.";
-        CrossSite: "Ouvrez le lien encore une fois", "La demande ne venait pas de cette page. Ouvrez de nouveau le lien de votre message.";
+        CrossSite: "Ouvrez la page encore une fois", "La demande ne venait pas d'une de nos pages. Ouvrez de nouveau la page, ou le lien de votre message.";
         ServiceUnavailable: "La connexion est impossible pour le moment", "Réessayez dans un instant. Si cela continue, demandez un nouveau lien.";
         RateLimited: "Trop d'essais", "Attendez une minute et réessayez.";
-        Failed: "Une erreur est survenue", "L'erreur vient de nous, et vous n'êtes pas connecté. Demandez un nouveau lien.";
+        Failed: "Une erreur est survenue", "L'erreur vient de nous, et vous n'êtes pas connecté. Demandez un nouveau lien."; }
+        refusals {
+            "Cela n'a pas marché", "Quelque chose manque ou est faux. Cherchez une erreur et réessayez.";
+            "Connectez-vous", "Pour continuer, connectez-vous d'abord.";
+            "Pas pour ce compte", "Votre compte n'est pas autorisé à faire cela.";
+            "Cette page n'existe pas", "L'adresse contient peut-être une erreur, ou la page n'existe plus.";
+            "Patientez un peu", "Il y a eu trop de demandes. Vous pourrez bientôt réessayer.";
+            "Un problème est survenu", "L'erreur vient de nous. Réessayez plus tard.";
+            "Pas pour le moment", "Ce n'est pas possible en ce moment. Réessayez bientôt.";
+        }
     }
     /// Portuguese.
     portuguese("pt") {
@@ -397,7 +483,7 @@ languages! {
         phone: "Número de telefone", "Este não é o navegador em que o link foi pedido. Escreva o número de telefone para o qual foi enviado e toque no botão.";
         onwards: "Continuar";
         ask_again: "Pedir outro link";
-        errors: MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
+        errors { MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
         Expired: "O link já não funciona", "Já foi usado ou expirou. Peça outro.";
         Used: "O link já foi usado", "Um link funciona uma única vez. Se foi você, não há mais nada a fazer.";
         InvalidLink: "O link não funciona", "Não conhecemos este link. Peça outro.";
@@ -405,10 +491,19 @@ languages! {
         WrongAddress: "Esse não é o endereço", "O link não foi enviado para o que escreveu. Procure erros e tente de novo.";
         Closed: "O link já não funciona", "O endereço estava errado demasiadas vezes. Peça outro link.";
         StaleForm: "Toque no botão outra vez", "A página esteve aberta por muito tempo ou o seu navegador não guarda os nossos cookies. Se continuar, permita os cookies deste site ou abra o link noutro navegador. O link ainda funciona.";
-        CrossSite: "Abra o link outra vez", "O pedido não veio desta página. Abra de novo o link da sua mensagem.";
+        CrossSite: "Abra a página outra vez", "O pedido não veio de uma página nossa. Abra de novo a página ou o link da sua mensagem.";
         ServiceUnavailable: "Não é possível entrar agora", "Tente de novo dentro de um momento. Se continuar, peça outro link.";
         RateLimited: "Demasiadas tentativas", "Espere um minuto e tente de novo.";
-        Failed: "Algo correu mal", "O erro é nosso e a sessão não foi iniciada. Peça outro link.";
+        Failed: "Algo correu mal", "O erro é nosso e a sessão não foi iniciada. Peça outro link."; }
+        refusals {
+            "Não funcionou", "Falta alguma coisa ou há um erro. Verifique e tente de novo.";
+            "Inicie a sessão", "Para continuar, inicie primeiro a sessão.";
+            "Não para esta conta", "A sua conta não tem permissão para fazer isto.";
+            "Esta página não existe", "O endereço pode ter um erro, ou a página já não existe.";
+            "Espere um pouco", "Houve demasiados pedidos. Em breve poderá tentar de novo.";
+            "Algo correu mal", "O erro é nosso. Tente de novo mais tarde.";
+            "Agora não é possível", "Não o podemos fazer neste momento. Tente de novo em breve.";
+        }
     }
 }
 
@@ -424,7 +519,7 @@ mod tests {
         ];
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_LANGUAGE, accept.parse().unwrap());
-        choose(&all, &headers).unwrap().language().to_owned()
+        choose(&all, None, &headers).unwrap().language().to_owned()
     }
 
     #[test]
@@ -455,6 +550,31 @@ mod tests {
         assert_eq!(chosen("nl"), "en");
         assert_eq!(chosen("de;q=0, *"), "en");
         assert_eq!(chosen("de;q=x, ,;;,pt-br;q=0.1"), "pt-BR");
-        assert_eq!(choose(&[], &HeaderMap::new()), None);
+        assert_eq!(choose(&[], None, &HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_the_application_chooses_wins_however_it_is_written() {
+        let all = [
+            LandingTexts::english(),
+            LandingTexts::german(),
+            LandingTexts::translation("pt_BR"),
+        ];
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_LANGUAGE, "de_AT".parse().unwrap());
+        let by = |chosen| choose(&all, chosen, &headers).unwrap().language();
+        for chosen in [
+            "pt_BR",
+            "pt-BR",
+            "PT-br",
+            "pt_BR.UTF-8",
+            "pt",
+            " pt_PT@euro",
+        ] {
+            assert_eq!(by(Some(chosen)), "pt-BR", "{chosen}");
+        }
+        for chosen in [None, Some(""), Some("xx"), Some("_"), Some("\u{1f36a}")] {
+            assert_eq!(by(chosen), "de", "{chosen:?}");
+        }
     }
 }

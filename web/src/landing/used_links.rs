@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::error::LandingError;
+use super::error::{Failure, LandingError};
 use super::purpose::LinkPurpose;
 use crate::redirect::RedirectTarget;
 
@@ -32,7 +32,7 @@ const TRIES: u64 = 5;
 pub(super) type Hash = [u8; 32];
 
 /// What a verification came to.
-pub(super) type Outcome = Result<SignedIn, LandingError>;
+pub(super) type Outcome = Result<SignedIn, Failure>;
 
 /// A sign-in that succeeded.
 pub(super) struct SignedIn {
@@ -103,7 +103,7 @@ pub(super) enum Turn {
     /// A wrong address was typed too often.
     Closed,
     /// The verification that this form has waited for ended so.
-    Failed(LandingError),
+    Failed(Failure),
 }
 
 /// The links of a client. What its store cannot keep is as if it had not happened: the service decides.
@@ -157,10 +157,10 @@ impl<'a> UsedLinks<'a> {
             None => {}
         }
         if has_waited
-            && let Some(index) = self.read::<usize>(key("failure", &[token, form])).await
-            && let Some(error) = LandingError::ALL.get(index)
+            && let Some((index, retry_after)) = self.read(key("failure", &[token, form])).await
+            && let Some(error) = LandingError::ALL.get::<usize>(index).copied()
         {
-            return Turn::Failed(*error);
+            return Turn::Failed(Failure { error, retry_after });
         }
         if self.is_closed(token).await {
             return Turn::Closed;
@@ -190,9 +190,10 @@ impl<'a> UsedLinks<'a> {
                 };
                 self.write(link, &Link::Used(used), REMEMBERED).await;
             }
-            Err(error) => {
-                let failure = key("failure", &[token, form]);
-                self.write(failure, &error.index(), REPEATED).await;
+            Err(failure) => {
+                let told = (failure.error.index(), failure.retry_after);
+                self.write(key("failure", &[token, form]), &told, REPEATED)
+                    .await;
                 let _ = self.0.set(link, Vec::new(), Duration::ZERO).await;
             }
         }
@@ -312,12 +313,15 @@ mod tests {
         ));
         assert!(links.used(&TOKEN).await.is_none());
 
-        let failed = Err(LandingError::ServiceUnavailable);
+        let failed = Err(LandingError::ServiceUnavailable.into());
         links.complete(&TOKEN, &FORM, &failed).await;
         // Those who have waited for it hear of it; the next press is a new try.
         assert!(matches!(
             links.turn(&TOKEN, &FORM, true).await,
-            Turn::Failed(LandingError::ServiceUnavailable)
+            Turn::Failed(Failure {
+                error: LandingError::ServiceUnavailable,
+                ..
+            })
         ));
         assert!(matches!(
             links.turn(&TOKEN, &OTHER, true).await,

@@ -1,6 +1,9 @@
 //! The page itself.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use http::StatusCode;
 
 use super::address::AddressKind;
 use super::error::LandingError;
@@ -8,7 +11,8 @@ use super::form;
 use super::purpose::LinkPurpose;
 use super::texts::{LandingTexts, Words};
 
-/// What a page is made from: given to the [template](super::LandingPageBuilder::template).
+/// What a page is made from: given to the [template](super::LandingPageBuilder::template). It is that of
+/// a link, or one of a [`PagesLayer`](crate::PagesLayer) that says why something is refused.
 ///
 /// The texts are plain; escape them with [`escape_html`]. [`form`](Self::form) is HTML already and
 /// must be in the page as it is.
@@ -31,6 +35,30 @@ pub(super) enum State<'a> {
     Error(LandingError),
     /// It was used in this browser, which may go on to a page.
     Done(&'a str),
+    /// There is no link: a page of the application is refused.
+    Refused(Refused<'a>),
+}
+
+/// Why a page of the application is refused, and where to go from there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused<'a> {
+    pub(super) status: StatusCode,
+    pub(super) by: RefusedBy,
+    /// How long to wait.
+    pub(super) wait: Option<Duration>,
+    pub(super) onwards: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefusedBy {
+    /// What its status says.
+    Status,
+    /// Another site has sent the request.
+    CrossSite,
+    /// The user is to confirm that it is them.
+    StepUp,
+    /// No link was sent.
+    Send,
 }
 
 /// The form.
@@ -70,13 +98,13 @@ impl LandingView<'_> {
         self.purpose
     }
 
-    /// Why the user was not signed in; none on the page with the button, and on the one that says that all
-    /// is done.
+    /// Why the user was not signed in; none on the page with the button, on the one that says that all
+    /// is done, and where no link was opened.
     #[must_use]
     pub fn error(&self) -> Option<LandingError> {
         match self.state {
             State::Error(error) => Some(error),
-            State::Confirm | State::Done(_) => None,
+            State::Confirm | State::Done(_) | State::Refused(_) => None,
         }
     }
 
@@ -92,6 +120,9 @@ impl LandingView<'_> {
         let ask = self.form.as_ref().and_then(|form| form.ask);
         match (self.state, ask) {
             (State::Confirm, Some((kind, _))) => &self.texts.ask_words(kind).text,
+            (State::Refused(refused), _) if refused.by == RefusedBy::StepUp => {
+                &self.texts.refusal_words(refused.status).text
+            }
             _ => &self.words().text,
         }
     }
@@ -101,6 +132,11 @@ impl LandingView<'_> {
             State::Confirm => self.texts.confirm_words(self.purpose),
             State::Error(error) => self.texts.error_words(error),
             State::Done(_) => self.texts.done_words(self.purpose),
+            State::Refused(refused) => match refused.by {
+                RefusedBy::Status | RefusedBy::Send => self.texts.refusal_words(refused.status),
+                RefusedBy::CrossSite => self.texts.error_words(LandingError::CrossSite),
+                RefusedBy::StepUp => self.texts.confirm_words(LinkPurpose::StepUp),
+            },
         }
     }
 
@@ -150,17 +186,47 @@ impl LandingView<'_> {
     /// [sign-in page](super::LandingPageBuilder::sign_in_page) was set.
     #[must_use]
     pub fn new_link(&self) -> Option<(&str, &str)> {
-        self.error()?;
+        match self.state {
+            State::Error(_) => {}
+            State::Refused(refused) if refused.by == RefusedBy::Send => {}
+            State::Confirm | State::Done(_) | State::Refused(_) => return None,
+        }
         Some((self.sign_in_page?, self.texts.ask_again_text()))
     }
 
-    /// Where to go on, and what to call that; only where all is done.
+    /// Where to go on, and what to call that; only where all is done, or something else may be tried.
     #[must_use]
     pub fn onwards(&self) -> Option<(&str, &str)> {
         match self.state {
             State::Done(target) => Some((target, self.texts.onwards_text())),
+            State::Refused(refused) => Some((refused.onwards?, self.texts.onwards_text())),
             State::Confirm | State::Error(_) => None,
         }
+    }
+
+    /// The seconds until the next try, counting down without a script, as HTML with a style of its own;
+    /// only where that is known. Put it below the [text](Self::text).
+    #[must_use]
+    pub fn countdown(&self) -> Option<String> {
+        let State::Refused(Refused {
+            wait: Some(wait), ..
+        }) = self.state
+        else {
+            return None;
+        };
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let (count, unit) = match seconds {
+            ..120 => (seconds, "s"),
+            _ => (seconds.div_ceil(60), "min"),
+        };
+        Some(format!(
+            "<style nonce=\"{}\">@property --wait{{syntax:\"<integer>\";inherits:false;\
+             initial-value:0}}@keyframes wait{{from{{--wait:{count}}}to{{--wait:0}}}}\
+             .wait{{font-variant-numeric:tabular-nums;font-size:2rem}}\
+             .wait::after{{counter-reset:wait var(--wait);content:counter(wait) \" {unit}\";\
+             animation:wait {seconds}s linear forwards}}</style><p class=\"wait\" role=\"timer\"></p>",
+            escape_html(self.style_nonce)
+        ))
     }
 
     /// The nonce that a `<style>` element needs. Style sheets and images of the page's own origin need
@@ -242,6 +308,9 @@ pub(super) fn default_page(view: &LandingView<'_>) -> String {
     );
     if let Some(form) = view.form() {
         let _ = writeln!(html, "{form}");
+    }
+    if let Some(countdown) = view.countdown() {
+        let _ = writeln!(html, "{countdown}");
     }
     if let Some((path, text)) = view.new_link().or(view.onwards()) {
         let _ = writeln!(

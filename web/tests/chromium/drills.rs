@@ -91,7 +91,8 @@ impl Site {
 
     /// A link that some other browser has asked for.
     async fn link(&self) -> String {
-        let link = self.landing.link(&HeaderMap::new(), EMAIL).unwrap();
+        let (request, ()) = Request::new(()).into_parts();
+        let link = self.landing.link(&request, EMAIL).await.unwrap();
         let magic_link = self.client.magic_link();
         let sent = magic_link.sign_in(DeliveryMethod::Email, EMAIL);
         sent.redirect_url(link.redirect_url()).send().await.unwrap();

@@ -57,6 +57,22 @@ pub(crate) fn chromedriver() -> (Running, String) {
 pub(crate) struct Browser {
     http: reqwest::Client,
     session: String,
+    /// The script axe-core, which finds what keeps people from using a page.
+    axe: &'static str,
+}
+
+fn axe() -> &'static str {
+    static AXE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    AXE.get_or_init(|| {
+        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let path = target.join("../axe/node_modules/axe-core/axe.min.js");
+        std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}; npm install --prefix target/axe axe-core",
+                path.display()
+            )
+        })
+    })
 }
 
 impl Browser {
@@ -91,6 +107,7 @@ impl Browser {
         Self {
             session: format!("{driver}/session/{id}"),
             http,
+            axe: axe(),
         }
     }
 
@@ -258,12 +275,28 @@ impl Browser {
                 needed.as_u64().unwrap() <= u64::from(width),
                 "{name} is {needed} wide at {width}"
             );
+            self.check_accessibility(&format!("{name} at {width}, {scheme}"))
+                .await;
             let picture = self.get("screenshot").await;
             let picture = STANDARD.decode(picture.as_str().unwrap()).unwrap();
             std::fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
         }
         self.chrome("Emulation.clearDeviceMetricsOverride", json!({}))
             .await;
+    }
+
+    /// Has axe-core look at the page, and finds nothing.
+    async fn check_accessibility(&self, name: &str) {
+        let script = format!(
+            "{}; const done = arguments[0]; axe.run(document, {{ resultTypes: ['violations'] }})\
+             .then(r => done(r.violations.map(v => \
+               `${{v.id}}: ${{v.help}}: ${{v.nodes.map(n => n.html + ' ' + n.failureSummary).join(' | ')}}`)), \
+             e => done([String(e)]));",
+            self.axe
+        );
+        let body = json!({ "script": script, "args": [] });
+        let found = self.post("execute/async", body).await;
+        assert_eq!(found, json!([]), "{name}: {found:#}");
     }
 
     async fn chrome(&self, command: &str, parameters: Value) {

@@ -3,12 +3,14 @@
 //! It needs Chromium and its driver, and the example built:
 //!
 //! ```sh
-//! apt-get install chromium chromium-driver
+//! apt-get install chromium chromium-driver npm
+//! npm install --prefix target/axe axe-core
 //! cargo build -p descope-magiclink-web --example web
 //! cargo test -p descope-magiclink-web --test chromium -- --ignored
 //! ```
 //!
-//! Pictures of every page are in `target/tmp/pages`.
+//! Pictures of every page are in `target/tmp/pages`: on a phone and on a desktop, light and dark. On each,
+//! axe-core looks for what keeps people from using it.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +23,7 @@ mod drills;
 mod driver;
 
 use std::process::Command;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse};
@@ -28,7 +31,7 @@ use axum::routing::get;
 use descope_magiclink::{Client, SessionToken, Tokens};
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::SessionCookies;
-use descope_magiclink_web::{CurrentSession, LandingPage, SessionLayer};
+use descope_magiclink_web::{CurrentSession, LandingPage, Rejection, SendError, SessionLayer};
 use driver::{Browser, Running, chromedriver, start};
 use serde_json::{Value, json};
 
@@ -47,7 +50,8 @@ impl Example {
         let test = std::env::current_exe().unwrap();
         let program = test.parent().and_then(|folder| folder.parent()).unwrap();
         let mut addresses = Vec::new();
-        let command = Command::new(program.join("examples/web"));
+        let mut command = Command::new(program.join("examples/web"));
+        command.args(["0", "0"]);
         let (running, addresses) = start(command, |line| {
             let (_, address) = line.split_once("http://")?;
             addresses.push(format!("http://{address}"));
@@ -141,6 +145,12 @@ async fn the_whole_story() {
     joe.expect("Sign up").await;
     look(&joe, "02-sign-up").await;
     joe.fill("input[name=name]", "Joe Person").await;
+    joe.fill("input[name=email]", "joe").await;
+    joe.click("form button").await;
+    joe.text("#email-problem").await;
+    look(&joe, "02-sign-up-mistake").await;
+    joe.script("document.querySelector('#email').value = ''")
+        .await;
     joe.fill("input[name=email]", "joe@example.com").await;
     joe.fill("input[name=phone]", PHONE).await;
     joe.click("form button").await;
@@ -165,11 +175,59 @@ async fn the_whole_story() {
 
     // The admins' page is not for Joe.
     joe.click("a[href='/admin']").await;
-    joe.expect("Not for you").await;
+    joe.expect("Not for this account").await;
     look(&joe, "06-not-for-you").await;
+    joe.click("main a").await;
+    joe.expect("Members").await;
 
-    // Change the email address.
-    joe.go(&example.page("/members")).await;
+    // To change an address takes a link once more; it leads back to where Joe was.
+    joe.click("a[href='/account']").await;
+    joe.expect("Is it you?").await;
+    look(&joe, "06-step-up").await;
+    joe.click("form button").await;
+    joe.expect("Check your inbox").await;
+    let step_up_link = example.open_link(&joe).await;
+    joe.expect("Confirm that it is you").await;
+    look(&joe, "06-confirm-step-up").await;
+    // In another browser the link is of no use.
+    let stranger = Browser::start(&driver).await;
+    stranger.go(&step_up_link).await;
+    stranger
+        .expect("Open the link where you asked for it")
+        .await;
+    look(&stranger, "06-step-up-elsewhere").await;
+    stranger.quit().await;
+    joe.click("form button").await;
+    joe.expect("Your addresses").await;
+    assert_eq!(joe.url().await, example.page("/account"));
+    look(&joe, "06-account").await;
+    joe.fill("input[name=phone]", "five").await;
+    joe.click("form[action='/phone'] button").await;
+    joe.text("#phone-problem").await;
+    look(&joe, "06-account-mistake").await;
+    joe.go(&example.page("/account")).await;
+    joe.fill("input[name=phone]", "+15555550123").await;
+    joe.click("input[value=whatsapp]").await;
+    joe.click("form[action='/phone'] button").await;
+    joe.expect("Check your inbox").await;
+    example.open_link(&joe).await;
+    joe.expect("Confirm your new phone number").await;
+    look(&joe, "06-confirm-phone").await;
+    joe.click("form button").await;
+    joe.expect("Your phone number is changed").await;
+    joe.click("a[href='/members']").await;
+    joe.expect("Members").await;
+    assert!(joe.text("dl").await.contains("+15555550123"));
+
+    // The session of another link is another one, and not stepped up.
+    joe.click("a[href='/account']").await;
+    joe.expect("Is it you?").await;
+    joe.click("input[value=sms]").await;
+    joe.click("form button").await;
+    joe.expect("Check your inbox").await;
+    example.open_link(&joe).await;
+    joe.click("form button").await;
+    joe.expect("Your addresses").await;
     joe.fill("input[name=email]", "joe@new.example.com").await;
     joe.click("form[action='/email'] button").await;
     joe.expect("Check your inbox").await;
@@ -263,8 +321,17 @@ async fn the_whole_story() {
         .await;
     joe.fill("input[name=email]", "joe@new.example.com").await;
     joe.click("form button").await;
-    joe.expect("That did not work").await;
+    joe.expect("Please wait a little").await;
+    assert_eq!(joe.style(".wait", "font-size").await, "32px");
+    assert!(joe.source().await.contains("wait 30s linear"));
     look(&joe, "10-too-many").await;
+    // Once more at once: the application itself has it wait.
+    let sent = example.calls("SignInMagicLinkEmail").await;
+    joe.go(&example.page("/sign-in")).await;
+    joe.fill("input[name=email]", "joe@new.example.com").await;
+    joe.click("form button").await;
+    joe.expect("Please wait a little").await;
+    assert_eq!(example.calls("SignInMagicLinkEmail").await, sent);
 
     // An admin gets to where they were going.
     joe.go(&example.page("/admin")).await;
@@ -277,6 +344,14 @@ async fn the_whole_story() {
     joe.expect("Admins").await;
     assert_eq!(joe.url().await, example.page("/admin"));
     look(&joe, "11-admins").await;
+    joe.go(&example.page("/houses/north")).await;
+    joe.expect("Brewers").await;
+    look(&joe, "12-brewers").await;
+    joe.go(&example.page("/houses/south")).await;
+    joe.expect("Not for this account").await;
+    joe.go(&example.page("/nowhere")).await;
+    joe.expect("There is no such page").await;
+    look(&joe, "13-nowhere").await;
 
     joe.quit().await;
     second.quit().await;
@@ -296,9 +371,21 @@ async fn the_page_that_needs_no_template() {
         .cookies(local_cookies(&client))
         .app_name("Teahouse")
         .sign_in_page("/sign-in")
+        .language(|request| {
+            let (_, language) = request.uri.query()?.split_once("lang=")?;
+            Some(language.to_owned())
+        })
         .build()
         .unwrap();
-    let app: axum::Router = axum::Router::new().route_service("/verify", landing);
+    let wait = async || SendError::RateLimited {
+        retry_after: Some(Duration::from_secs(90)),
+    };
+    let app: axum::Router = axum::Router::new()
+        .route("/wait", get(wait))
+        .route("/admin", get(async || Rejection::MissingRole))
+        .route("/later", get(async || SendError::ServiceUnavailable))
+        .layer(landing.pages_layer())
+        .route_service("/verify", landing);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let (_driver, driver) = chromedriver();
@@ -314,6 +401,32 @@ async fn the_page_that_needs_no_template() {
     browser.go(&url).await;
     browser.expect("This link is incomplete").await;
     look(&browser, "22-no-token").await;
+    let site = url.strip_suffix("/verify").unwrap();
+    for (path, heading) in [
+        ("/wait", "Please wait a little"),
+        ("/admin", "Not for this account"),
+        ("/later", "Not right now"),
+        ("/nowhere", "There is no such page"),
+    ] {
+        browser.go(&format!("{site}{path}")).await;
+        browser.expect(heading).await;
+        look(&browser, &format!("24{}", path.replace('/', "-"))).await;
+    }
+    for (language, heading, wait) in [
+        ("de_DE", "Anmelden", "Bitte warten Sie ein wenig"),
+        ("es", "Iniciar sesión", "Espera un poco"),
+        ("fr", "Connexion", "Patientez un peu"),
+        ("pt-BR", "Entrar", "Espere um pouco"),
+    ] {
+        browser
+            .go(&format!("{url}?t=unknown&lang={language}"))
+            .await;
+        browser.expect(heading).await;
+        look(&browser, &format!("25-landing-{language}")).await;
+        browser.go(&format!("{site}/wait?lang={language}")).await;
+        browser.expect(wait).await;
+        look(&browser, &format!("25-wait-{language}")).await;
+    }
     emulator.stop().await;
     browser.go(&format!("{url}?t=unknown")).await;
     browser.click("button").await;

@@ -8,6 +8,7 @@ use descope_magiclink::{Client, DeliveryMethod};
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::{LandingPage, LandingPageBuilder};
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt};
@@ -41,6 +42,7 @@ pub(crate) fn landing(emulator: &Emulator) -> LandingPageBuilder {
         .app_name("Example")
         .signed_in_page("/members")
         .sign_in_page("/sign-in")
+        .unlimited_sends()
 }
 
 /// The path and query of a fresh link, as a browser asks for it.
@@ -58,7 +60,7 @@ pub(crate) async fn link_with(
     browser: &mut Browser,
     next: &str,
 ) -> String {
-    let mut link = landing.link(&browser.headers(), EMAIL).unwrap();
+    let mut link = landing.link(&browser.parts(), EMAIL).await.unwrap();
     if !next.is_empty() {
         link = link.next(next);
     }
@@ -94,6 +96,11 @@ impl Browser {
             headers.insert(COOKIE, line.join("; ").parse().unwrap());
         }
         headers
+    }
+
+    /// A request that asks for a link, without its body.
+    pub(crate) fn parts(&self) -> Parts {
+        self.request(Method::POST, "/sign-in").into_parts().0
     }
 
     /// Stores what a response sets, as browsers do: `Max-Age=0` removes.

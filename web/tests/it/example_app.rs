@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use descope_magiclink_emulator::{Emulator, User};
+use descope_magiclink_emulator::{Emulator, Tenant, User};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -10,16 +10,23 @@ use tower::ServiceExt;
 use crate::browser::{EMAIL, client, set_cookies};
 use crate::example::app;
 
+const PAGE: (&str, &str) = ("accept", "text/html");
 const URL: &str = "http://127.0.0.1:8080";
 
 async fn start() -> (Emulator, Router) {
     let emulator = Emulator::builder()
         .role("admin", ["app:manage"])
-        .user(User::new(EMAIL).name("{email} <b>"))
+        .role("brewer", ["tea:brew"])
+        .tenant(Tenant::new("north"))
+        .user(
+            User::new(EMAIL)
+                .name("{email} <b>")
+                .tenant("north", ["brewer"]),
+        )
         .start()
         .await
         .unwrap();
-    let app = app(client(&emulator), URL).unwrap();
+    let app = app(client(&emulator), URL, "http://127.0.0.1:8055/_emulator/").unwrap();
     (emulator, app)
 }
 
@@ -40,14 +47,101 @@ async fn ask(
     Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
 }
 
+async fn send(app: &Router, path: &str, form: &str, cookie: &str) -> Response<String> {
+    let request = Request::post(path)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("origin", URL)
+        .header("accept", "text/html")
+        .header("cookie", cookie);
+    let request = request.body(Body::from(form.to_owned())).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_form_tells_its_mistakes_beside_the_field_and_keeps_what_was_typed() {
+    let (emulator, app) = start().await;
+    let stepped = emulator.tokens(EMAIL).claim("su", true).issue().unwrap();
+    let cookie = format!(
+        "DS={}; DSR={}",
+        stepped.session_jwt(),
+        stepped.refresh_jwt()
+    );
+    for (path, form, field, kept) in [
+        (
+            "/sign-up",
+            "name=J%22oe&email=joe&phone=",
+            "email",
+            "value=\"J&quot;oe\"",
+        ),
+        (
+            "/sign-up",
+            "name=Joe&email=a%40b.c&phone=12",
+            "phone",
+            "value=\"12\"",
+        ),
+        (
+            "/sign-in",
+            "email=&method=whatsapp&next=%2Fx",
+            "email",
+            "value=\"whatsapp\" checked",
+        ),
+        ("/email", "email=ann", "email", "value=\"ann\""),
+        (
+            "/phone",
+            "phone=no&method=whatsapp",
+            "phone",
+            "value=\"no\"",
+        ),
+    ] {
+        let answer = send(&app, path, form, &cookie).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        let body = answer.body();
+        assert!(
+            body.contains(&format!("id=\"{field}-problem\"")),
+            "{path}: {body}"
+        );
+        assert!(
+            body.contains("aria-invalid") && body.contains(kept),
+            "{path}: {body}"
+        );
+        for name in ["login_id", "user.", "the argument"] {
+            assert!(!body.contains(name), "{path}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_have_a_language_and_there_is_one_for_what_is_not_there() {
+    let (emulator, app) = start().await;
+    let german = ("accept-language", "de");
+    let answer = ask(&app, Method::GET, "/nowhere", &[PAGE, german]).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert!(answer.body().contains("<html lang=\"de\">"));
+    let answer = ask(&app, Method::GET, "/verify?t=x", &[PAGE, german]).await;
+    assert!(answer.body().contains("<html lang=\"de\">"));
+    // A tenant's page is for its members, each with a role there.
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
+    let cookie = format!("DS={}", tokens.session_jwt());
+    let signed_in = [("cookie", cookie.as_str()), PAGE];
+    let answer = ask(&app, Method::GET, "/houses/north", &signed_in).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer = ask(&app, Method::GET, "/houses/south", &signed_in).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let answer = ask(&app, Method::GET, "/account", &signed_in).await;
+    assert_eq!(answer.headers()["location"], "/step-up?next=%2Faccount");
+}
+
 #[tokio::test]
 async fn a_page_about_a_problem_keeps_the_cookies_of_a_renewed_session() {
     let (emulator, app) = start().await;
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
-    let answer = ask(&app, Method::GET, "/admin", &[("cookie", &cookie)]).await;
+    let answer = ask(&app, Method::GET, "/admin", &[("cookie", &cookie), PAGE]).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    assert!(answer.body().contains("<h1>Not for you</h1>"));
+    assert!(answer.body().contains("<h1>Not for this account</h1>"));
     let headers = answer.headers();
     assert!(
         set_cookies(headers).contains(&"DS".to_owned()),
@@ -67,9 +161,14 @@ async fn who_is_not_signed_in_comes_back_to_pages_only() {
     let (_emulator, app) = start().await;
     for (method, path, location) in [
         (Method::GET, "/members", "/sign-in?next=%2Fmembers"),
+        (
+            Method::GET,
+            "/members?tab=2&q=a",
+            "/sign-in?next=%2Fmembers%3Ftab%3D2%26q%3Da",
+        ),
         (Method::POST, "/email", "/sign-in"),
     ] {
-        let answer = ask(&app, method, path, &[]).await;
+        let answer = ask(&app, method, path, &[PAGE]).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER);
         assert_eq!(answer.headers()["location"], location);
         assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -80,14 +179,18 @@ async fn who_is_not_signed_in_comes_back_to_pages_only() {
 async fn another_site_can_sign_nobody_out() {
     let (emulator, app) = start().await;
     for headers in [
-        [("sec-fetch-site", "cross-site")],
-        [("sec-fetch-site", "same-site")],
-        [("origin", "https://evil.example")],
+        [("sec-fetch-site", "cross-site"), PAGE],
+        [("sec-fetch-site", "same-site"), PAGE],
+        [("origin", "https://evil.example"), PAGE],
     ] {
         let answer = ask(&app, Method::POST, "/sign-out", &headers).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         assert_eq!(set_cookies(answer.headers()), [""; 0]);
-        assert!(answer.body().contains("<h1>That did not work</h1>"));
+        assert!(
+            answer
+                .body()
+                .contains("<h1>Please open the page again</h1>")
+        );
     }
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());

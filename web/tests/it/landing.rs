@@ -253,7 +253,7 @@ async fn nothing_prints_a_token() {
         .build()
         .unwrap();
     let mut browser = Browser::default();
-    let link = landing.link(&browser.headers(), EMAIL).unwrap();
+    let link = landing.link(&browser.parts(), EMAIL).await.unwrap();
     *seen.lock().unwrap() += &format!("{landing:?} {link:?}");
     let path = link_with(&emulator, &landing, &mut browser, "/orders").await;
     let page = browser.get(&landing, &path).await;
@@ -318,21 +318,22 @@ async fn another_sites_form_sends_no_link_and_binds_no_browser() {
         ("sec-fetch-site", "same-site"),
         ("origin", "https://evil.example"),
     ] {
-        let mut headers = victim.headers();
-        headers.insert(header, value.parse().unwrap());
-        assert!(landing.is_cross_site(&headers));
-        let problem = landing.link(&headers, EMAIL).unwrap_err();
+        let mut request = victim.parts();
+        request.headers.insert(header, value.parse().unwrap());
+        assert!(landing.is_cross_site(&request.headers));
+        let problem = landing.link(&request, EMAIL).await.unwrap_err();
         assert!(matches!(problem, SendError::CrossSite), "{problem:?}");
         let answer = problem.response();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         assert_eq!(set_cookies(answer.headers()), [""; 0]);
     }
     // A page without referrer, and a program that is no browser.
-    let mut own = victim.headers();
-    assert!(landing.link(&own, EMAIL).is_ok());
-    own.insert("origin", "null".parse().unwrap());
-    own.insert("sec-fetch-site", "same-origin".parse().unwrap());
-    assert!(landing.link(&own, EMAIL).is_ok());
+    let mut own = victim.parts();
+    assert!(landing.link(&own, EMAIL).await.is_ok());
+    own.headers.insert("origin", "null".parse().unwrap());
+    own.headers
+        .insert("sec-fetch-site", "same-origin".parse().unwrap());
+    assert!(landing.link(&own, EMAIL).await.is_ok());
 }
 
 #[tokio::test]
@@ -644,7 +645,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     let magic_link = client(&emulator).magic_link();
     let browser = Browser::default();
     let sign_in = async |address: &str| {
-        let link = landing.link(&browser.headers(), address).unwrap();
+        let link = landing.link(&browser.parts(), address).await.unwrap();
         let sent = magic_link
             .sign_in(DeliveryMethod::Email, address)
             .redirect_url(link.redirect_url())
@@ -685,7 +686,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     );
 
     // Signing up with an address that is taken, and by a phone that the user does not have.
-    let link = landing.link(&browser.headers(), EMAIL).unwrap();
+    let link = landing.link(&browser.parts(), EMAIL).await.unwrap();
     let sent = magic_link
         .sign_up(DeliveryMethod::Email, EMAIL)
         .user(SignUpUser::new().name("Somebody"))
@@ -693,7 +694,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
         .send()
         .await;
     assert_eq!(shape(&link.respond(sent, "/inbox").unwrap()), shape(&known));
-    let link = landing.link(&browser.headers(), EMAIL).unwrap();
+    let link = landing.link(&browser.parts(), EMAIL).await.unwrap();
     let sent = magic_link.sign_in(DeliveryMethod::Sms, EMAIL).send().await;
     assert_eq!(shape(&link.respond(sent, "/inbox").unwrap()), shape(&known));
 

@@ -57,7 +57,8 @@ async fn refusals_that_no_page_tells_are_noted_without_the_address() {
     let mut browser = Browser::default();
 
     let asked = landing
-        .link(&browser.headers(), "nobody@example.com")
+        .link(&browser.parts(), "nobody@example.com")
+        .await
         .unwrap();
     let sent = client(&emulator)
         .magic_link()

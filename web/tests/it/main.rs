@@ -9,6 +9,8 @@
 mod browser;
 mod cookies;
 #[cfg(feature = "axum")]
+mod ended_sessions;
+#[cfg(feature = "axum")]
 #[expect(dead_code, reason = "the example as it is, with its `main`")]
 #[path = "../../examples/web/main.rs"]
 mod example;
@@ -21,7 +23,16 @@ mod landing;
 mod logging;
 mod odd_cookies;
 mod pages;
+#[cfg(feature = "axum")]
+mod pages_layer;
+#[cfg(feature = "axum")]
+mod preflights;
 mod redirects;
+mod rejections;
+mod send_guard;
 mod session_layer;
+mod several_processes;
 #[cfg(feature = "axum")]
 mod stacks;
+#[cfg(feature = "axum")]
+mod step_up;

@@ -29,7 +29,8 @@ async fn link_for(
     purpose: LinkPurpose,
 ) -> String {
     let link = landing
-        .link(&browser.headers(), EMAIL)
+        .link(&browser.parts(), EMAIL)
+        .await
         .unwrap()
         .purpose(purpose);
     let sent = client(emulator)
@@ -145,7 +146,7 @@ async fn the_check_is_bound_to_the_form_and_links_without_one_take_one_press() {
     assert_eq!(verifications(&emulator), 0);
 
     // A login id that is no address, and a link that the service made.
-    let named = landing.link(&asked.headers(), "joe").unwrap();
+    let named = landing.link(&asked.parts(), "joe").await.unwrap();
     assert!(
         !named.redirect_url().contains("c="),
         "{}",

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use descope_magiclink::session::Session;
+use descope_magiclink::Session;
 use descope_magiclink_emulator::{Emulator, Fault, IssuedTokens, Tenant, User};
 use descope_magiclink_web::cookies::RequestTokens;
 use descope_magiclink_web::{
@@ -430,7 +430,7 @@ async fn any_framework_can_ask_with_plain_headers() {
 async fn a_local_layer_validates_without_a_client() {
     let emulator = emulator().await;
     let keys = emulator.keys().published().unwrap().to_string();
-    let validator = descope_magiclink::session::SessionValidator::builder(emulator.project_id())
+    let validator = descope_magiclink::SessionValidator::builder(emulator.project_id())
         .key_set(keys)
         .build()
         .unwrap();

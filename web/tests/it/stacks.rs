@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
-use descope_magiclink::session::SessionValidator;
+use descope_magiclink::SessionValidator;
 use descope_magiclink_web::{SessionLayer, require_roles, require_session};
 use http::{Request, Response, StatusCode};
 use http_body::Body;

@@ -30,14 +30,31 @@ pub(crate) const FORMATS: [&str; 7] = [
 ];
 
 /// Methods of the client that no operation makes.
-const TAKEN: [&str; 7] = [
+const TAKEN: [&str; 9] = [
     "authorize",
+    "call",
     "clone",
     "exec",
     "fromparts",
+    "license",
     "new",
-    "post",
-    "pre",
+    "withheader",
+    "withtimeout",
+];
+
+/// Other arguments of the method, and methods that each call has.
+const OTHERS: [&str; 11] = [
+    "accesskey",
+    "authorization",
+    "body",
+    "credential",
+    "header",
+    "json",
+    "managementkey",
+    "query",
+    "refreshtoken",
+    "send",
+    "sessiontoken",
 ];
 
 /// Checks a description against all rules.
@@ -234,10 +251,14 @@ impl Lint<'_> {
                     format!("`{name}` and `{other}` give arguments of the same name"),
                 );
             }
-            if ["body", "authorization"].contains(&plain(name).as_str()) {
+            let rust_name = parameter.get("x-rust-name").and_then(Value::as_str);
+            if OTHERS.contains(&plain(rust_name.unwrap_or(name)).as_str()) {
                 self.find(
                     &pointer,
-                    format!("`{name}` is the name of another argument of the method"),
+                    format!(
+                        "`{name}` is the name of another argument of the method, or of a method of its call; \
+                         give it an `x-rust-name`"
+                    ),
                 );
             }
             if parameter.get("in").is_some_and(|place| place == "path") {
@@ -359,13 +380,12 @@ impl Lint<'_> {
                     format!("`{name}` and `{other}` give fields of the same name"),
                 );
             }
-            let is_open = members
-                .get("additionalProperties")
-                .is_some_and(Value::is_object);
-            if is_open && plain(name) == "extra" {
+            let rust_name = property.get("x-rust-name").and_then(Value::as_str);
+            if ["extra", "member"].contains(&plain(rust_name.unwrap_or(name)).as_str()) {
                 self.find(
                     &pointer,
-                    "is the name of the field for all other members; leave it out, and it is kept there",
+                    "is the name of the field for all other members, or of its setter; leave it out, or give it an \
+                     `x-rust-name`",
                 );
             }
             let message = property

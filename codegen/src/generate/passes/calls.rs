@@ -1,211 +1,501 @@
-//! The client: imports, and the bodies of its methods.
+//! The client: its imports, and methods that make a `Call`, which takes what is optional by setters.
 
-use quote::ToTokens;
+use std::collections::BTreeMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use serde_json::Value;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Expr, ExprLit, ExprMethodCall, File, ImplItem, Item, ItemImpl, ItemUse, Lit, Stmt, Type,
+    Attribute, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Lifetime, Pat, ReturnType, Type,
     parse_quote,
 };
 
-use super::syntax::spelt;
+use super::docs::rename;
+use super::names::{deprecate, former_names};
+use super::syntax::{doc_text, spelt};
+use crate::error::{Error, Finding};
+use crate::generate::document::{is_true, operation_pointer, operations, plain};
+use crate::generate::generator::FORMATS;
+use crate::generate::load::Source;
+use crate::generate::prepare::credential;
 
-/// Imports are made anew; the panicking constructor, the client's metadata and the prelude go.
-pub(super) fn remove_unused_items(file: &mut File) {
-    file.items.retain(|item| match item {
-        Item::Use(_) => false,
-        Item::Mod(module) => module.ident != "prelude",
-        Item::Impl(item) => !implements(item, "ClientInfo"),
-        _ => true,
-    });
-    for item in &mut file.items {
-        let Item::Impl(item) = item else { continue };
-        item.items
-            .retain(|item| !matches!(item, ImplItem::Fn(f) if f.sig.ident == "new"));
-        for item in &mut item.items {
-            let ImplItem::Fn(function) = item else {
-                continue;
-            };
-            if function.sig.ident == "new_with_client" {
-                function.sig.ident = parse_quote!(from_parts);
-                function.vis = parse_quote!(pub(crate));
-                function.attrs = vec![
-                    parse_quote!(#[doc = "A client from its parts; `baseurl` has no trailing slash."]),
-                ];
+/// The client's methods and what they are made of, from what the generator has made of the operations.
+pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error> {
+    let mut generated = keep_client(client)?;
+    let (mut methods, mut setters, mut markers): (Vec<ImplItem>, Vec<Item>, Vec<Item>) =
+        Default::default();
+    let mut findings = Vec::new();
+    operations(&source.value, |path, verb, operation| {
+        let made = find_method(&mut generated, operation)
+            .and_then(|method| Method::new(&method, path, verb, operation));
+        match made {
+            Err(message) => findings.push(Finding {
+                line: source.line(&operation_pointer(path, verb)),
+                place: format!("operation {}", operation_id(operation)),
+                message,
+            }),
+            Ok(made) => {
+                methods.push(made.method());
+                methods.extend(made.former_methods(operation));
+                setters.extend(made.setters());
+                markers.extend(made.markers(operation));
             }
         }
+    });
+    if let Some(left) = generated.first() {
+        let message = format!("its method `{}` is of no operation", left.sig.ident);
+        return Err(Error::Pass(message));
     }
-    let imports: [ItemUse; 4] = [
+    if !findings.is_empty() {
+        return Err(Error::Output(findings));
+    }
+    client
+        .items
+        .push(parse_quote!(impl Client { #(#methods)* }));
+    client.items.append(&mut setters);
+    client.items.push(parse_quote! {
+        /// One type for each operation: what a [`Call`] is of.
+        pub mod operations {
+            use crate::raw::types;
+            #(#markers)*
+        }
+    });
+    Ok(())
+}
+
+/// Leaves the struct and its constructor, and gives the methods.
+fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
+    let mut generated = Vec::new();
+    let mut kept: Vec<Item> = vec![
+        parse_quote!(
+            use reqwest::Method;
+        ),
+        // As text: it is no import of this file.
+        syn::parse_str("use super::call::Call;").map_err(|error| Error::Pass(error.to_string()))?,
         parse_quote!(
             use super::types;
         ),
-        parse_quote!(
-            use crate::error::Error;
-        ),
-        parse_quote!(
-            use crate::transport::request::{ClientHooks, OperationInfo, build_error, encode_path};
-        ),
-        parse_quote!(
-            use crate::transport::response::{ResponseValue, unexpected};
-        ),
     ];
-    file.items.splice(0..0, imports.map(Item::Use));
-}
-
-fn implements(item: &ItemImpl, name: &str) -> bool {
-    item.trait_
-        .as_ref()
-        .and_then(|(path, ..)| path.segments.last())
-        .is_some_and(|segment| segment.ident == name)
-}
-
-/// Rewrites the bodies of the generated methods.
-#[derive(Default)]
-pub(super) struct Calls {
-    pub(super) methods: usize,
-    pub(super) version_headers: usize,
-    pub(super) successes: usize,
-    pub(super) unexpected: usize,
-    pub(super) builds: usize,
-}
-
-impl VisitMut for Calls {
-    fn visit_impl_item_fn_mut(&mut self, function: &mut syn::ImplItemFn) {
-        if function.sig.asyncness.is_some() {
-            self.methods += 1;
-            let statements = &mut function.block.stmts;
-            let before = statements.len();
-            statements.retain(|statement| !is_api_version(statement));
-            self.version_headers += before - statements.len();
-            if !statements
-                .iter()
-                .any(|statement| mentions(statement, "append"))
-            {
-                drop_header_map(statements);
+    for item in std::mem::take(&mut client.items) {
+        match item {
+            Item::Struct(item) if item.ident == "Client" => kept.push(Item::Struct(item)),
+            Item::Impl(ItemImpl {
+                trait_: None,
+                items,
+                ..
+            }) => {
+                generated.extend(items.into_iter().filter_map(|item| match item {
+                    ImplItem::Fn(function) if function.sig.asyncness.is_some() => Some(function),
+                    _ => None,
+                }));
+            }
+            _ => {}
+        }
+    }
+    if kept.len() != 4 {
+        return Err(Error::Pass("it has no struct `Client`".to_owned()));
+    }
+    kept.push(parse_quote! {
+        impl Client {
+            /// A client from its parts; `baseurl` has no trailing slash.
+            pub(crate) fn from_parts(
+                baseurl: &str,
+                client: reqwest::Client,
+                inner: crate::raw::hooks::Inner,
+            ) -> Self {
+                Self { baseurl: baseurl.to_owned(), client, inner }
             }
         }
-        visit_mut::visit_impl_item_fn_mut(self, function);
-    }
-
-    fn visit_expr_mut(&mut self, expr: &mut Expr) {
-        visit_mut::visit_expr_mut(self, expr);
-        if let Expr::MethodCall(call) = expr {
-            if let Some(credential) = credential_of(call) {
-                *expr = parse_quote!(self.authorize(&mut header_map, #credential)?);
-                return;
-            }
-            if call.method == "build" {
-                let call = call.clone();
-                self.builds += 1;
-                *expr = parse_quote!(#call.map_err(build_error));
-                return;
-            }
-        }
-        let text = expr.to_token_stream().to_string();
-        if text == "Err (Error :: UnexpectedResponse (response))" {
-            self.unexpected += 1;
-            *expr = parse_quote!(Err(unexpected(response).await));
-        } else if matches!(expr, Expr::Call(_)) && text.starts_with("encode_path (") {
-            let call = expr.clone();
-            *expr = parse_quote!(#call?);
-        }
-    }
-
-    fn visit_arm_mut(&mut self, arm: &mut syn::Arm) {
-        visit_mut::visit_arm_mut(self, arm);
-        // Whatever success the service or a gateway gives is one.
-        let is_success = |status: &str| status.starts_with('2') && status.ends_with("u16");
-        if matches!(&arm.pat, syn::Pat::Lit(status) if is_success(&spelt(status))) {
-            arm.pat = parse_quote!(200..=299);
-            self.successes += 1;
-        }
-    }
-
-    fn visit_macro_mut(&mut self, node: &mut syn::Macro) {
-        // `format!` hides its arguments from the visitor.
-        if node.path.is_ident("format") {
-            let parser = syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated;
-            if let Ok(mut arguments) = node.parse_body_with(parser) {
-                for argument in &mut arguments {
-                    self.visit_expr_mut(argument);
-                }
-                node.tokens = arguments.to_token_stream();
-            }
-        }
-    }
-
-    fn visit_path_mut(&mut self, path: &mut syn::Path) {
-        visit_mut::visit_path_mut(self, path);
-        if let Some(first) = path.segments.first_mut()
-            && first.ident == "progenitor_client"
-        {
-            first.ident = parse_quote!(request);
-            path.segments.insert(0, parse_quote!(transport));
-            path.segments.insert(0, parse_quote!(crate));
-        }
-    }
-
-    fn visit_type_mut(&mut self, node: &mut Type) {
-        visit_mut::visit_type_mut(self, node);
-        if node.to_token_stream().to_string() == "Error < () >" {
-            *node = parse_quote!(Error);
-        }
-    }
-}
-
-fn mentions(statement: &Stmt, word: &str) -> bool {
-    statement.to_token_stream().to_string().contains(word)
-}
-
-/// The statement that sends the description's own version along; the service asks for none.
-fn is_api_version(statement: &Stmt) -> bool {
-    mentions(statement, "append") && mentions(statement, "\"api-version\"")
-}
-
-/// An operation without headers of its own needs no map for them.
-fn drop_header_map(statements: &mut Vec<Stmt>) {
-    struct DropHeaders;
-
-    impl VisitMut for DropHeaders {
-        fn visit_expr_mut(&mut self, expr: &mut Expr) {
-            visit_mut::visit_expr_mut(self, expr);
-            if let Expr::MethodCall(call) = expr
-                && call.method == "headers"
-            {
-                *expr = (*call.receiver).clone();
-            }
-        }
-    }
-
-    statements.retain(|statement| {
-        !matches!(statement, Stmt::Local(local) if local.pat.to_token_stream().to_string() == "mut header_map")
     });
-    for statement in statements {
-        DropHeaders.visit_stmt_mut(statement);
+    client.items = kept;
+    Ok(generated)
+}
+
+fn operation_id(operation: &Value) -> &str {
+    let id = operation.get("operationId").and_then(Value::as_str);
+    id.unwrap_or_default()
+}
+
+fn find_method(generated: &mut Vec<ImplItemFn>, operation: &Value) -> Result<ImplItemFn, String> {
+    let id = plain(operation_id(operation));
+    let at = generated
+        .iter()
+        .position(|method| plain(&method.sig.ident.to_string()) == id);
+    at.map(|at| generated.remove(at))
+        .ok_or_else(|| "has no method; give it another operationId".to_owned())
+}
+
+/// Where a part of a call goes.
+enum Place {
+    Credential,
+    Path,
+    Query(String),
+    Body,
+}
+
+/// A part of a call: an argument of its method, or a setter.
+struct Argument {
+    name: Ident,
+    of: Type,
+    place: Place,
+    is_required: bool,
+    described: Value,
+}
+
+/// What is generated of one operation.
+struct Method {
+    name: Ident,
+    marker: Ident,
+    attributes: Vec<Attribute>,
+    verb: Ident,
+    /// With `{}` for each value.
+    template: String,
+    /// The values in the path.
+    values: Vec<TokenStream>,
+    arguments: Vec<Argument>,
+    response: Type,
+}
+
+impl Method {
+    /// What the generator made of it is compared with the description: it leaves out, without a word, what
+    /// it cannot name twice.
+    fn new(
+        generated: &ImplItemFn,
+        path: &str,
+        verb: &str,
+        operation: &Value,
+    ) -> Result<Self, String> {
+        let mut given: Vec<(Ident, Type)> = inputs(generated);
+        let mut take = |name: &str| {
+            let at = given
+                .iter()
+                .position(|(other, _)| plain(&other.to_string()) == plain(name));
+            at.map(|at| given.remove(at))
+                .ok_or_else(|| format!("its method does not take `{name}`"))
+        };
+        let mut arguments = Vec::new();
+        if let Some(parameter) = credential(operation) {
+            let (_, of) = take("Authorization")?;
+            let format = parameter.pointer("/schema/format");
+            let named = FORMATS
+                .iter()
+                .find(|(name, _)| format.is_some_and(|f| f == name));
+            let (_, named) = named.ok_or("its credential has no type")?;
+            let name = named.rsplit("::").next().unwrap_or(named);
+            arguments.push(Argument {
+                name: format_ident!("{}", snake(name)),
+                of: plain_type(&of),
+                place: Place::Credential,
+                is_required: is_true(parameter.get("required")),
+                described: Value::Null,
+            });
+        }
+        let parameters = operation.get("parameters").and_then(Value::as_array);
+        let mut parameters: Vec<(usize, &str, &Value)> = parameters
+            .into_iter()
+            .flatten()
+            .filter_map(|parameter| {
+                let name = parameter.get("name")?.as_str()?;
+                let in_path = parameter.get("in")? == "path";
+                let at = path.find(&format!("{{{name}}}")).filter(|_| in_path);
+                Some((at.unwrap_or(path.len()), name, parameter))
+            })
+            .collect();
+        parameters.sort_by_key(|(at, ..)| *at);
+        let mut values = Vec::new();
+        for (at, wire, parameter) in parameters {
+            let (name, of) = take(wire)?;
+            if let Some(known) = parameter.get("x-from-client").and_then(Value::as_str) {
+                let known = format_ident!("{known}");
+                values.push(quote!(&self.inner.settings.#known));
+                continue;
+            }
+            let name = match parameter.get("x-rust-name").and_then(Value::as_str) {
+                Some(name) => format_ident!("{name}"),
+                None => name,
+            };
+            let place = if at < path.len() {
+                values.push(quote!(&#name));
+                Place::Path
+            } else {
+                Place::Query(wire.to_owned())
+            };
+            arguments.push(Argument {
+                name,
+                of: plain_type(&of),
+                place,
+                is_required: is_true(parameter.get("required")),
+                described: parameter.clone(),
+            });
+        }
+        if operation.get("requestBody").is_some() {
+            let (name, of) = take("body")?;
+            arguments.push(Argument {
+                name,
+                of: plain_type(&of),
+                place: Place::Body,
+                is_required: true,
+                described: Value::Null,
+            });
+        }
+        if let Some((name, _)) = given.first() {
+            return Err(format!("its method takes `{name}`, which is not described"));
+        }
+        let parts = path
+            .split('{')
+            .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
+        let template = parts.collect::<Vec<_>>().join("{}");
+        let body = spelt(&generated.block);
+        if !body.contains(&format!("\"{{}}{template}\""))
+            || !body.contains(&format!(".{verb}(url)"))
+        {
+            let verb = verb.to_uppercase();
+            return Err(format!("its method does not send {verb} {path}"));
+        }
+        let rust_name = operation.get("x-rust-name").and_then(Value::as_str);
+        let name = rust_name.map_or_else(
+            || generated.sig.ident.clone(),
+            |name| format_ident!("{name}"),
+        );
+        let response = response(&generated.sig.output)?;
+        // The generator lists the arguments, what is optional among them.
+        let is_description = |attribute: &&Attribute| {
+            doc_text(attribute).is_none_or(|text| text.trim() != "Arguments:")
+        };
+        let mut attributes: Vec<Attribute> = generated
+            .attrs
+            .iter()
+            .take_while(is_description)
+            .cloned()
+            .collect();
+        while attributes
+            .pop_if(|last| doc_text(last).is_some_and(|text| text.is_empty()))
+            .is_some()
+        {}
+        attributes.extend(said_of(&response, &arguments).into_iter().flatten());
+        deprecate(&mut attributes, operation);
+        Ok(Self {
+            marker: format_ident!("{}", pascal(&name.to_string())),
+            name,
+            attributes,
+            verb: format_ident!("{}", verb.to_uppercase()),
+            template,
+            values,
+            arguments,
+            response,
+        })
+    }
+
+    fn required(&self) -> impl Iterator<Item = &Argument> {
+        self.arguments.iter().filter(|part| part.is_required)
+    }
+
+    fn signature(&self, name: &Ident) -> TokenStream {
+        let arguments = self
+            .required()
+            .map(|Argument { name, of, .. }| quote!(#name: #of));
+        let marker = &self.marker;
+        quote!(pub fn #name(&self, #(#arguments),*) -> Call<'_, operations::#marker>)
+    }
+
+    fn method(&self) -> ImplItem {
+        let signature = self.signature(&self.name);
+        let (attributes, verb) = (&self.attributes, &self.verb);
+        let (template, values) = (&self.template, &self.values);
+        let parts = self.required().map(|argument| argument.set());
+        parse_quote! {
+            #(#attributes)*
+            #signature {
+                Call::described(self, Method::#verb, #template, &[#(#values),*]) #(#parts)*
+            }
+        }
+    }
+
+    /// Methods under the names that it had before.
+    fn former_methods(&self, operation: &Value) -> Vec<ImplItem> {
+        let methods = former_names(operation).into_iter().map(|old| {
+            let signature = self.signature(&old);
+            let new = &self.name;
+            let note = format!("now `{new}`");
+            let names = self.required().map(|argument| &argument.name);
+            parse_quote!(#[deprecated = #note] #signature { self.#new(#(#names),*) })
+        });
+        methods.collect()
+    }
+
+    /// What is optional.
+    fn setters(&self) -> Option<Item> {
+        let optional = self.arguments.iter().filter(|part| !part.is_required);
+        let mut setters: Vec<ImplItemFn> = optional.map(Argument::setter).collect();
+        let in_rust = self.arguments.iter().filter_map(|part| match &part.place {
+            Place::Query(wire) if part.name != wire => {
+                Some((wire.clone(), format!("[`{0}`](Self::{0})", part.name)))
+            }
+            _ => None,
+        });
+        let in_rust: BTreeMap<String, String> = in_rust.collect();
+        for attribute in setters.iter_mut().flat_map(|setter| &mut setter.attrs) {
+            rename(attribute, &in_rust);
+        }
+        let marker = &self.marker;
+        (!setters.is_empty()).then(|| {
+            parse_quote! {
+                /// What is optional.
+                impl Call<'_, operations::#marker> { #(#setters)* }
+            }
+        })
+    }
+
+    /// The type that stands for it, and the names that this had before.
+    fn markers(&self, operation: &Value) -> Vec<Item> {
+        let (marker, name, response) = (&self.marker, self.name.to_string(), &self.response);
+        let mut items: Vec<Item> = vec![parse_quote!(operation!(#marker, #name, #response);)];
+        items.extend(former_names(operation).into_iter().map(|old| -> Item {
+            let old = format_ident!("{}", pascal(&old.to_string()));
+            let note = format!("now `{marker}`");
+            parse_quote!(#[deprecated = #note] pub type #old = #marker;)
+        }));
+        items
     }
 }
 
-/// From `header_map.append("Authorization", X.to_string().try_into()?)` the X.
-fn credential_of(call: &ExprMethodCall) -> Option<Expr> {
-    let mut arguments = call.args.iter();
-    let (Some(name), Some(value)) = (arguments.next(), arguments.next()) else {
-        return None;
-    };
-    let Expr::Lit(ExprLit {
-        lit: Lit::Str(name),
-        ..
-    }) = name
-    else {
-        return None;
-    };
-    if call.method != "append" || !name.value().eq_ignore_ascii_case("authorization") {
-        return None;
+impl Argument {
+    /// The call that puts it into a `Call`.
+    fn set(&self) -> TokenStream {
+        let name = &self.name;
+        match &self.place {
+            Place::Credential => quote!(.authorized(#name)),
+            Place::Path => quote!(),
+            Place::Query(wire) => quote!(.query(#wire, #name)),
+            Place::Body => quote!(.body(#name)),
+        }
     }
-    let Expr::Try(value) = value else { return None };
-    let Expr::MethodCall(try_into) = &*value.expr else {
+
+    fn setter(&self) -> ImplItemFn {
+        let Self {
+            name,
+            of,
+            described,
+            ..
+        } = self;
+        let docs = described.get("description").and_then(Value::as_str);
+        let docs = docs.unwrap_or("On whose behalf the call is made; without it, nobody's.");
+        let mut attributes: Vec<Attribute> = docs
+            .lines()
+            .map(|line| format!(" {line}"))
+            .map(|line| parse_quote!(#[doc = #line]))
+            .collect();
+        if let Place::Query(wire) = &self.place
+            && name != wire
+        {
+            attributes.push(parse_quote!(#[doc(alias = #wire)]));
+        }
+        deprecate(&mut attributes, described);
+        let set = self.set();
+        parse_quote!(#(#attributes)* pub fn #name(self, #name: #of) -> Self { self #set })
+    }
+}
+
+/// What a method gives and takes, as far as its signature does not show it.
+fn said_of(response: &Type, arguments: &[Argument]) -> Option<[Attribute; 2]> {
+    let mut said = Vec::new();
+    if let Type::Path(path) = response
+        && let Some(last) = path.path.segments.last()
+    {
+        said.push(format!(" Response: [`{0}`](types::{0}).", last.ident));
+    }
+    let optional = arguments.iter().filter(|part| !part.is_required);
+    let links: Vec<String> = optional
+        .map(|part| format!("[`{0}`](Call::{0})", part.name))
+        .collect();
+    if !links.is_empty() {
+        said.push(format!(" Optional: {}.", links.join(", ")));
+    }
+    let said = said.concat();
+    (!said.is_empty()).then(|| [parse_quote!(#[doc = ""]), parse_quote!(#[doc = #said])])
+}
+
+/// The arguments of a generated method.
+fn inputs(function: &ImplItemFn) -> Vec<(Ident, Type)> {
+    let named = function.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(argument) => match &*argument.pat {
+            Pat::Ident(name) => Some((name.ident.clone(), (*argument.ty).clone())),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    });
+    named.collect()
+}
+
+/// Without `Option` and lifetimes.
+fn plain_type(of: &Type) -> Type {
+    struct Plain;
+
+    impl VisitMut for Plain {
+        fn visit_type_mut(&mut self, node: &mut Type) {
+            if let Some(inner) = inner(node, "Option") {
+                *node = inner;
+            }
+            visit_mut::visit_type_mut(self, node);
+        }
+
+        fn visit_type_reference_mut(&mut self, node: &mut syn::TypeReference) {
+            node.lifetime = None::<Lifetime>;
+            visit_mut::visit_type_reference_mut(self, node);
+        }
+    }
+
+    let mut of = of.clone();
+    Plain.visit_type_mut(&mut of);
+    of
+}
+
+/// The `T` of a `Name<T>`.
+fn inner(of: &Type, name: &str) -> Option<Type> {
+    let Type::Path(path) = of else { return None };
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|last| last.ident == name)?;
+    let syn::PathArguments::AngleBracketed(arguments) = &last.arguments else {
         return None;
     };
-    let Expr::MethodCall(to_string) = &*try_into.receiver else {
-        return None;
+    arguments.args.iter().find_map(|argument| match argument {
+        syn::GenericArgument::Type(of) => Some(of.clone()),
+        _ => None,
+    })
+}
+
+/// What the body of a success is, from `Result<ResponseValue<T>, Error<()>>`.
+fn response(output: &ReturnType) -> Result<Type, String> {
+    let ReturnType::Type(_, output) = output else {
+        return Err("its method gives nothing".to_owned());
     };
-    Some((*to_string.receiver).clone())
+    inner(output, "Result")
+        .and_then(|value| inner(&value, "ResponseValue"))
+        .ok_or_else(|| format!("its method gives `{}`", output.to_token_stream()))
+}
+
+/// `RefreshToken` as `refresh_token`.
+fn snake(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}
+
+/// `load_user` as `LoadUser`.
+fn pascal(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(letters).collect::<String>()
+    });
+    words.collect()
 }

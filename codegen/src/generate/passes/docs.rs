@@ -81,7 +81,7 @@ pub(super) fn document(source: &Source, client: &mut File, types: &mut File) {
             }
             if wire.chars().any(char::is_uppercase) {
                 alias(&mut field.attrs, &[&wire]);
-                in_rust.insert(wire, format!("[`{ident}`](Self::{ident})"));
+                in_rust.insert(wire, format!("[`{ident}`](field@Self::{ident})"));
             }
         }
         item.attrs
@@ -135,7 +135,7 @@ fn alias(attributes: &mut Vec<Attribute>, names: &[&str]) {
 }
 
 /// Puts links to fields in place of their names on the wire.
-fn rename(attribute: &mut Attribute, in_rust: &BTreeMap<String, String>) {
+pub(super) fn rename(attribute: &mut Attribute, in_rust: &BTreeMap<String, String>) {
     let Some(text) = doc_text(attribute) else {
         return;
     };

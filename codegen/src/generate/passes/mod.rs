@@ -4,6 +4,7 @@ mod calls;
 mod checks;
 mod docs;
 mod names;
+mod requests;
 mod responses;
 mod syntax;
 mod types;
@@ -12,13 +13,14 @@ use proc_macro2::TokenStream;
 use syn::File;
 use syn::visit_mut::VisitMut;
 
-use self::calls::{Calls, remove_unused_items};
+use self::calls::make_calls;
 use self::checks::check;
 pub(crate) use self::names::line_of;
-use self::names::{keep_old_names, name_fields, name_methods};
+use self::names::{keep_old_types, name_fields};
+use self::requests::{print, requests};
 use self::responses::read_leniently;
 use self::types::{
-    Docs, Fields, Redaction, derive_default, drop_unused_error, lift_types, list_schemas, seal,
+    Docs, Fields, Redaction, derive_more, drop_unused_error, lift_types, list_schemas, seal,
 };
 use super::follow::{for_emulator, request_fields};
 use super::load::Source;
@@ -32,23 +34,21 @@ use crate::error::Error;
 /// [`Error::Pass`] when the output has another form than the passes know.
 pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     let mut file: File = syn::parse2(tokens).map_err(|error| Error::Pass(error.to_string()))?;
-    remove_unused_items(&mut file);
-    let mut calls = Calls::default();
-    calls.visit_file_mut(&mut file);
     Fields.visit_file_mut(&mut file);
     Docs.visit_file_mut(&mut file);
-    name_methods(source, &mut file);
     let mut types = lift_types(&mut file)?;
+    make_calls(source, &mut file)?;
     drop_unused_error(&mut types);
     Redaction.visit_file_mut(&mut types);
     name_fields(source, &mut types)?;
     read_leniently(source, &mut types)?;
-    derive_default(&mut types);
+    derive_more(&mut types);
     seal(&mut types);
     list_schemas(source, &mut types)?;
     docs::document(source, &mut file, &mut types);
-    check(source, &calls, &mut file, &mut types)?;
-    keep_old_names(source, &mut file, &mut types);
+    check(source, &mut file, &mut types)?;
+    let requests = requests(source, &mut types)?;
+    keep_old_types(source, &mut types);
     Ok(Files::from([
         (
             "src/raw/client.rs",
@@ -56,7 +56,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
         ),
         (
             "src/raw/types.rs",
-            format!("{HEADER}{}", prettyplease::unparse(&types)),
+            format!("{HEADER}{}", print(&types, &requests)?),
         ),
         ("emulator/src/operations/openapi.json", for_emulator(source)),
         ("tests/request_types.rs", request_fields(source, &types)),

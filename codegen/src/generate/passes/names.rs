@@ -1,54 +1,19 @@
-//! What the description says beside types and paths: names, the order of arguments, deprecation.
+//! What the description says beside types and paths: names and deprecation.
 
 use quote::format_ident;
 use serde_json::Value;
-use syn::{Attribute, File, FnArg, Pat, parse_quote};
+use syn::{Attribute, File, parse_quote};
 
-use super::checks::{arguments, methods, rust_name, structs};
+use super::checks::{rust_name, structs};
 use super::syntax::wire_name;
 use crate::error::{Error, Finding};
 use crate::generate::document::{is_true, operation_pointer, operations, plain};
 use crate::generate::load::{Source, escape};
 
-fn deprecate(attributes: &mut Vec<Attribute>, described: &Value) {
+pub(super) fn deprecate(attributes: &mut Vec<Attribute>, described: &Value) {
     if is_true(described.get("deprecated")) {
         attributes.push(parse_quote!(#[deprecated = "the service will not have it for ever"]));
     }
-}
-
-/// Methods have the arguments in an order that a new name cannot change: two of one type would change
-/// places in calls that still compile.
-pub(super) fn name_methods(source: &Source, client: &mut File) {
-    operations(&source.value, |path, _, operation| {
-        let id = operation
-            .get("operationId")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        let Some(function) = methods(client).find(|f| plain(&f.sig.ident.to_string()) == plain(id))
-        else {
-            return;
-        };
-        let order = arguments(path, operation);
-        let mut inputs: Vec<FnArg> = std::mem::take(&mut function.sig.inputs)
-            .into_iter()
-            .collect();
-        inputs.sort_by_key(|input| match input {
-            FnArg::Typed(argument) => match &*argument.pat {
-                Pat::Ident(name) => order
-                    .iter()
-                    .position(|o| *o == plain(&name.ident.to_string()))
-                    .map(|at| at + 1),
-                _ => None,
-            },
-            FnArg::Receiver(_) => None,
-        });
-        function.sig.inputs = inputs.into_iter().collect();
-        let name = rust_name(operation, id);
-        if name != id {
-            function.sig.ident = format_ident!("{name}");
-        }
-        deprecate(&mut function.attrs, operation);
-    });
 }
 
 /// Fields have the names that the description asks for by `x-rust-name`, where the generator makes a bad
@@ -110,51 +75,22 @@ pub(super) fn name_fields(source: &Source, types: &mut File) -> Result<(), Error
     }
 }
 
-/// Names that operations and schemas had before, as `x-formerly` lists them: callers have a major release's
-/// time to change theirs.
-pub(super) fn keep_old_names(source: &Source, client: &mut File, types: &mut File) {
-    let old_names = |described: &Value| -> Vec<syn::Ident> {
-        let names = described
-            .get("x-formerly")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        names
-            .filter_map(Value::as_str)
-            .map(|name| format_ident!("{name}"))
-            .collect()
-    };
-    operations(&source.value, |_, _, operation| {
-        let id = operation
-            .get("operationId")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        let name = plain(rust_name(operation, id));
-        for old in old_names(operation) {
-            let Some(function) = methods(client).find(|f| plain(&f.sig.ident.to_string()) == name)
-            else {
-                return;
-            };
-            let new = &function.sig.ident;
-            let arguments = function.sig.inputs.iter().filter_map(|input| match input {
-                FnArg::Typed(argument) => Some(&argument.pat),
-                FnArg::Receiver(_) => None,
-            });
-            let block = parse_quote!({ self.#new(#(#arguments),*).await });
-            let note = format!("now `{new}`");
-            let mut former = function.clone();
-            former.attrs = vec![parse_quote!(#[deprecated = #note])];
-            former.sig.ident = old;
-            former.block = block;
-            client.items.push(parse_quote!(impl Client { #former }));
-        }
-    });
+/// The names that an operation or a schema had before, as `x-formerly` lists them: callers have a major
+/// release's time to change theirs.
+pub(super) fn former_names(described: &Value) -> Vec<syn::Ident> {
+    let names = described.get("x-formerly").and_then(Value::as_array);
+    let names = names.into_iter().flatten().filter_map(Value::as_str);
+    names.map(|name| format_ident!("{name}")).collect()
+}
+
+/// Types under the names that their schemas had before.
+pub(super) fn keep_old_types(source: &Source, types: &mut File) {
     let schemas = source
         .value
         .pointer("/components/schemas")
         .and_then(Value::as_object);
     for (name, schema) in schemas.into_iter().flatten() {
-        for old in old_names(schema) {
+        for old in former_names(schema) {
             let item = structs(types).find(|item| plain(&item.ident.to_string()) == plain(name));
             let Some(new) = item.map(|item| item.ident.clone()) else {
                 continue;

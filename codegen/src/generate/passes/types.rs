@@ -92,7 +92,7 @@ impl VisitMut for Redaction {
 
 /// The generator derives `Default` for fewer types than could have it, and a sealed type without it
 /// cannot be made outside the crate.
-pub(super) fn derive_default(types: &mut File) {
+pub(super) fn derive_more(types: &mut File) {
     const EMPTY: [&str; 5] = [
         "::std::option::Option<",
         "::std::vec::Vec<",
@@ -106,13 +106,13 @@ pub(super) fn derive_default(types: &mut File) {
             let spelt = spelt(&field.ty);
             EMPTY.iter().any(|start| spelt.starts_with(start))
         });
-        if all_empty {
-            derives(&mut item.attrs, |paths| {
-                if !paths.iter().any(|path| path.is_ident("Default")) {
-                    paths.push(parse_quote!(Default));
-                }
-            });
-        }
+        derives(&mut item.attrs, |paths| {
+            if all_empty && !paths.iter().any(|path| path.is_ident("Default")) {
+                paths.push(parse_quote!(Default));
+            }
+            // For tests of those who work with them.
+            paths.push(parse_quote!(PartialEq));
+        });
     }
 }
 

@@ -1,0 +1,283 @@
+//! The layer around an application with pages.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::routing::{get, post};
+use descope_magiclink_emulator::{Emulator, Fault};
+use descope_magiclink_web::{
+    LandingPage, LandingTexts, Rejection, SendError, press_button, require_roles, require_session,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::browser::{EMAIL, ORIGIN, emulator, landing, set_cookies};
+
+const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+
+fn app(landing: &LandingPage) -> Router {
+    Router::new()
+        .route("/orders", get(async || "orders").post(async || "ordered"))
+        .route("/sign-out", post(sign_out))
+        .route_layer(require_session())
+        .merge(
+            Router::new()
+                .route("/admin", get(async || "admin"))
+                .route_layer(require_roles(["admin"])),
+        )
+        .route(
+            "/slow",
+            get(async || SendError::RateLimited {
+                retry_after: Some(std::time::Duration::from_secs(90)),
+            }),
+        )
+        .route(
+            "/own",
+            get(async || (StatusCode::NOT_FOUND, axum::response::Html("<p>ours"))),
+        )
+        .layer(landing.session_layer())
+        .layer(landing.pages_layer())
+        .route_service("/verify", landing.clone())
+        .with_state(landing.clone())
+}
+
+async fn sign_out(State(landing): State<LandingPage>, request: Parts) -> Response<String> {
+    landing.sign_out(&request, "/bye").await
+}
+
+async fn start() -> (Emulator, Router) {
+    let emulator = emulator().await;
+    let app = app(&landing(&emulator).build().unwrap());
+    (emulator, app)
+}
+
+async fn ask(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<String> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(head, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() {
+    let (_emulator, app) = start().await;
+    for (path, location) in [
+        ("/orders", "/sign-in?next=%2Forders"),
+        (
+            "/orders?page=2&q=a%20b",
+            "/sign-in?next=%2Forders%3Fpage%3D2%26q%3Da%2520b",
+        ),
+        // What is no page of ours is no way back.
+        ("//evil.example/orders", ""),
+    ] {
+        let answer = ask(&app, "GET", path, &[PAGE]).await;
+        if location.is_empty() {
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            continue;
+        }
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(answer.headers()["location"], location);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        assert!(answer.extensions().get::<Rejection>().is_some());
+        assert_eq!(answer.body(), "");
+    }
+    for headers in [
+        &[][..],
+        &[("accept", "*/*")],
+        &[("accept", "application/json")],
+    ] {
+        let answer = ask(&app, "GET", "/orders?page=2", headers).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        assert_eq!(
+            answer.headers()["www-authenticate"],
+            "Bearer realm=\"session\""
+        );
+        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        assert_eq!(body["error"], "missing_token");
+        assert!(body["message"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn what_is_a_page_can_be_said_otherwise() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).build().unwrap();
+    let app = Router::new()
+        .route("/api/orders", get(async || "orders"))
+        .route("/orders", get(async || "orders"))
+        .route_layer(require_session())
+        .layer(landing.session_layer())
+        .layer(
+            landing
+                .pages_layer()
+                .pages_are(|request| !request.uri.path().starts_with("/api/")),
+        );
+    let answer = ask(&app, "GET", "/api/orders", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let answer = ask(&app, "GET", "/orders", &[]).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
+    let (emulator, app) = start().await;
+    // A session that is renewed on the way to a page that is refused.
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
+    let cookie = format!("__Host-DSR={}", tokens.refresh_jwt());
+    let german = ("accept-language", "de_CH, en;q=0.5");
+    let headers = [("cookie", cookie.as_str()), PAGE, german];
+    let answer = ask(&app, "GET", "/admin", &headers).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert!(answer.body().contains("<html lang=\"de\">"));
+    assert!(answer.body().contains("<h1>Nicht für dieses Konto</h1>"));
+    assert!(answer.body().contains("href=\"/members\""));
+    assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+    assert_eq!(answer.headers()["content-language"], "de");
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let policy = answer.headers()["content-security-policy"]
+        .to_str()
+        .unwrap();
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    assert!(set_cookies(answer.headers()).contains(&"__Host-DS".to_owned()));
+
+    // An outage is no sign-out: the page is the one that was asked for.
+    let fault = Fault::on("RefreshSession").answer(503).times(1);
+    emulator.faults().add(fault).unwrap();
+    let other = emulator.tokens(EMAIL).issue().unwrap();
+    let other = format!("__Host-DSR={}", other.refresh_jwt());
+    let answer = ask(&app, "GET", "/orders?page=2", &[("cookie", &other), PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.body().contains("<h1>Not right now</h1>"));
+    assert!(answer.body().contains("href=\"/orders?page=2\""));
+
+    let answer = ask(&app, "GET", "/slow", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers()["retry-after"], "90");
+    assert!(answer.body().contains("role=\"timer\"") && answer.body().contains("90s linear"));
+    assert!(answer.body().contains("href=\"/sign-in\""));
+
+    // The router's own 404, and one that the application has made a page for.
+    let answer = ask(&app, "GET", "/nowhere", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert!(answer.body().contains("<h1>There is no such page</h1>"));
+    assert_eq!(ask(&app, "GET", "/own", &[PAGE]).await.body(), "<p>ours");
+    assert_eq!(ask(&app, "GET", "/nowhere", &[]).await.body(), "");
+}
+
+#[tokio::test]
+async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
+    let (emulator, app) = start().await;
+    let cookie = emulator.tokens(EMAIL).issue().unwrap().cookie_header();
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+    ] {
+        for path in ["/orders", "/sign-out"] {
+            let answer = ask(&app, "POST", path, &[("cookie", &cookie), foreign, PAGE]).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+            assert_eq!(set_cookies(answer.headers()), [""; 0]);
+            assert!(
+                answer
+                    .body()
+                    .contains("<h1>Please open the page again</h1>")
+            );
+        }
+        let answer = ask(&app, "POST", "/orders", &[("cookie", &cookie), foreign]).await;
+        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        assert_eq!(body["error"], "cross_site");
+        // Reading is what other sites' links do.
+        let answer = ask(&app, "GET", "/orders", &[("cookie", &cookie), foreign]).await;
+        assert_eq!(answer.body(), "orders");
+        // No other site can make a browser send this.
+        let bearer = format!(
+            "Bearer {}",
+            emulator.tokens(EMAIL).issue().unwrap().session_jwt()
+        );
+        let answer = ask(
+            &app,
+            "POST",
+            "/orders",
+            &[("authorization", &bearer), foreign],
+        )
+        .await;
+        assert_eq!(answer.body(), "ordered");
+    }
+    let own = [("cookie", cookie.as_str()), ("origin", ORIGIN)];
+    let answer = ask(&app, "POST", "/orders", &own).await;
+    assert_eq!(answer.body(), "ordered");
+}
+
+#[tokio::test]
+async fn a_sign_out_clears_the_cookies_even_when_the_service_cannot_be_told() {
+    let (emulator, app) = start().await;
+    let cookie = emulator.tokens(EMAIL).issue().unwrap().cookie_header();
+    let fault = Fault::on("Logout").answer(503);
+    let fault = emulator.faults().add(fault).unwrap();
+    let own = [("cookie", cookie.as_str()), ("origin", ORIGIN), PAGE];
+    let answer = ask(&app, "POST", "/sign-out", &own).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(answer.headers()["location"], "/bye");
+    assert_eq!(set_cookies(answer.headers()), ["__Host-DS", "__Host-DSR"]);
+    assert!(emulator.faults().hits(fault) > 0);
+}
+
+#[tokio::test]
+async fn an_application_chooses_the_language_of_its_pages() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator)
+        .languages([
+            LandingTexts::english(),
+            LandingTexts::translation("pt_BR").refusal(
+                StatusCode::NOT_FOUND,
+                "Não existe",
+                "Esta página não existe.",
+            ),
+        ])
+        .language(|request| Some(request.uri.query()?.strip_prefix("lang=")?.to_owned()))
+        .build()
+        .unwrap();
+    let app = app(&landing);
+    for path in ["/nowhere?lang=pt_BR", "/nowhere?lang=pt-BR"] {
+        let answer = ask(&app, "GET", path, &[PAGE]).await;
+        assert!(answer.body().contains("<html lang=\"pt-BR\">"), "{path}");
+        assert!(answer.body().contains("<h1>Não existe</h1>"), "{path}");
+    }
+    let answer = ask(&app, "GET", "/verify?lang=pt_BR", &[PAGE]).await;
+    assert!(answer.body().contains("<html lang=\"pt-BR\">"));
+}
+
+#[tokio::test]
+async fn a_test_presses_the_button_without_reading_the_page() {
+    let (emulator, app) = start().await;
+    let sent = crate::browser::client(&emulator)
+        .magic_link()
+        .sign_in(descope_magiclink::DeliveryMethod::Email, EMAIL)
+        .redirect_url(crate::browser::VERIFY)
+        .send()
+        .await;
+    sent.unwrap();
+    let message = emulator.outbox().last_for(EMAIL).unwrap();
+    let answer = press_button(app.clone(), message.link(), EMAIL, "")
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(answer.headers()["location"], "/members");
+    assert!(set_cookies(answer.headers()).contains(&"__Host-DS".to_owned()));
+    // Where there is no button, the page says why.
+    let answer = press_button(app, message.link(), EMAIL, "").await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GONE);
+    assert!(
+        answer
+            .body()
+            .contains("<h1>This link was already used</h1>")
+    );
+}
