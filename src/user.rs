@@ -147,7 +147,8 @@ impl User {
     }
 
     /// Everything that the service sent, as it came, for what this type has no accessor for: what was
-    /// empty is there and empty, and what was `null` is `null`.
+    /// empty is there and empty, and what was `null` is `null`. Secrets among it stand there in clear, as
+    /// they do in what `Serialize` writes.
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::to_value(&self.0).unwrap_or_default()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::emulator::Emulator;
 use crate::error::StartError;
+use crate::handles::signer::Signer;
 use crate::operations::table;
 use crate::settings::{
     AccessKey, CustomClaimsAt, Limits, RateLimit, RefreshReuse, RepeatedSignUp, SameSite, Settings,
@@ -14,7 +15,7 @@ use crate::settings::{
 use crate::state::State;
 use crate::state::messages::Message;
 use crate::state::requests::RecordedRequest;
-use crate::state::shared::Callbacks;
+use crate::state::shared::{Callbacks, Shared};
 
 /// What an emulator should be like. Every setting has a default.
 ///
@@ -335,22 +336,36 @@ impl EmulatorBuilder {
         self.start_from(|_| Ok(())).await
     }
 
+    /// The keys and users alone, without a socket: to make sessions in a unit test.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when a setting makes no sense, or no signing key can be had.
+    pub fn signer(self) -> Result<Signer, StartError> {
+        let state = first_state(self.settings)?;
+        Ok(Signer::new(Shared::new(state, self.callbacks)))
+    }
+
     /// Starts from another state than that of the settings.
     pub(crate) async fn start_from(
-        mut self,
+        self,
         change: impl FnOnce(&mut State) -> Result<(), StartError>,
     ) -> Result<Emulator, StartError> {
-        self.settings.finish()?;
-        for limit in &self.settings.rate_limits {
-            if let Some(id) = &limit.operation {
-                table::check_id(id).map_err(|problem| StartError::Setting {
-                    setting: "rate_limit",
-                    problem,
-                })?;
-            }
-        }
-        let mut state = State::new(&Arc::new(self.settings))?;
+        let mut state = first_state(self.settings)?;
         change(&mut state)?;
         Emulator::run(state, self.callbacks).await
     }
+}
+
+fn first_state(mut settings: Settings) -> Result<State, StartError> {
+    settings.finish()?;
+    for limit in &settings.rate_limits {
+        if let Some(id) = &limit.operation {
+            table::check_id(id).map_err(|problem| StartError::Setting {
+                setting: "rate_limit",
+                problem,
+            })?;
+        }
+    }
+    State::new(&Arc::new(settings))
 }

@@ -26,6 +26,7 @@ pub use handles::keys::Keys;
 pub use handles::outbox::{NoMessage, Outbox};
 pub use handles::project::Project;
 pub use handles::requests::RequestLog;
+pub use handles::signer::Signer;
 pub use handles::snapshot::{Snapshot, Stats};
 pub use handles::tokens::{IssuedTokens, TokenBuilder};
 pub use handles::users::Users;

@@ -1,7 +1,7 @@
 //! Sending magic links, verifying their tokens, and changing addresses by them.
 
 pub(crate) mod address;
-pub(crate) mod link_request;
+pub(crate) mod options;
 mod sign_in;
 pub(crate) mod sign_up;
 mod sign_up_or_in;
@@ -11,7 +11,7 @@ mod verify;
 
 use std::fmt;
 
-pub use link_request::LinkRequest;
+pub use options::LinkRequest;
 pub use sign_in::SignIn;
 pub use sign_up::SignUp;
 pub use sign_up_or_in::SignUpOrIn;

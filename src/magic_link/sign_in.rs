@@ -1,6 +1,6 @@
 //! Signing in a user who is registered.
 
-use super::link_request::{LinkRequest, options};
+use super::options::{LinkRequest, accepts};
 use super::{MagicLink, Sent};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
@@ -68,12 +68,12 @@ pub struct SignIn {
     refresh_token: Option<RefreshToken>,
 }
 
-impl options::Redirect for SignIn {}
-impl options::Delivery for SignIn {}
-impl options::Message for SignIn {}
-impl options::Login for SignIn {}
-impl options::SignIn for SignIn {}
-impl options::Recovery for SignIn {}
+impl accepts::Redirect for SignIn {}
+impl accepts::Delivery for SignIn {}
+impl accepts::Message for SignIn {}
+impl accepts::Login for SignIn {}
+impl accepts::SignIn for SignIn {}
+impl accepts::Recovery for SignIn {}
 
 impl LinkRequest<SignIn> {
     /// Asks a user who is signed in to prove it once more: the session that follows is a stepped-up
@@ -145,7 +145,7 @@ impl LinkRequest<SignIn> {
     }
 }
 
-impl<K: options::Recovery> LinkRequest<K> {
+impl<K: accepts::Recovery> LinkRequest<K> {
     /// The body that sign-in and sign-up-or-in share.
     pub(super) fn sign_in_body(&mut self) -> Result<types::MagicLinkSignInRequest> {
         Ok(types::MagicLinkSignInRequest {

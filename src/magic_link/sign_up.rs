@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::link_request::{LinkRequest, options, unless_empty};
+use super::options::{LinkRequest, accepts, unless_empty};
 use super::{MagicLink, Sent, address};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
@@ -131,10 +131,10 @@ pub struct SignUp {
     user: SignUpUser,
 }
 
-impl options::Redirect for SignUp {}
-impl options::Delivery for SignUp {}
-impl options::Message for SignUp {}
-impl options::Login for SignUp {}
+impl accepts::Redirect for SignUp {}
+impl accepts::Delivery for SignUp {}
+impl accepts::Message for SignUp {}
+impl accepts::Login for SignUp {}
 
 impl LinkRequest<SignUp> {
     /// The new user's profile.

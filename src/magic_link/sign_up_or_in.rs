@@ -1,6 +1,6 @@
 //! Signing in whoever it is.
 
-use super::link_request::{LinkRequest, options};
+use super::options::{LinkRequest, accepts};
 use super::{MagicLink, Sent};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
@@ -22,12 +22,12 @@ pub struct SignUpOrIn {
     method: DeliveryMethod,
 }
 
-impl options::Redirect for SignUpOrIn {}
-impl options::Delivery for SignUpOrIn {}
-impl options::Message for SignUpOrIn {}
-impl options::Login for SignUpOrIn {}
-impl options::SignIn for SignUpOrIn {}
-impl options::Recovery for SignUpOrIn {}
+impl accepts::Redirect for SignUpOrIn {}
+impl accepts::Delivery for SignUpOrIn {}
+impl accepts::Message for SignUpOrIn {}
+impl accepts::Login for SignUpOrIn {}
+impl accepts::SignIn for SignUpOrIn {}
+impl accepts::Recovery for SignUpOrIn {}
 
 impl LinkRequest<SignUpOrIn> {
     /// Sends the link.

@@ -1,6 +1,6 @@
 //! Changing a user's address.
 
-use super::link_request::{LinkRequest, options};
+use super::options::{LinkRequest, accepts};
 use super::{MagicLink, Sent, address};
 use crate::delivery::PhoneDelivery;
 use crate::error::Result;
@@ -69,9 +69,9 @@ pub struct UpdateAddress {
     fail_on_conflict: Option<bool>,
 }
 
-impl options::Redirect for UpdateAddress {}
-impl options::Delivery for UpdateAddress {}
-impl options::Message for UpdateAddress {}
+impl accepts::Redirect for UpdateAddress {}
+impl accepts::Delivery for UpdateAddress {}
+impl accepts::Message for UpdateAddress {}
 
 impl LinkRequest<UpdateAddress> {
     /// A login id of the user. Without it, a call of [`me`](crate::Sessions::me) finds one.

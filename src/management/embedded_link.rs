@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Management;
 use crate::error::{Error, Result};
-use crate::magic_link::link_request::{LinkRequest, options};
+use crate::magic_link::options::{LinkRequest, accepts};
 use crate::magic_link::sign_up::SignUpUser;
 use crate::raw::{ResponseValue, types};
 use crate::secret::{MagicLinkToken, ManagementKey};
@@ -53,10 +53,10 @@ pub struct EmbeddedSignUp {
     phone_verified: Option<bool>,
 }
 
-impl options::Message for EmbeddedSignUp {}
-impl options::Login for EmbeddedSignUp {}
-impl options::SignIn for EmbeddedSignUp {}
-impl options::Management for EmbeddedSignUp {}
+impl accepts::Message for EmbeddedSignUp {}
+impl accepts::Login for EmbeddedSignUp {}
+impl accepts::SignIn for EmbeddedSignUp {}
+impl accepts::Management for EmbeddedSignUp {}
 
 impl LinkRequest<EmbeddedSignIn> {
     /// How long the token is good for, in whole seconds; without it the project's setting is used.

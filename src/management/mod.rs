@@ -9,7 +9,7 @@ pub use test_user::{TestLink, TestMagicLink, TestUser};
 use crate::client::Client;
 use crate::error::{ConfigError, Error, Result};
 use crate::magic_link::address;
-use crate::raw::{ResponseValue, types};
+use crate::raw::{self, ResponseValue, types};
 use crate::secret::ManagementKey;
 use crate::user::User;
 
@@ -38,6 +38,24 @@ use crate::user::User;
 pub struct Management {
     client: Client,
     key: ManagementKey,
+}
+
+impl Management {
+    /// The low-level client and the key, for management calls that this type has no method for.
+    ///
+    /// ```no_run
+    /// # async fn run(management: descope_magiclink::management::Management)
+    /// # -> Result<(), descope_magiclink::Error> {
+    /// let (raw, key) = management.raw();
+    /// let found = raw.load_user(key).login_id("joe@example.com").send().await?;
+    /// println!("{:?}", found.headers());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn raw(&self) -> (&raw::Client, &ManagementKey) {
+        (self.client.raw(), &self.key)
+    }
 }
 
 impl Client {

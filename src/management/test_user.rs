@@ -6,7 +6,7 @@ use super::{Management, user_of};
 use crate::delivery::DeliveryMethod;
 use crate::error::Result;
 use crate::magic_link::address;
-use crate::magic_link::link_request::{LinkRequest, options};
+use crate::magic_link::options::{LinkRequest, accepts};
 use crate::raw::types;
 use crate::secret::{MagicLinkToken, ManagementKey, Secret};
 use crate::user::User;
@@ -149,11 +149,11 @@ pub struct TestMagicLink {
     key: ManagementKey,
 }
 
-impl options::Redirect for TestMagicLink {}
-impl options::Message for TestMagicLink {}
-impl options::Login for TestMagicLink {}
-impl options::SignIn for TestMagicLink {}
-impl options::Management for TestMagicLink {}
+impl accepts::Redirect for TestMagicLink {}
+impl accepts::Message for TestMagicLink {}
+impl accepts::Login for TestMagicLink {}
+impl accepts::SignIn for TestMagicLink {}
+impl accepts::Management for TestMagicLink {}
 
 impl LinkRequest<TestMagicLink> {
     /// Generates the link. Nothing is delivered.

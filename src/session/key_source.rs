@@ -1,6 +1,6 @@
-//! Where verifying keys come from: given once, or fetched.
+//! Where verifying keys come from: given, or fetched.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 #[cfg(feature = "client")]
 use crate::error::{KeyProblem, KeysUnavailable};
@@ -14,8 +14,8 @@ use crate::transport::deadline::Deadline;
 /// The source of keys of one validator.
 #[derive(Debug)]
 pub(super) enum KeySource {
-    /// Given once; no network.
-    Provided(KeySet),
+    /// Given; no network.
+    Provided(RwLock<KeySet>),
     #[cfg(feature = "client")]
     Fetched(Arc<KeyCache>),
 }
@@ -27,6 +27,10 @@ pub(super) struct KeyWait {
     pub(super) sender: TokenSender,
     #[cfg(feature = "client")]
     pub(super) deadline: Deadline,
+}
+
+fn provided(set: &RwLock<KeySet>) -> RwLockReadGuard<'_, KeySet> {
+    set.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl KeySource {
@@ -48,7 +52,7 @@ impl KeySource {
     ) -> Result<Arc<VerifyingKey>, SessionError> {
         let unknown = SessionError::from(TokenProblem::UnknownKey);
         match self {
-            Self::Provided(set) => set.get(id).cloned().ok_or(unknown),
+            Self::Provided(set) => provided(set).get(id).cloned().ok_or(unknown),
             #[cfg(feature = "client")]
             Self::Fetched(cache) => {
                 let problem = match cache.find(id, wait.sender, wait.deadline).await {
@@ -74,7 +78,7 @@ impl KeySource {
     /// The key of this name, if that can be told at once.
     pub(super) fn cached(&self, id: &str) -> Result<Arc<VerifyingKey>, SessionError> {
         let key = match self {
-            Self::Provided(set) => set.get(id).cloned(),
+            Self::Provided(set) => provided(set).get(id).cloned(),
             #[cfg(feature = "client")]
             Self::Fetched(cache) => match cache.cached(id) {
                 Lookup::Found { key, .. } => Some(key),
@@ -83,6 +87,18 @@ impl KeySource {
             },
         };
         key.ok_or_else(|| TokenProblem::UnknownKey.into())
+    }
+
+    /// Puts other keys in place of those that were given; false where keys are fetched.
+    pub(super) fn replace(&self, keys: KeySet) -> bool {
+        match self {
+            Self::Provided(set) => {
+                *set.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                true
+            }
+            #[cfg(feature = "client")]
+            Self::Fetched(_) => false,
+        }
     }
 
     #[cfg(feature = "client")]

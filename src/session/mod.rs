@@ -1,4 +1,4 @@
-//! Sessions: local validation, access checks, refresh, cookies.
+//! Sessions: local validation, access checks, refresh.
 //!
 //! A sign-in gives two tokens. The session token goes along with every request and lives for
 //! minutes; a server validates it by itself, with the project's public keys. The refresh token
@@ -20,12 +20,12 @@
 //! if session.has_permissions(["invoice:read"]) { /* in the project */ }
 //! if session.tenant("acme")?.has_roles(["accountant"]) { /* in a tenant */ }
 //!
-//! // A new session token when the old one is over.
+//! // A new session token when the old one has expired.
 //! let signed_in = sessions
 //!     .validate_and_refresh(Some(&session_token), Some(&refresh_token))
 //!     .await?;
 //! if let Some(refreshed) = signed_in.refreshed {
-//!     // Hand `session_token` and `refresh_token` of it to the browser.
+//!     // Hand `refreshed.tokens` to the browser.
 //! }
 //!
 //! // A service that only validates needs no client ...
@@ -44,61 +44,61 @@
 //! # What local validation cannot know
 //!
 //! Anything that happened after the token was issued: a logout, a user who was disabled or removed,
-//! a role that was taken away. It takes effect when the session token is over, after 10 minutes at
-//! the latest unless the project has another life time for them. Where that is too long (a payment,
-//! a change of the password), ask the service with the refresh token: [`Sessions::refresh`](crate::Sessions::refresh) and
+//! a role that was taken away. It takes effect when the session token expires, after 10 minutes at
+//! most unless the project has another token lifetime. Where that is too long (a payment, a change of
+//! the password), ask the service with the refresh token: [`Sessions::refresh`](crate::Sessions::refresh) and
 //! [`Sessions::me`](crate::Sessions::me) fail once the session has ended. Descope's "rotate and revoke" of the signing
 //! keys ends all sessions within [`key_ttl`](SessionValidatorBuilder::key_ttl).
 //!
 //! # What is checked
 //!
-//! In this order: size, shape, header, key, signature; and of what was signed: kind, issuer,
-//! audience, sender constraint, times. Nothing of the claims is read before the signature is found
-//! good.
+//! In this order: size, three-part structure, header, key, signature; then the token type, `iss`, `aud`,
+//! `cnf`, `exp`, `nbf` and `iat`. No claim is read before the signature was verified.
 //!
-//! - RS256 and ES256, and ES384 if allowed. A key is good for the one algorithm it is for; there is
-//!   no "none" and no symmetric algorithm in this crate.
+//! - RS256 and ES256, and ES384 if allowed. A key is used with the one algorithm it was published for;
+//!   there is no "none" and no symmetric algorithm in this crate.
 //! - Keys come from the project alone. A header's `jwk`, `jku`, `x5u` and `x5c` are ignored, `crit`
 //!   and `b64` are refused.
-//! - Base64url and JSON are read strictly: no padding, no spare bits, no member twice at any depth,
-//!   32 levels at most.
+//! - Base64url and JSON are read strictly: no padding, unused bits must be zero, duplicate members are
+//!   refused at any depth, and nesting is limited to 32 levels.
 //! - A header's `typ` must be `JWT` or absent, unless the validator
 //!   [names more](SessionValidatorBuilder::allow_type).
-//! - `exp` is a must, and is an integer like every time. `nbf` must not lie ahead by more than the
+//! - `exp` is required; `exp`, `nbf` and `iat` must be integers. `nbf` must not lie ahead by more than the
 //!   leeway, `iat` not by more than a minute. A claim that is `null` counts as absent.
-//! - A refresh token is not taken for a session nor the reverse, told by `drn`, or by `token_type`
-//!   where there is none. A token with neither is taken for what it is given as.
+//! - Session and refresh tokens are told apart by `drn`, or by `token_type` where `drn` is absent, and one
+//!   is refused where the other is expected. A token with neither is accepted as either.
 //! - A token bound to a key of its holder (`cnf`) is not a bearer token and is refused.
-//! - The text of a token identifies nothing: an ECDSA signature has a twin that is as good. Use the
-//!   user's id.
+//! - Do not identify anything by the text of a token: an ECDSA signature can be rewritten into a second
+//!   one that is valid too. Use the user's id.
 //!
 //! # Keys
 //!
-//! They are fetched at the first use, kept for [`key_ttl`](SessionValidatorBuilder::key_ttl), and
-//! replaced as a whole, also by a set that holds no usable key: nothing can be checked then. A process
-//! that is in use fetches ahead of time and never waits for the
-//! network; one that was idle for longer waits for one fetch, since a key may have been withdrawn
-//! meanwhile. While the endpoint is down the old keys serve up to
-//! [`max_key_age`](SessionValidatorBuilder::max_key_age). Any number of tasks cause one fetch, and
-//! tokens that name made-up keys one per
+//! They are fetched at the first use, cached for [`key_ttl`](SessionValidatorBuilder::key_ttl), and
+//! replaced as a whole. A set without a usable key replaces the old one too; nothing can be checked then. A
+//! process that is in use fetches ahead of time and never waits for the network; one that was idle for
+//! longer waits for one fetch, since a key may have been withdrawn meanwhile. While the endpoint is down
+//! the old keys serve up to [`max_key_age`](SessionValidatorBuilder::max_key_age). Concurrent tasks share
+//! one fetch, and tokens with an unknown `kid` cause at most one per
 //! [`unknown_key_cooldown`](SessionValidatorBuilder::unknown_key_cooldown).
 //!
 //! # Errors
 //!
-//! [`SessionError::is_unavailable`] parts what a server answers with 503 from what it answers with
-//! 401: a token that could not be checked is not a bad token, and its user is not to be signed out.
+//! [`SessionError::is_unavailable`] tells what should become a 503 from what should become a 401: a token
+//! that could not be checked is not a bad token, and its user is not to be signed out.
 //!
 //! # Tokens that the service has just issued
 //!
-//! Tokens in the response to a call of this client are the service's word. Signature, issuer and kind
-//! are checked as always, but their times are measured by the response's own `Date` and not by this
-//! machine's clock. The difference corrects the client's validator ([`SessionValidator::now`](crate::SessionValidator::now)), up to
-//! 15 minutes. Where there is no date that can be trusted (none, one with an `Age`, or one over plain
-//! http from another machine), times are not looked at and nothing is learned.
+//! Tokens in the response to a call of this client are trusted more than tokens that a caller presents.
+//! Signature, issuer and type are checked as always, but `exp`, `nbf` and `iat` are compared with the response's
+//! own `Date` and not with this machine's clock. The difference corrects the client's validator
+//! ([`SessionValidator::now`](crate::SessionValidator::now)), up to 15 minutes. Where there is no date that can be trusted
+//! (none, one with an `Age`, or one over plain http from another machine), these claims are not checked
+//! and the clock is not corrected.
 //!
-//! A key that is not published yet is asked for once a second until the call's deadline, and an answer
-//! that could not be checked is kept, so that a second try needs no second answer. Tokens of one
-//! response that name two users are used by nobody: [`SessionError::UserMismatch`].
+//! A key that is not published yet is fetched again once a second until the call's deadline. If that does
+//! not help, the response is kept, so that another try with the same link or token validates it without a
+//! second call. If the tokens of one response belong to different users, none of them is used:
+//! [`SessionError::UserMismatch`].
 //!
 //! # Several processes
 //!

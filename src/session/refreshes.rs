@@ -225,6 +225,7 @@ impl Refreshes {
             Some(CachedOutcome::Unchecked(response)) => (UNCHECKED, response.bytes()),
             Some(CachedOutcome::Refused(_)) => (REFUSED, 0),
             Some(CachedOutcome::Refreshed(new)) => {
+                log_refreshed(new.session.user_id());
                 let left = new
                     .session
                     .expires_at()
@@ -316,6 +317,14 @@ impl Refreshes {
             }
         }
     }
+}
+
+/// Part of the audit trail, the rest of which is made where users sign in and out.
+fn log_refreshed(user_id: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "descope_magiclink::audit", user_id, "refreshed");
+    #[cfg(not(feature = "tracing"))]
+    let _ = user_id;
 }
 
 impl Table {

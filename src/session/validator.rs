@@ -12,7 +12,7 @@ use super::ended::EndedSessions;
 use super::key_source::{KeySource, KeyWait};
 use super::session::{RefreshClaims, Session};
 use super::token_cache::{TokenCache, VerifiedToken};
-use super::validator_builder::SessionValidatorBuilder;
+use super::validator_builder::{SessionValidatorBuilder, read_key_set, setting};
 use crate::clock::Clock;
 use crate::defaults::{REFRESH_COOKIE, SESSION_COOKIE};
 use crate::error::{ConfigError, SessionError, TokenProblem};
@@ -324,6 +324,22 @@ impl SessionValidator {
             );
         }
         Ok(claims)
+    }
+
+    /// Puts another key set in place of the one that was [given](SessionValidatorBuilder::key_set), for all
+    /// copies of this validator at once: tokens of a key that is no longer in it are refused from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when no key of it can be used, or the keys are fetched; the old ones stay then.
+    pub fn replace_key_set(&self, json: impl AsRef<[u8]>) -> Result<(), ConfigError> {
+        let settings = &self.inner.settings;
+        let keys = read_key_set(json.as_ref(), &settings.algorithms)?;
+        if settings.keys.replace(keys) {
+            return Ok(());
+        }
+        let problem = "cannot be replaced, as the keys of this validator are fetched";
+        Err(setting("key_set", problem))
     }
 
     #[cfg(feature = "client")]

@@ -1,7 +1,7 @@
 //! Settings of the validator.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 #[cfg(feature = "client")]
@@ -189,7 +189,8 @@ impl SessionValidatorBuilder {
     }
 
     /// The keys to use, as JSON: a key set (`{"keys": [...]}`) or a single key. Nothing is fetched
-    /// then, and tokens of any other key are refused, so a rotation of keys needs a new validator.
+    /// then, and tokens of any other key are refused; at a rotation of keys give the new ones to
+    /// [`SessionValidator::replace_key_set`].
     pub fn key_set(mut self, json: impl Into<Vec<u8>>) -> Self {
         self.keys = Some(json.into());
         self
@@ -378,10 +379,7 @@ impl SessionValidatorBuilder {
             }
         }
         let keys = match &self.keys {
-            Some(json) => KeySource::Provided(
-                KeySet::from_user_json(json, &algorithms)
-                    .map_err(|problem| setting("key_set", what_is_wrong(problem)))?,
-            ),
+            Some(json) => KeySource::Provided(RwLock::new(read_key_set(json, &algorithms)?)),
             #[cfg(not(feature = "client"))]
             None => {
                 let problem = "is needed without the feature `client`, which fetches keys";
@@ -498,15 +496,19 @@ impl SessionValidatorBuilder {
     }
 }
 
-fn setting(name: &'static str, problem: &'static str) -> ConfigError {
+pub(super) fn setting(name: &'static str, problem: &'static str) -> ConfigError {
     ConfigError::InvalidSetting { name, problem }
 }
 
-fn what_is_wrong(problem: KeyProblem) -> &'static str {
-    if problem == KeyProblem::NoUsableKey {
-        "holds no usable key; it takes public RSA keys of 2048 bits or more, or P-256 keys, \
-         each with a `kid` of its own"
-    } else {
-        "is not JSON of the form {\"keys\": [...]}, nor a single key"
-    }
+/// Keys that the application gives.
+pub(super) fn read_key_set(json: &[u8], algorithms: &[Algorithm]) -> Result<KeySet, ConfigError> {
+    KeySet::from_user_json(json, algorithms).map_err(|problem| {
+        let problem = if problem == KeyProblem::NoUsableKey {
+            "holds no usable key; it takes public RSA keys of 2048 bits or more, or P-256 keys, \
+             each with a `kid` of its own"
+        } else {
+            "is not JSON of the form {\"keys\": [...]}, nor a single key"
+        };
+        setting("key_set", problem)
+    })
 }

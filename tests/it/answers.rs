@@ -468,7 +468,7 @@ async fn an_encoded_body_is_said_to_come_from_a_proxy() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the service's 200 response could not be read: it is encoded (content-encoding: br) although no encoding \
+        "me: the service's 200 response could not be read: it is encoded (content-encoding: br) although no encoding \
          was asked for; a proxy on the way is the likely cause"
     );
     // What is readable is read, whatever the header says; and what is no name of an encoding is not repeated.
@@ -614,17 +614,30 @@ async fn times_outgrow_32_bits() {
 /// each call.
 #[cfg(feature = "tracing")]
 mod events {
+    use std::cell::RefCell;
     use std::fmt::Write;
-    use std::sync::Mutex;
+    use std::sync::{Mutex, OnceLock};
 
     use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
+    use tracing_core::span::Current;
+
+    use crate::session::world::World;
 
     use super::*;
 
     static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
     static SPANS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    /// Of each span the one around it.
+    static PARENTS: Mutex<Vec<Option<Id>>> = Mutex::new(Vec::new());
+
+    /// That of any span: nobody looks at it.
+    static METADATA: OnceLock<&'static Metadata<'static>> = OnceLock::new();
+
+    thread_local! {
+        static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    }
 
     struct Collector;
 
@@ -634,10 +647,14 @@ mod events {
         }
 
         fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+            METADATA.get_or_init(|| attributes.metadata());
             let mut text = Text::default();
             attributes.record(&mut text);
             let mut spans = SPANS.lock().unwrap();
             spans.push(format!("{}: {}", attributes.metadata().name(), text.0));
+            let around = ENTERED.with_borrow(|entered| entered.last().cloned());
+            let mut parents = PARENTS.lock().unwrap();
+            parents.push(around);
             Id::from_u64(spans.len() as u64)
         }
 
@@ -656,9 +673,24 @@ mod events {
             EVENTS.lock().unwrap().push(text.0);
         }
 
-        fn enter(&self, _: &Id) {}
+        fn enter(&self, id: &Id) {
+            ENTERED.with_borrow_mut(|entered| entered.push(id.clone()));
+        }
 
-        fn exit(&self, _: &Id) {}
+        fn exit(&self, id: &Id) {
+            ENTERED.with_borrow_mut(|entered| {
+                let at = entered.iter().rposition(|other| other == id).unwrap();
+                entered.remove(at);
+            });
+        }
+
+        fn current_span(&self) -> Current {
+            let innermost = ENTERED.with_borrow(|entered| entered.last().cloned());
+            let of = METADATA.get().copied();
+            innermost
+                .zip(of)
+                .map_or_else(Current::none, |(id, of)| Current::new(id, of))
+        }
     }
 
     #[derive(Default)]
@@ -667,6 +699,37 @@ mod events {
     impl Visit for Text {
         fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
             write!(self.0, "{}={value:?};", field.name()).unwrap();
+        }
+    }
+
+    /// A refresh and the fetch of keys are shared by callers, and made where no caller can stop them.
+    async fn what_runs_in_a_task_of_its_own_stays_in_the_span() {
+        let world = World::new().await;
+        let (_, refresh) = world.tokens();
+        let client = world.another_client();
+        let span = tracing::info_span!(target: "descope_magiclink::test", "request", id = 7);
+        let refreshed = async { client.sessions().refresh(&refresh).await };
+        tracing::Instrument::instrument(refreshed, span)
+            .await
+            .unwrap();
+        let spans = SPANS.lock().unwrap().clone();
+        let parents = PARENTS.lock().unwrap().clone();
+        let request = spans
+            .iter()
+            .position(|span| span == "request: id=7;")
+            .unwrap();
+        for operation in ["keys", "refresh_session"] {
+            let start = format!("call: operation=\"{operation}\"");
+            let mut within = spans.iter().zip(&parents).filter(|(span, parent)| {
+                let parent = parent
+                    .as_ref()
+                    .map(|id| usize::try_from(id.into_u64()).unwrap());
+                span.starts_with(&start) && parent == Some(request + 1)
+            });
+            assert!(
+                within.next().is_some(),
+                "{operation}: {spans:#?} {parents:?}"
+            );
         }
     }
 
@@ -702,6 +765,7 @@ mod events {
             assert!(spans.iter().any(|span| span == expected), "{spans:#?}");
         }
         assert!(!spans.concat().contains("canary"), "{spans:?}");
+        what_runs_in_a_task_of_its_own_stays_in_the_span().await;
 
         let events = EVENTS.lock().unwrap().clone();
         let told = |operation: &str| {

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use descope_magiclink::SessionValidator;
 use descope_magiclink::raw::{ResponseValue, types};
-use descope_magiclink::session::{KeyProblem, SessionError};
+use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
-    ApiError, Client, Error, ErrorCode, ManagementKey, RefreshToken, RetryPolicy, Timeout, User,
+    ApiError, Client, Error, ErrorCode, ManagementKey, RefreshToken, RetryPolicy, SessionToken,
+    Timeout, User,
 };
+use descope_magiclink_emulator::{Emulator, User as EmulatorUser};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -158,6 +160,24 @@ async fn members_that_are_not_described_are_sent_and_read() {
     let token = |text: &str| types::VerifyMagicLinkRequest::default().token(text);
     assert!(token("a") == token("a") && token("a") != token("b") && token("a") != token("ab"));
     assert!(!format!("{user:?}").contains("Jo\""), "{user:?}");
+}
+
+#[tokio::test]
+async fn the_application_can_name_itself() {
+    let socket = Socket::start(vec![Reply::json(200, "{}")]).await;
+    let client = socket.builder().app_info("my-app", "1.2.3+4").build();
+    otp(&client.unwrap()).await.unwrap();
+    let requests = socket.requests();
+    let agent = requests[0].header("user-agent").unwrap();
+    assert!(
+        agent.starts_with("my-app/1.2.3+4 descope-magiclink/"),
+        "{agent}"
+    );
+    for (name, version) in [("", "1"), ("my app", "1"), ("a", "1\r\nx: y"), ("a/b", "1")] {
+        let error = socket.builder().app_info(name, version).build();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("app_info"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -322,4 +342,38 @@ async fn a_validator_alone_takes_what_its_fetches_need() {
         "authorization: bearer {}:auth-key",
         PROJECT.to_lowercase()
     )));
+}
+
+/// A unit test of a dependant: no socket, no client, and a rotation while the validator runs.
+#[tokio::test]
+async fn sessions_can_be_made_in_process() {
+    let signer = Emulator::builder().user(EmulatorUser::new(JOE)).signer();
+    let signer = signer.unwrap();
+    let keys = || signer.keys().published().unwrap().to_string();
+    let validator = SessionValidator::builder(signer.project_id()).key_set(keys());
+    let validator = validator.token_cache_capacity(10).build().unwrap();
+    let copy = validator.clone();
+    let issue = || signer.tokens(JOE).claim("plan", "pro").issue().unwrap();
+    let first = SessionToken::new(issue().session_jwt());
+    let session = copy.validate(&first).await.unwrap();
+    assert_eq!(session.claim("plan").unwrap(), "pro");
+    let unknown =
+        |error: SessionError| matches!(error, SessionError::Token(TokenProblem::UnknownKey));
+
+    signer.keys().rotate_and_revoke().unwrap();
+    let second = SessionToken::new(issue().session_jwt());
+    assert!(unknown(copy.validate(&second).await.unwrap_err()));
+    validator.replace_key_set(keys()).unwrap();
+    copy.validate(&second).await.unwrap();
+    let error = copy.validate(&first).await.unwrap_err();
+    assert!(unknown(error), "a key that is gone serves no more");
+    for bad in ["", "{}", r#"{"keys":[]}"#] {
+        let error = validator.replace_key_set(bad).unwrap_err().to_string();
+        assert!(error.contains("key_set"), "{error}");
+    }
+    copy.validate(&second).await.unwrap();
+
+    let fetching = SessionValidator::builder(PROJECT).build().unwrap();
+    let error = fetching.replace_key_set(keys()).unwrap_err();
+    assert!(error.to_string().contains("are fetched"), "{error}");
 }

@@ -324,7 +324,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
     for (name, reply, expected) in cases {
         let socket = Socket::start(vec![reply]).await;
         let error = ask(&socket.client()).await;
-        let text = error.to_string().replace(&socket.url, "[url]");
+        let text = words(&error).replace(&socket.url, "[url]");
         let found = Expected {
             status: error.status().map(|status| status.as_u16()),
             code: error.code().map(|code| {
@@ -363,6 +363,67 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             "{name}: such a call is never repeated"
         );
     }
+}
+
+/// What an error says behind the name of its operation.
+fn words(error: &Error) -> String {
+    let text = error.to_string();
+    let name = format!("{}: ", error.operation().expect("a call was made"));
+    text.strip_prefix(&name).expect(&text).to_owned()
+}
+
+#[tokio::test]
+async fn what_came_with_an_error_is_not_lost() {
+    let refusal = r#"{"errorCode":"E062108","errorDescription":"No","retryIn":7,"echo":"canary"}"#;
+    let found = r#"{"user":{"name":"Joe"}}"#;
+    let cookie = [("set-cookie", "DSR=canary"), ("x-trace", "t1")];
+    let socket = Socket::start(vec![
+        Reply::json(400, refusal),
+        Reply::json(200, "{}"),
+        Reply::with_headers(200, &cookie, found),
+        Reply::with_headers(200, &cookie, "<html>"),
+        Reply::json(200, "{}"),
+    ])
+    .await;
+    let client = socket.client();
+    let error = sign_in(&client).await;
+    assert_eq!(error.operation(), Some("sign_in_magic_link_email"));
+    let printed = format!("{error:?}");
+    assert!(
+        printed.contains("retryIn") && !printed.contains("canary"),
+        "{printed}"
+    );
+    let Error::Api(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.members()["retryIn"], 7);
+    assert_eq!(error.members()["echo"], "canary");
+    // The license handshake comes before the first management call.
+    let management = client.management_with("key");
+    let error = management.user("joe").await.unwrap_err();
+    assert_eq!(error.operation(), Some("load_user"));
+    assert_eq!(
+        words(&error),
+        "the service's 200 response has no user.userId"
+    );
+    for member in [Some("user.userId"), None] {
+        let error = match member {
+            Some(_) => error.clone(),
+            None => management.user("joe").await.unwrap_err(),
+        };
+        let Error::Decode(error) = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(error.member(), member);
+        assert_eq!(error.headers()["x-trace"], "t1");
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+    let link = MagicLinkToken::new("t");
+    let link = client.magic_link().verify_unchecked(&link).await;
+    let Err(Error::Decode(error)) = link else {
+        panic!("{link:?}");
+    };
+    assert_eq!(error.member(), Some("sessionJwt"));
 }
 
 /// What an error says of whom it concerns.
@@ -454,7 +515,7 @@ async fn an_error_concerns_whose_credential_was_refused() {
 
 #[tokio::test]
 async fn an_error_says_how_to_mend_it_and_names_the_request() {
-    for (code, words) in [
+    for (code, mend) in [
         (
             "E061001",
             "; switch the authentication method on for API and SDK use, in the console",
@@ -470,8 +531,8 @@ async fn an_error_says_how_to_mend_it_and_names_the_request() {
         let socket = Socket::start(vec![Reply::with_headers(400, &ray, &body)]).await;
         let error = sign_in(&socket.client()).await;
         let text =
-            format!("the service answered 400 ({code}): No{words} (request 8f3c0a1b2c3d4e5f-IAD)");
-        assert_eq!(error.to_string(), text);
+            format!("the service answered 400 ({code}): No{mend} (request 8f3c0a1b2c3d4e5f-IAD)");
+        assert_eq!(words(&error), text);
         let Error::Api(api) = error else {
             panic!("{error:?}")
         };
@@ -599,7 +660,7 @@ async fn a_refused_connection_says_that_nothing_was_sent() {
         "{error:?}"
     );
     assert_eq!(
-        error.to_string(),
+        words(&error),
         "the service could not be reached; nothing was sent"
     );
     assert!(std::error::Error::source(&error).is_some());
@@ -633,7 +694,7 @@ async fn no_call_outlives_its_time() {
                 error.is_timeout() && error.is_retryable() && !error.is_connect(),
                 "{reply:?}: {error:?}"
             );
-            assert_eq!(error.to_string(), "the call timed out after 300ms");
+            assert_eq!(words(&error), "the call timed out after 300ms");
         }
     }
 }

@@ -10,7 +10,6 @@ use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidat
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::audit;
 use crate::cookies::families::{Candidate, newest_of_families};
 use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
@@ -438,7 +437,6 @@ impl Settings {
         new: Refreshed,
         request: RequestTokens,
     ) -> RequestSession {
-        audit::log("refreshed", Some(new.session.user_id()), None);
         let mut headers = HeaderMap::new();
         if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.

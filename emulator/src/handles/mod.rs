@@ -6,6 +6,7 @@ pub(crate) mod keys;
 pub(crate) mod outbox;
 pub(crate) mod project;
 pub(crate) mod requests;
+pub(crate) mod signer;
 pub(crate) mod snapshot;
 pub(crate) mod tokens;
 pub(crate) mod users;

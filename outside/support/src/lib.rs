@@ -1,5 +1,9 @@
 //! What each of the applications must do, whatever it is built on.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
 use descope_magiclink::Client;
 use descope_magiclink_emulator::{Emulator, Fault, User};
 use reqwest::Response;
@@ -232,4 +236,65 @@ pub async fn the_request_sees_the_renewed_tokens(app: &str, emulator: &Emulator,
     // The old refresh token may be superseded by then, and end nothing.
     let logout = emulator.requests().of("Logout").pop().unwrap();
     assert_eq!(logout.status(), Some(200));
+}
+
+/// A service that gives responses one after the other, each over a connection of its own, and keeps the requests.
+pub struct Canned {
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Canned {
+    /// Starts it on a free port.
+    pub fn start(responses: impl IntoIterator<Item = (u16, String)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (kept, responses) = (Arc::clone(&requests), Vec::from_iter(responses));
+        std::thread::spawn(move || {
+            for (status, body) in responses {
+                let (mut socket, _) = listener.accept().unwrap();
+                let request = request(&mut socket);
+                kept.lock().unwrap().push(request);
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+                );
+                // Who has read enough may have gone.
+                let _ = socket.write_all((head + &body).as_bytes());
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The requests so far, as they came.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// Reads up to the end of the body that the head announces; of what is no HTTP, the first bytes.
+fn request(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length: ").nth(1);
+            let length = length.and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return text;
+            }
+        }
+        let read = socket.read(&mut chunk).unwrap_or(0);
+        bytes.extend_from_slice(&chunk[..read]);
+        if read == 0 || bytes.first() == Some(&22) {
+            return text;
+        }
+    }
 }

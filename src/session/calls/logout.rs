@@ -53,15 +53,21 @@ impl Sessions {
         }
     }
 
-    /// As [`refuse`](Self::refuse), for a refresh token: for as long as others may not know yet that the
-    /// service refuses it.
-    async fn refuse_refresh(&self, token: &RefreshToken) {
+    /// As [`end`](Self::end), for a refresh token: for a day, in which the service hears of the sign-out.
+    ///
+    /// ```no_run
+    /// # async fn f(client: descope_magiclink::Client, token: descope_magiclink::RefreshToken) {
+    /// client.sessions().end_refresh(&token).await;
+    /// assert!(client.sessions().refresh(&token).await.is_err());
+    /// # }
+    /// ```
+    pub async fn end_refresh(&self, token: &RefreshToken) {
         if let Some(until) = self.client.validator().now().checked_add(A_WHILE) {
             self.refuse(token.expose_secret(), until).await;
         }
     }
 
-    /// Ends the session of a refresh token, which is not presented any more from here. Its session tokens stay valid until they expire, in 10
+    /// Ends the session of a refresh token. Its session tokens stay valid until they expire, in 10
     /// minutes at most unless the project has another life time for them: see [`end`](Self::end).
     ///
     /// # Errors
@@ -70,7 +76,6 @@ impl Sessions {
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
         self.note_change(token, Forget::Session).await;
-        self.refuse_refresh(token).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout(token, &body);
         call.send().await.map(drop)
@@ -84,7 +89,6 @@ impl Sessions {
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
         self.note_change(token, Forget::User).await;
-        self.refuse_refresh(token).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout_all_devices(token, &body);
         call.send().await.map(drop)

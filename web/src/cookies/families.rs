@@ -55,6 +55,7 @@ impl SessionCookies {
         // Of several, each is a session of its own.
         for candidate in newest {
             audit::log("signed out", Some(&candidate.user_id), None);
+            client.sessions().end_refresh(&candidate.token).await;
             match client.sessions().logout(&candidate.token).await {
                 Err(error) if !error.is_unauthorized() => result = Err(error),
                 _ => {}

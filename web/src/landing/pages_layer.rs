@@ -21,6 +21,7 @@ use super::page::{LandingPage, head_of_page, plain};
 use super::purpose::LinkPurpose;
 use super::texts::REFUSALS;
 use super::view::{LandingView, Refused, RefusedBy, State};
+use crate::audit;
 use crate::guarded_body::GuardedBody;
 use crate::origin::is_cross_site;
 use crate::redirect::RedirectTarget;
@@ -164,6 +165,7 @@ where
             && !parts.headers.contains_key(AUTHORIZATION)
             && is_cross_site(&parts.headers, &page.0.own_origins)
         {
+            audit::log("refused", None, Some(SendError::CrossSite.code()));
             let (head, text) = SendError::CrossSite.response().into_parts();
             let response = page.explain(asked.as_ref(), head);
             let (head, other) = response.into_parts();

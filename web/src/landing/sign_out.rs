@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 
 use super::link::SendError;
 use super::page::{LandingPage, plain};
+use crate::audit;
 use crate::cookies::RequestTokens;
 use crate::service_error::log_error;
 
@@ -30,6 +31,7 @@ impl LandingPage {
     /// ```
     pub async fn sign_out(&self, request: &Parts, page: &str) -> Response<String> {
         if self.is_cross_site(&request.headers) {
+            audit::log("refused", None, Some(SendError::CrossSite.code()));
             return SendError::CrossSite.response();
         }
         // Those of the layer are the newer ones, where it has renewed the session.

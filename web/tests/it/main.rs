@@ -36,3 +36,4 @@ mod several_processes;
 mod stacks;
 #[cfg(feature = "axum")]
 mod step_up;
+mod threats;

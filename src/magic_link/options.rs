@@ -66,7 +66,7 @@ pub(crate) struct LoginOptions {
 }
 
 /// Which options a kind of request has. Not for implementing elsewhere.
-pub(crate) mod options {
+pub(crate) mod accepts {
     /// A message, or a token for a message of one's own: its template and language.
     pub trait Message {}
     /// A link with a page of its own.
@@ -151,7 +151,7 @@ impl<K> LinkRequest<K> {
     }
 }
 
-impl<K: options::Redirect> LinkRequest<K> {
+impl<K: accepts::Redirect> LinkRequest<K> {
     /// The page that the link opens, with the token in its query parameter `t`. Its domain must
     /// be approved in the project; without it the project's setting is used.
     ///
@@ -162,7 +162,7 @@ impl<K: options::Redirect> LinkRequest<K> {
     }
 }
 
-impl<K: options::Delivery> LinkRequest<K> {
+impl<K: accepts::Delivery> LinkRequest<K> {
     /// The connector that delivers the message, by its id.
     pub fn provider_id(mut self, id: impl Into<String>) -> Self {
         self.message.provider_id = Some(id.into());
@@ -170,7 +170,7 @@ impl<K: options::Delivery> LinkRequest<K> {
     }
 }
 
-impl<K: options::Message> LinkRequest<K> {
+impl<K: accepts::Message> LinkRequest<K> {
     /// The message's template, by its id.
     pub fn template_id(mut self, id: impl Into<String>) -> Self {
         self.message.template_id = Some(id.into());
@@ -191,7 +191,7 @@ impl<K: options::Message> LinkRequest<K> {
     }
 }
 
-impl<K: options::Login> LinkRequest<K> {
+impl<K: accepts::Login> LinkRequest<K> {
     /// A claim to add to the session.
     ///
     /// Descope's documentation allows 100 claims, names of 60 and values of 500 characters.
@@ -208,7 +208,7 @@ impl<K: options::Login> LinkRequest<K> {
     }
 }
 
-impl<K: options::SignIn> LinkRequest<K> {
+impl<K: accepts::SignIn> LinkRequest<K> {
     /// The SSO application that the login is for.
     pub fn sso_app_id(mut self, id: impl Into<String>) -> Self {
         self.login.sso_app_id = Some(id.into());
@@ -234,7 +234,7 @@ impl<K: options::SignIn> LinkRequest<K> {
     }
 }
 
-impl<K: options::Recovery> LinkRequest<K> {
+impl<K: accepts::Recovery> LinkRequest<K> {
     /// Delivers to the user's recovery address.
     pub fn use_recovery(mut self) -> Self {
         self.login.use_recovery = Some(true);
@@ -242,7 +242,7 @@ impl<K: options::Recovery> LinkRequest<K> {
     }
 }
 
-impl<K: options::Management> LinkRequest<K> {
+impl<K: accepts::Management> LinkRequest<K> {
     /// Makes the session that follows a stepped-up one.
     pub fn step_up(mut self) -> Self {
         self.login.step_up = Some(true);
