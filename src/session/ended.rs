@@ -142,3 +142,30 @@ fn hash_signed(token: &str) -> TokenHash {
 fn list(ttl: Duration) -> TokenHash {
     hash_parts([&b"ended sessions"[..], &ttl.as_secs().to_be_bytes()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[test]
+    fn a_token_is_known_by_what_is_signed() {
+        let clock = Arc::new(ManualClock::new());
+        let ended = EndedSessions::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let later = clock.now() + Duration::from_secs(600);
+        ended.add("head.body.signature", later);
+        assert!(ended.contains("head.body.signature") && ended.contains("head.body.twin"));
+        assert!(!ended.contains("head.other.signature"));
+        clock.advance(Duration::from_secs(600) + LEEWAY);
+        assert!(!ended.contains("head.body.signature"));
+    }
+
+    #[test]
+    fn what_others_have_added_to_the_list_need_not_be_an_entry() {
+        for entry in [&b""[..], &[1; 32], &[1; 39]] {
+            assert!(EndedEntry::read(entry).is_none());
+        }
+        let entry = EndedEntry::read(&[1; 40]).unwrap();
+        assert_eq!(entry.token, [1; 32]);
+    }
+}
