@@ -55,6 +55,8 @@ struct Shared {
     refreshes: Arc<Refreshes>,
     handovers: Arc<Handovers>,
     store: Box<dyn Store>,
+    /// The store that other processes share.
+    remote: Option<Remote>,
 }
 
 /// The names of the cookies that a project in cookie mode puts its tokens in.
@@ -159,6 +161,10 @@ impl Client {
         &*self.shared.store
     }
 
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.shared.remote.as_ref()
+    }
+
     pub(crate) fn validator(&self) -> &SessionValidator {
         &self.validator
     }
@@ -187,8 +193,11 @@ impl Client {
     /// The low-level client of work in flight. It has the time of the most patient client, since others
     /// may come to wait for the same work.
     pub(crate) fn patient_raw(&self) -> raw::Client {
-        let timeout = self.raw.inner.timeout.max(self.shared.timeout);
-        self.raw.with_timeout(timeout)
+        self.raw.with_timeout(self.longest_timeout())
+    }
+
+    pub(crate) fn longest_timeout(&self) -> Duration {
+        self.raw.inner.timeout.max(self.shared.timeout)
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -516,8 +525,9 @@ impl ClientBuilder {
         settings.clock = Arc::clone(&self.clock);
         settings.observer = self.observer;
         let memory = Memory::new(Arc::clone(&self.clock));
-        let store: Box<dyn Store> = match self.store {
-            Some(store) => Box::new(SharedStore::new(Remote::new(store, &project_id), memory)),
+        let remote = self.store.map(|store| Remote::new(store, &project_id));
+        let store: Box<dyn Store> = match remote.clone() {
+            Some(remote) => Box::new(SharedStore::new(remote, memory)),
             None => Box::new(memory),
         };
         let http = HttpSettings {
@@ -539,11 +549,15 @@ impl ClientBuilder {
             refresh_cookie: self.names.refresh,
         };
         let validator = self.validation.of_client(of_client).build()?;
+        if let Some(remote) = &remote {
+            validator.ended().follow(remote.clone());
+        }
         let shared = Shared {
             timeout: self.timeout,
             refreshes: Arc::new(Refreshes::new(validator.clone())),
             handovers: Arc::new(Handovers::new(validator.clone())),
             store,
+            remote,
         };
         Ok(Client {
             raw: raw::Client::from_parts(base_url.as_str(), http, inner),

@@ -72,6 +72,8 @@ pub use session::validator::SessionValidator;
 #[cfg(feature = "client")]
 pub use store::{Store, StoreError, StoreFuture};
 #[cfg(feature = "client")]
+pub use sync::single_flight::timeout;
+#[cfg(feature = "client")]
 pub use transport::call_event::CallEvent;
 #[cfg(feature = "client")]
 pub use transport::retry::RetryPolicy;

@@ -137,6 +137,9 @@ pub enum TokenProblem {
     SenderConstrained,
     /// Past its time; a refresh gets a new one.
     Expired,
+    /// Its session has ended before its time: it was signed out, or the process that refreshed it is gone
+    /// with the new tokens.
+    SessionEnded,
     /// Not valid yet, or issued more than a minute in the future. When it happens to fresh tokens, this
     /// machine's clock is slow.
     NotYetValid,
@@ -189,6 +192,7 @@ impl fmt::Display for TokenProblem {
             Self::Audience => "the token is meant for another audience; check the accepted audiences",
             Self::SenderConstrained => "the token is bound to a key of its holder and cannot be used without a proof",
             Self::Expired => "the token has expired; refresh the session",
+            Self::SessionEnded => "the token's session has ended; sign in again",
             Self::NotYetValid => "the token is not valid yet; check this machine's clock",
             Self::InvalidClaim(claim) => {
                 return write!(
@@ -238,6 +242,7 @@ mod tests {
             TokenProblem::Audience,
             TokenProblem::SenderConstrained,
             TokenProblem::Expired,
+            TokenProblem::SessionEnded,
             TokenProblem::NotYetValid,
             TokenProblem::InvalidClaim(Claim::Expiry),
         ];

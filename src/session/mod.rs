@@ -109,8 +109,10 @@
 //! Where refresh tokens stay the same, nothing needs to be shared between machines. Where they rotate,
 //! presenting a superseded token makes the service invalidate all tokens that came of that sign-in.
 //! Two machines that refresh one token at the same moment therefore sign the user out, the winner's new
-//! tokens included. Within one process this cannot happen. Send the requests of one user to one process
-//! then.
+//! tokens included. Within one process this cannot happen, nor among processes that share a
+//! [store](crate::ClientBuilder::store): [descope-magiclink-redis](https://docs.rs/descope-magiclink-redis) is
+//! one, and its page tells what it does and what each failure costs. Without one, send the requests of one
+//! user to one process.
 
 pub(crate) mod access;
 #[cfg(feature = "client")]
@@ -118,12 +120,16 @@ pub(crate) mod calls;
 mod claim_policy;
 mod claims;
 #[cfg(feature = "client")]
+pub(crate) mod ended;
+#[cfg(feature = "client")]
 pub(crate) mod handovers;
 mod key_source;
 #[cfg(feature = "client")]
 pub(crate) mod refreshes;
 #[expect(clippy::module_inception, reason = "the type of this name")]
 pub(crate) mod session;
+#[cfg(feature = "client")]
+pub(crate) mod shared_refreshes;
 #[cfg(feature = "client")]
 mod timestamp;
 mod token_cache;

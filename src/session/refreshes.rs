@@ -3,9 +3,10 @@
 //! Where refresh tokens rotate, presenting one that was superseded makes the service invalidate the
 //! whole family, so a token must not be presented twice. Requests of one user come in bunches: within
 //! a process the first refresh is the only one, the others wait for it, and those that come late with
-//! the old token get the same new tokens. Between processes nothing is shared.
+//! the old token get the same new tokens. Between processes, see `shared_refreshes.rs`.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,10 @@ use crate::sync::single_flight::{InFlight, repeat_until_done};
 
 /// How long the outcome is kept where the refresh token stays the same, and how long after the new one
 /// was seen where it was replaced.
-const SAME_TOKEN: Duration = Duration::from_secs(10);
+pub(crate) const SAME_TOKEN: Duration = Duration::from_secs(10);
 /// How long new tokens are kept for those who come late with a token that was replaced: until the new
 /// one is seen, but no longer than this.
-const ROTATED: Duration = Duration::from_secs(5 * 60);
+pub(crate) const ROTATED: Duration = Duration::from_secs(5 * 60);
 /// How long new tokens are kept that could not be checked: they are the only ones the user has, if the
 /// old one was replaced.
 const UNCHECKED: Duration = Duration::from_secs(10 * 60);
@@ -46,6 +47,8 @@ pub(crate) type Outcome = Result<Option<Refreshed>, Error>;
 pub(crate) struct Refreshes {
     validator: SessionValidator,
     table: Mutex<Table>,
+    /// Whether the last refresh has left its token as it was.
+    is_static: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -143,7 +146,17 @@ impl Refreshes {
         Self {
             validator,
             table: Mutex::new(table),
+            is_static: AtomicBool::new(false),
         }
+    }
+
+    /// Whether refresh tokens are known not to rotate, so that to present one twice costs nothing.
+    pub(crate) fn is_static(&self) -> bool {
+        self.is_static.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_rotation(&self, rotated: bool) {
+        self.is_static.store(!rotated, Ordering::Relaxed);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

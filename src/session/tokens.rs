@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{AGE, DATE, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
 
 use super::session::{RefreshClaims, Session};
 use super::validator::{Issued, SessionValidator};
@@ -166,6 +167,63 @@ impl TokenResponse {
         Ok(response)
     }
 
+    /// For another process that presents the same refresh token.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let CookieFacts {
+            refresh_name,
+            session_name,
+            domain,
+            session_domain,
+            path,
+            max_age,
+            expires_at,
+        } = self.cookies.clone();
+        let names = [refresh_name, session_name, domain, session_domain, path];
+        let stored = StoredResponse {
+            session: self.session.clone(),
+            session_cookie: self.session_cookie.clone(),
+            refreshes: self.refreshes.clone(),
+            status: self.status.as_u16(),
+            user: self.user.clone(),
+            session_expires_at: self.session_expires_at,
+            date: self.date,
+            cookies: (names, max_age, expires_at),
+        };
+        serde_json::to_vec(&stored).unwrap_or_default()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8], received: Instant) -> Option<Self> {
+        let stored: StoredResponse = serde_json::from_slice(bytes).ok()?;
+        let (names, max_age, expires_at) = stored.cookies;
+        let [refresh_name, session_name, domain, session_domain, path] = names;
+        Some(Self {
+            session: stored.session,
+            session_cookie: stored.session_cookie,
+            refreshes: stored.refreshes,
+            status: StatusCode::from_u16(stored.status).ok()?,
+            user: stored.user,
+            first_seen: None,
+            session_expires_at: stored.session_expires_at,
+            date: stored.date,
+            cookies: CookieFacts {
+                refresh_name,
+                session_name,
+                domain,
+                session_domain,
+                path,
+                max_age,
+                expires_at,
+            },
+            received,
+        })
+    }
+
+    /// Whether there is another refresh token in it than this one.
+    pub(crate) fn may_replace(&self, old: &RefreshToken) -> bool {
+        let mut all = self.refreshes.iter();
+        all.any(|token| token.expose_secret() != old.expose_secret())
+    }
+
     /// The tokens to go by where nobody checks.
     pub(crate) fn unchecked(&self) -> Tokens {
         Tokens {
@@ -278,6 +336,19 @@ impl TokenResponse {
         };
         Ok((session, tokens))
     }
+}
+
+/// A response as a store holds it. A later version that adds something gives it a default.
+#[derive(Serialize, Deserialize)]
+struct StoredResponse {
+    session: SessionToken,
+    session_cookie: Option<SessionToken>,
+    refreshes: Vec<RefreshToken>,
+    status: u16,
+    user: Option<User>,
+    session_expires_at: Option<SystemTime>,
+    date: Option<i64>,
+    cookies: ([Option<String>; 5], Option<Duration>, Option<SystemTime>),
 }
 
 /// A session with the new tokens that a refresh gave.

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use super::claim_policy::{Expected, Kind, Now, Policy};
 use super::claims::Claims;
+#[cfg(feature = "client")]
+use super::ended::EndedSessions;
 use super::key_source::{KeySource, KeyWait};
 use super::session::{RefreshClaims, Session};
 use super::token_cache::{TokenCache, VerifiedToken};
@@ -81,6 +83,8 @@ pub(super) struct Settings {
     #[cfg(feature = "client")]
     pub(super) date_is_trusted: bool,
     pub(super) token_cache: Option<TokenCache>,
+    #[cfg(feature = "client")]
+    pub(super) ended: Arc<EndedSessions>,
 }
 
 /// What is known of a token that the service has just issued to us.
@@ -171,6 +175,7 @@ impl SessionValidator {
         wait: KeyWait,
     ) -> Result<Session, SessionError> {
         let token = token.expose_secret();
+        self.refuse_ended(token)?;
         let hash = self.token_hash(token);
         if let Some(claims) = hash.and_then(|hash| self.cached(&hash)) {
             return Ok(Session::new(claims));
@@ -202,6 +207,7 @@ impl SessionValidator {
     /// [`KeyProblem::NotLoaded`](crate::session::KeyProblem::NotLoaded) when it would have to wait.
     pub fn validate_cached(&self, token: &SessionToken) -> Result<Session, SessionError> {
         let token = token.expose_secret();
+        self.refuse_ended(token)?;
         let hash = self.token_hash(token);
         if let Some(claims) = hash.and_then(|hash| self.cached(&hash)) {
             return Ok(Session::new(claims));
@@ -463,6 +469,23 @@ impl SessionValidator {
             verified.insert(hash, Arc::new(entry));
         }
         Ok(Session::new(claims))
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn ended(&self) -> &Arc<EndedSessions> {
+        &self.inner.settings.ended
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn refuse_ended(&self, token: &str) -> Result<(), TokenProblem> {
+        let has_ended = self.ended().contains(token);
+        (!has_ended).then_some(()).ok_or(TokenProblem::SessionEnded)
+    }
+
+    #[cfg(not(feature = "client"))]
+    #[expect(clippy::unnecessary_wraps, reason = "only a client ends sessions")]
+    fn refuse_ended(&self, _: &str) -> Result<(), TokenProblem> {
+        Ok(())
     }
 
     /// The hash to remember the token by, if tokens are remembered and this could be one.

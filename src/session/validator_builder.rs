@@ -8,6 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::claim_policy::Policy;
+#[cfg(feature = "client")]
+use super::ended::EndedSessions;
 use super::key_source::KeySource;
 use super::token_cache::TokenCache;
 use super::validator::{SessionValidator, Settings};
@@ -395,7 +397,11 @@ impl SessionValidatorBuilder {
             Some((_, inner)) => inner.timeout,
             None => self.fetch.timeout,
         };
+        #[cfg(feature = "client")]
+        let ended = EndedSessions::new(Arc::clone(&self.clock));
         let settings = Settings {
+            #[cfg(feature = "client")]
+            ended,
             project_id: project_id.as_str().into(),
             policy: Policy {
                 project_id,

@@ -14,6 +14,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::clock::{Clock as _, SystemClock};
+
 /// The runtime of the crate's own thread; `None` when the system gives no thread now.
 fn worker() -> Option<Handle> {
     static WORKER: Mutex<Option<Handle>> = Mutex::new(None);
@@ -51,6 +53,13 @@ pub(crate) async fn run<T: Send + 'static>(
     }
 }
 
+/// Does work on the crate's own thread, and waits for none.
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+    if let Some(worker) = worker() {
+        worker.spawn(work);
+    }
+}
+
 /// Work that stays in the span of who has started it.
 fn in_span<F: Future>(work: F) -> impl Future<Output = F::Output> {
     #[cfg(feature = "tracing")]
@@ -66,6 +75,27 @@ pub(crate) async fn sleep_until(until: Instant) {
             tokio::time::sleep_until(until.into())
         };
         sleep.await;
+    }
+}
+
+/// What comes of some work, or `None` when it takes longer: tokio's `timeout`, on any runtime.
+///
+/// The time is measured on this crate's own thread, so that it passes also where the caller's runtime has no
+/// timer.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let never = std::future::pending::<()>();
+/// assert!(descope_magiclink::timeout(Duration::from_millis(1), never).await.is_none());
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    match SystemClock.instant().checked_add(limit) {
+        Some(until) => timeout_at(until, work).await,
+        None => Some(work.await),
     }
 }
 
@@ -85,16 +115,14 @@ pub(crate) fn repeat_until_done(
     after: Duration,
     mut is_done: impl FnMut() -> bool + Send + 'static,
 ) {
-    if let Some(worker) = worker() {
-        worker.spawn(async move {
-            loop {
-                tokio::time::sleep(after).await;
-                if is_done() {
-                    return;
-                }
+    spawn(async move {
+        loop {
+            tokio::time::sleep(after).await;
+            if is_done() {
+                return;
             }
-        });
-    }
+        }
+    });
 }
 
 /// Work in flight, and in the end what came of it.

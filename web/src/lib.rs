@@ -23,7 +23,6 @@
 
 mod audit;
 pub mod cookies;
-mod ended_sessions;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(feature = "tower")]

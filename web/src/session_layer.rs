@@ -6,14 +6,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use descope_magiclink::session::{SessionError, TokenProblem};
-use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionToken, SessionValidator};
+use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidator};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cookies::families::{Candidate, newest_of_families};
 use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
-use crate::ended_sessions;
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
 
@@ -333,20 +332,11 @@ impl Settings {
         }
     }
 
-    /// Validates a token, and takes none whose session was ended here.
-    async fn validate(&self, token: &SessionToken) -> Result<Session, SessionError> {
-        let session = self.validator.validate(token).await?;
-        if ended_sessions::is_ended(token.expose_secret()) {
-            return Err(SessionError::Token(TokenProblem::Expired));
-        }
-        Ok(session)
-    }
-
     async fn by_bearer(&self, tokens: &mut RequestTokens) -> Found {
         let Some(token) = &tokens.bearer else {
             return Found::Nothing;
         };
-        match self.validate(token).await {
+        match self.validator.validate(token).await {
             Err(SessionError::Token(problem)) if is_foreign(problem) => Found::Foreign(problem),
             result => {
                 tokens.session = Some(token.clone());
@@ -361,7 +351,7 @@ impl Settings {
     async fn by_cookie(&self, tokens: &mut RequestTokens) -> Found {
         let mut dead = None;
         for token in &tokens.sessions {
-            let error = match self.validate(token).await {
+            let error = match self.validator.validate(token).await {
                 Ok(session) => {
                     tokens.session = Some(token.clone());
                     tokens.session_source = Some(TokenSource::Cookie);
@@ -392,7 +382,7 @@ impl Settings {
     }
 
     fn can_renew(&self, tokens: &RequestTokens) -> bool {
-        self.refreshing && self.client.is_some() && live(&tokens.refreshes).next().is_some()
+        self.refreshing && self.client.is_some() && !tokens.refreshes.is_empty()
     }
 
     /// A new session by the refresh cookies, where one would help.
@@ -420,10 +410,9 @@ impl Settings {
         client: &Client,
         tokens: &RequestTokens,
     ) -> Result<(RefreshToken, Refreshed), Rejection> {
-        let live: Vec<RefreshToken> = live(&tokens.refreshes).cloned().collect();
-        let (newest, unavailable) = match live.as_slice() {
+        let (newest, unavailable) = match tokens.refreshes.as_slice() {
             [only] => return renew(client, only).await.map(|new| (only.clone(), new)),
-            live => newest_of_families(&self.validator, live).await,
+            _ => self.newest_of_families(tokens).await,
         };
         for candidate in newest.into_iter().take(2) {
             match renew(client, &candidate.token).await {
@@ -509,18 +498,13 @@ fn is_foreign(problem: TokenProblem) -> bool {
     !matches!(
         problem,
         TokenProblem::Expired
+            | TokenProblem::SessionEnded
             | TokenProblem::NotYetValid
             | TokenProblem::InvalidSignature
             | TokenProblem::Audience
             | TokenProblem::SenderConstrained
             | TokenProblem::InvalidClaim(_)
     )
-}
-
-/// Those whose sign-in was not ended here.
-fn live(tokens: &[RefreshToken]) -> impl Iterator<Item = &RefreshToken> {
-    let is_live = |token: &&RefreshToken| !ended_sessions::is_ended(token.expose_secret());
-    tokens.iter().filter(is_live)
 }
 
 async fn renew(client: &Client, refresh: &RefreshToken) -> Result<Refreshed, Rejection> {

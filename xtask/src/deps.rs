@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use descope_magiclink_codegen::generate::project;
 
 use crate::output::{Outcome, print, print_error};
-use crate::public_api::{EMULATOR, PACKAGES};
+use crate::public_api::PACKAGES;
 use crate::run::{output, program};
 
 /// What a build compiles, the crate itself and those of build scripts counted: the leanest SDK of a like vendor has 99
 /// without the latter, this one 94.
 const BUDGET: usize = 102;
 
-/// Lines of the public listings that begin with `pub`, without the generated `raw` and the emulator. Whoever adds some raises it in the
+/// The crates whose public lines are counted.
+const COUNTED: [&str; 2] = ["descope-magiclink", "descope-magiclink-web"];
+
+/// Lines of their public listings that begin with `pub`, without the generated `raw`. Whoever adds some raises it in the
 /// same commit, and says why there.
 const PUBLIC_LINES: usize = 704;
 
@@ -60,7 +63,10 @@ pub(crate) fn deps() -> Outcome {
     }
     let root = project::root()?;
     let mut lines = 0;
-    for (_, file) in PACKAGES.iter().filter(|(package, _)| *package != EMULATOR) {
+    for (_, file) in PACKAGES
+        .iter()
+        .filter(|(package, _)| COUNTED.contains(package))
+    {
         lines += public_lines(&std::fs::read_to_string(root.join(file))?);
     }
     print(&format!(

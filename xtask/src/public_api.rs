@@ -21,10 +21,11 @@ use crate::output::{Outcome, print, print_error};
 use crate::run::output;
 
 /// The published libraries, each with the listing that was reviewed.
-pub(crate) const PACKAGES: [(&str, &str); 3] = [
+pub(crate) const PACKAGES: [(&str, &str); 4] = [
     ("descope-magiclink", "tests/public-api.txt"),
     ("descope-magiclink-web", "web/tests/public-api.txt"),
     (EMULATOR, "emulator/tests/public-api.txt"),
+    ("descope-magiclink-redis", "redis/tests/public-api.txt"),
 ];
 /// For tests: no application carries what it exports.
 pub(crate) const EMULATOR: &str = "descope-magiclink-emulator";

@@ -13,7 +13,12 @@ use crate::public_api::PACKAGES;
 use crate::run::{git, output, program};
 
 /// The manifests of what is published; the first has what all share.
-const MANIFESTS: [&str; 3] = ["Cargo.toml", "web/Cargo.toml", "emulator/Cargo.toml"];
+const MANIFESTS: [&str; 4] = [
+    "Cargo.toml",
+    "web/Cargo.toml",
+    "redis/Cargo.toml",
+    "emulator/Cargo.toml",
+];
 
 pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
     let root = project::root()?;

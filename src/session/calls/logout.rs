@@ -1,21 +1,81 @@
 //! Ending sessions.
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use super::Sessions;
-use crate::error::Result;
+use crate::error::{Result, SessionError};
 use crate::raw::types;
-use crate::secret::RefreshToken;
+use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::Forget;
+use crate::session::shared_refreshes::note_change;
 use crate::sync::hash::hash;
+use crate::sync::single_flight::run;
+
+/// For how long a refresh token is refused here, and a session token whose time is not known: the service,
+/// where it heard of the sign-out, refuses them for good.
+const A_WHILE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Sessions {
+    /// Refuses a session token from now on, in this process at once and in those that share its
+    /// [store](crate::ClientBuilder::store) within a second, until it expires. For sign-outs: the
+    /// service is not asked, and [`logout`](Self::logout) ends what the refresh token can do.
+    ///
+    /// A process that cannot reach the store goes on taking the token (it fails open). A token that is not good
+    /// needs no end.
+    ///
+    /// ```no_run
+    /// # async fn f(client: descope_magiclink::Client, token: descope_magiclink::SessionToken) {
+    /// client.sessions().end(&token).await;
+    /// assert!(client.sessions().validate(&token).await.is_err());
+    /// # }
+    /// ```
+    pub async fn end(&self, token: &SessionToken) {
+        let validator = self.client.validator();
+        let deadline = self.client.deadline();
+        let expires_at = match validator.validate_until(token, deadline).await {
+            Ok(session) => Some(session.expires_at()),
+            // Its time is not known then.
+            Err(SessionError::Unavailable(_)) => validator.now().checked_add(A_WHILE),
+            Err(_) => None,
+        };
+        if let Some(expires_at) = expires_at {
+            self.refuse(token.expose_secret(), expires_at).await;
+        }
+    }
+
+    /// Refuses a token from now on, here and in the processes that share the store.
+    async fn refuse(&self, token: &str, until: SystemTime) {
+        let ended = Arc::clone(self.client.validator().ended());
+        let entry = ended.add(token, until);
+        if let Some(remote) = self.client.remote().cloned() {
+            run(async move { ended.tell(&remote, &entry).await }).await;
+        }
+    }
+
+    /// As [`end`](Self::end), for a refresh token: for a day, in which the service hears of the sign-out.
+    ///
+    /// ```no_run
+    /// # async fn f(client: descope_magiclink::Client, token: descope_magiclink::RefreshToken) {
+    /// client.sessions().end_refresh(&token).await;
+    /// assert!(client.sessions().refresh(&token).await.is_err());
+    /// # }
+    /// ```
+    pub async fn end_refresh(&self, token: &RefreshToken) {
+        if let Some(until) = self.client.validator().now().checked_add(A_WHILE) {
+            self.refuse(token.expose_secret(), until).await;
+        }
+    }
+
     /// Ends the session of a refresh token. Its session tokens stay valid until they expire, in 10
-    /// minutes at most unless the project has another life time for them.
+    /// minutes at most unless the project has another life time for them: see [`end`](Self::end).
     ///
     /// # Errors
     ///
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
+        self.note_change(token, Forget::Session).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout(token, &body);
         call.send().await.map(drop)
@@ -28,9 +88,18 @@ impl Sessions {
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
+        self.note_change(token, Forget::User).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout_all_devices(token, &body);
         call.send().await.map(drop)
+    }
+
+    /// As [`forget`](Self::forget), for the processes that share the store.
+    pub(super) async fn note_change(&self, token: &RefreshToken, what: Forget) {
+        let claims = self.client.validator().validate_refresh_cached(token);
+        if let (Some(remote), Ok(claims)) = (self.client.remote().cloned(), claims) {
+            run(async move { note_change(&remote, &claims, what).await }).await;
+        }
     }
 
     /// Forgets the refreshes that are kept for the owner of a token: now, so that nobody gets new

@@ -1,16 +1,18 @@
 //! New sessions by refresh tokens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Sessions;
 use crate::client::Client;
-use crate::error::{Result, SessionError};
+use crate::error::{Error, Result, SessionError, Timeout, TokenProblem};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::refreshes::{CachedOutcome, Outcome, Turn};
+use crate::session::refreshes::{CachedOutcome, Outcome, ROTATED, SAME_TOKEN, Turn};
 use crate::session::session::{RefreshClaims, Session};
+use crate::session::shared_refreshes::{SharedRefresh, SharedTurn, was_changed};
 use crate::session::tokens::{Refreshed, TokenResponse};
-use crate::sync::hash::hash;
+use crate::sync::hash::{hash, hash_parts};
 use crate::transport::deadline::Deadline;
 
 /// A user who is signed in, from [`Sessions::validate_and_refresh`].
@@ -37,8 +39,10 @@ impl Sessions {
     /// In a project with refresh token rotation, a superseded token costs the whole sign-in: when it
     /// is presented, the service invalidates all tokens that came of that sign-in, the newest included
     /// ([`ErrorCode`](crate::ErrorCode) `E064006`). Two processes that refresh one token at the same
-    /// moment sign the user out in that way, so send the requests of one user to one process where
-    /// refresh tokens rotate.
+    /// moment sign the user out in that way. Where refresh tokens rotate, have them share a
+    /// [store](crate::ClientBuilder::store): then all of the above holds for them together. A process
+    /// that dies between sending a refresh and storing its outcome leaves
+    /// [`TokenProblem::SessionEnded`](crate::session::TokenProblem::SessionEnded).
     ///
     /// # Errors
     ///
@@ -51,6 +55,9 @@ impl Sessions {
     async fn refresh_until(&self, token: &RefreshToken, deadline: Deadline) -> Result<Refreshed> {
         let validator = self.client.validator();
         let claims = validator.validate_refresh_until(token, deadline).await?;
+        validator
+            .refuse_ended(token.expose_secret())
+            .map_err(SessionError::from)?;
         loop {
             // `None` is the outcome of a `try_refresh` that this call has joined.
             let outcome = self.refresh_once(token, &claims, Endpoint::Refresh, deadline);
@@ -73,6 +80,7 @@ impl Sessions {
         let deadline = self.client.deadline();
         let validator = self.client.validator();
         let outcome = match validator.validate_refresh_until(token, deadline).await {
+            Ok(_) if validator.refuse_ended(token.expose_secret()).is_err() => return Ok(None),
             Ok(claims) => {
                 self.refresh_once(token, &claims, Endpoint::TryRefresh, deadline)
                     .await
@@ -158,6 +166,9 @@ impl Sessions {
     }
 }
 
+/// How much longer than its call a process may take before others think that it is gone.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
 /// The two endpoints that refresh.
 #[derive(Clone, Copy)]
 enum Endpoint {
@@ -177,7 +188,7 @@ async fn make_refresh(
     let deadline = client.deadline();
     let response = match response {
         Some(response) => response,
-        None => match request_refresh(client, token, endpoint).await {
+        None => match share_refresh(client, token, claims, endpoint).await {
             Ok(Some(response)) => Arc::new(response),
             Ok(None) => return (Ok(None), None),
             Err(error) => {
@@ -190,6 +201,7 @@ async fn make_refresh(
     let old = Some((token, claims));
     match response.check(client.validator(), old, deadline).await {
         Ok((session, tokens)) => {
+            client.refreshes().note_rotation(tokens.rotated);
             let user = response.user.clone();
             let refreshed = Refreshed {
                 session,
@@ -205,6 +217,57 @@ async fn make_refresh(
             (Err(error.into()), kept)
         }
     }
+}
+
+/// Makes a refresh, unless a process that shares the store has made it or is at it.
+async fn share_refresh(
+    client: &Client,
+    token: &RefreshToken,
+    claims: &RefreshClaims,
+    endpoint: Endpoint,
+) -> Result<Option<TokenResponse>> {
+    let Some(remote) = client.remote() else {
+        return request_refresh(client, token, endpoint).await;
+    };
+    let limit = client.longest_timeout();
+    let lease = limit.saturating_add(LEASE_MARGIN);
+    let validator = client.validator();
+    let refresh = SharedRefresh {
+        remote,
+        key: hash_parts([&b"refresh"[..], &hash(token.expose_secret())]),
+        ttl: if client.refreshes().is_static() {
+            lease
+        } else {
+            let left = claims.expires_at().duration_since(validator.now());
+            left.unwrap_or_default().max(lease)
+        },
+        lease,
+    };
+    match refresh.take_turn().await {
+        SharedTurn::Lead => {}
+        SharedTurn::Made(response, age) if !was_changed(remote, claims, age).await => {
+            let received = validator.clock().instant();
+            if let Some(response) = TokenResponse::from_bytes(&response, received) {
+                return Ok(Some(response));
+            }
+        }
+        SharedTurn::Made(..) | SharedTurn::Lost => {
+            return Err(SessionError::Token(TokenProblem::SessionEnded).into());
+        }
+        SharedTurn::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
+    }
+    let response = request_refresh(client, token, endpoint).await;
+    let made = response.as_ref().ok().and_then(Option::as_ref);
+    let made = made.map(|response| {
+        let ttl = if response.may_replace(token) {
+            ROTATED
+        } else {
+            SAME_TOKEN
+        };
+        (response.to_bytes(), ttl)
+    });
+    refresh.complete(made).await;
+    response
 }
 
 async fn request_refresh(

@@ -7,5 +7,6 @@ pub(crate) mod key_server;
 mod keys;
 pub(crate) mod kit;
 mod properties;
+mod shared;
 mod tokens;
 pub(crate) mod world;

@@ -13,15 +13,16 @@ use http::HeaderMap;
 
 use super::session_cookies::SessionCookies;
 use super::tokens::RequestTokens;
-use crate::{audit, ended_sessions};
+use crate::audit;
 
 impl SessionCookies {
     /// Signs out: removes the cookies that the request brought, in every scope that is known, keeps the
     /// response out of shared caches, and has the service end each session whose refresh token came along.
     ///
-    /// The cookies are removed in any case, and the [`SessionLayer`](crate::SessionLayer)s of this process
-    /// take the tokens no more, whatever the service says. Other processes, and other copies of the session
-    /// token, take them until they end by themselves, some minutes later. Route it as a `POST`.
+    /// The cookies are removed in any case, and this process takes the tokens no more, whatever the service
+    /// says; nor do the processes that share its [store](descope_magiclink::ClientBuilder::store), within a
+    /// second. Other session tokens of the same sign-in are good until they expire, some minutes later. Route it
+    /// as a `POST`.
     ///
     /// ```no_run
     /// # use descope_magiclink::Client;
@@ -45,20 +46,16 @@ impl SessionCookies {
         response: &mut HeaderMap,
     ) -> Result<(), Error> {
         self.clear_over(response, tokens);
-        let validator: &SessionValidator = client.as_ref();
-        let now = validator.now();
         let bearer = tokens.session.iter().chain(&tokens.bearer);
         for token in bearer.chain(&tokens.sessions) {
-            if let Ok(session) = validator.validate(token).await {
-                ended_sessions::end(token.expose_secret(), session.expires_at(), now);
-            }
+            client.sessions().end(token).await;
         }
         let (newest, unavailable) = newest_of_families(client.as_ref(), &tokens.refreshes).await;
         let mut result = unavailable.map_or(Ok(()), |error| Err(error.into()));
         // Of several, each is a session of its own.
         for candidate in newest {
-            ended_sessions::end(candidate.token.expose_secret(), candidate.expires_at, now);
             audit::log("signed out", Some(&candidate.user_id), None);
+            client.sessions().end_refresh(&candidate.token).await;
             match client.sessions().logout(&candidate.token).await {
                 Err(error) if !error.is_unauthorized() => result = Err(error),
                 _ => {}
@@ -74,7 +71,6 @@ pub(crate) struct Candidate {
     pub(crate) user_id: String,
     pub(crate) family: Option<String>,
     pub(crate) issued_at: Option<SystemTime>,
-    pub(crate) expires_at: SystemTime,
 }
 
 /// Of each family of refresh tokens the newest, the newest of all first; and if one could not be
@@ -104,7 +100,6 @@ pub(crate) async fn newest_of_families(
                 .and_then(|id| id.as_str())
                 .map(str::to_owned),
             issued_at: claims.issued_at(),
-            expires_at: claims.expires_at(),
         };
         let is_same = |other: &&mut Candidate| {
             other.user_id == candidate.user_id && other.family == candidate.family

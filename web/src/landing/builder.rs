@@ -13,7 +13,6 @@ use super::page::{Browsers, Hook, Inner, LandingPage, Language, Template};
 use super::purpose::AfterSignIn;
 use super::send_guard::{AllowSend, ClientKey};
 use super::texts::LandingTexts;
-use super::used_links::UsedLinks;
 use super::view::{LandingView, default_page};
 use crate::cookies::SessionCookies;
 use crate::redirect::{RedirectTarget, RedirectTargets, app_origin, app_url};
@@ -435,7 +434,6 @@ impl LandingPageBuilder {
             language: self.language,
             template: self.template,
             hook: self.hook,
-            used_links: UsedLinks::default(),
         })))
     }
 }

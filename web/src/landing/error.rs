@@ -35,7 +35,7 @@ pub enum LandingError {
     /// [`ask_other_browsers`](super::LandingPageBuilder::ask_other_browsers).
     #[error("the address is not the one to which the link was sent")]
     WrongAddress,
-    /// The address was wrong five times, so that this process takes the link no more.
+    /// The address was wrong five times, so that the link is not taken any more.
     #[error("the address was wrong too often")]
     Closed,
     /// The form does not belong to this browser, or is older than its cookie.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Authentication, Client, MagicLinkToken};
+use descope_magiclink::{Authentication, Client, MagicLinkToken, timeout};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -25,7 +25,7 @@ use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
 use super::send_guard::{self, AllowSend, ClientKey};
 use super::texts::{LandingTexts, choose};
-use super::used_links::{Hash, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
+use super::used_links::{Hash, LEASE, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
 use super::view::{Form, LandingView, State};
 use crate::audit;
 use crate::cookies::families::newest_of_families;
@@ -38,6 +38,8 @@ use crate::service_error::{in_span, log_error, log_refusal, seconds};
 const LARGEST_FORM: usize = 16 * 1024;
 /// How long a form's body may take to arrive. Ours are small.
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a form asks whether the verification of its link has ended.
+const POLL: Duration = Duration::from_millis(20);
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -122,7 +124,6 @@ pub(super) struct Inner {
     pub(super) guards_sends: bool,
     pub(super) client_key: Option<ClientKey>,
     pub(super) allow_send: Option<AllowSend>,
-    pub(super) used_links: UsedLinks,
 }
 
 impl Inner {
@@ -178,18 +179,19 @@ impl LandingPage {
             Ok(token) => hash(token),
             Err(error) => return self.page(State::Error(error), &fields, request),
         };
-        if let Some(used) = self.0.used_links.used(&token) {
+        if let Some(used) = self.links().used(&token).await {
             return if self
                 .is_in_by(&used, &self.0.cookies.read(&request.headers))
                 .await
             {
-                let fields = Fields::of_purpose(used.purpose);
-                self.page(State::Done(used.target.as_str()), &fields, request)
+                let fields = Fields::of_purpose(used.purpose());
+                let target = self.checked(&used.target);
+                self.page(State::Done(target.as_str()), &fields, request)
             } else {
                 self.page(State::Error(LandingError::Used), &fields, request)
             };
         }
-        let state = if self.0.used_links.is_closed(&token) {
+        let state = if self.links().is_closed(&token).await {
             State::Error(LandingError::Closed)
         } else if self.needs_same_browser(&fields)
             && !self.is_same_browser(&fields, &request.headers)
@@ -227,17 +229,7 @@ impl LandingPage {
         let fields = Fields::parse(&body);
         match self.sign_in(&fields, &request.headers).await {
             Ok(Press::Ask) => self.page(State::Confirm, &fields, request),
-            Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, true, request),
-            Ok(Press::SignedInBefore(used)) => {
-                let again = SignedIn {
-                    cookies: Vec::new(),
-                    target: used.target,
-                    purpose: used.purpose,
-                    refusal: None,
-                    whose: used.whose,
-                };
-                self.answer(&again, false, request)
-            }
+            Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, request),
             Err(failure) => {
                 audit::log("sign-in failed", None, Some(&failure.error.to_string()));
                 let mut response = self.page(State::Error(failure.error), &fields, request);
@@ -250,12 +242,7 @@ impl LandingPage {
     }
 
     /// The answer to a form whose link was used by it.
-    fn answer(
-        &self,
-        signed_in: &SignedIn,
-        with_cookies: bool,
-        request: &Parts,
-    ) -> Response<String> {
+    fn answer(&self, signed_in: &SignedIn, request: &Parts) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
             for (name, value) in plain(StatusCode::OK).headers() {
@@ -272,10 +259,8 @@ impl LandingPage {
             response.headers_mut().insert(LOCATION, target.location());
             response
         };
-        if with_cookies {
-            for cookie in &signed_in.cookies {
-                response.headers_mut().append(SET_COOKIE, cookie.clone());
-            }
+        for cookie in &signed_in.cookies {
+            response.headers_mut().append(SET_COOKIE, cookie.clone());
         }
         response
     }
@@ -298,17 +283,16 @@ impl LandingPage {
         }
         if self.asks(fields, request).is_some() {
             let token = hash(token);
-            if self.0.used_links.is_closed(&token) {
+            if self.links().is_closed(&token).await {
                 return Err(LandingError::Closed.into());
             }
             if fields.address().is_empty() {
                 return Ok(Press::Ask);
             }
             if !address::fits(fields.check(), fields.address()) {
-                self.0
-                    .used_links
-                    .wrong_address(token, hash(fields.address()));
-                return Err(if self.0.used_links.is_closed(&token) {
+                let address = hash(fields.address());
+                self.links().wrong_address(&token, &address).await;
+                return Err(if self.links().is_closed(&token).await {
                     LandingError::Closed.into()
                 } else {
                     LandingError::WrongAddress.into()
@@ -320,6 +304,16 @@ impl LandingPage {
         self.verify_once(token, form, tokens, fields).await
     }
 
+    fn links(&self) -> UsedLinks<'_> {
+        UsedLinks::of(&self.0.client)
+    }
+
+    /// A page that was stored, if it is still allowed.
+    fn checked(&self, target: &str) -> RedirectTarget {
+        let inner = &*self.0;
+        inner.targets.check_or(Some(target), &inner.signed_in_page)
+    }
+
     async fn verify_once(
         &self,
         token: &str,
@@ -328,65 +322,77 @@ impl LandingPage {
         fields: &Fields<'_>,
     ) -> Result<Press, Failure> {
         let key = hash(token);
-        loop {
-            let mut flight = match self.0.used_links.turn(key, form) {
-                Turn::Closed => return Err(LandingError::Closed.into()),
-                Turn::Used(used) => {
-                    let answer = used.answer(&form, self.now());
-                    return match answer {
-                        Some(answer) if !self.has_arrived(&used.whose, &tokens).await => {
-                            Ok(Press::SignedIn(answer))
-                        }
-                        _ if self.is_in_by(&used, &tokens).await => Ok(Press::SignedInBefore(used)),
-                        _ => Err(LandingError::Used.into()),
-                    };
+        let wait = async {
+            let mut has_waited = false;
+            loop {
+                match self.links().turn(&key, &form, has_waited).await {
+                    Turn::Pending(is_own) => has_waited |= is_own,
+                    turn => return turn,
                 }
-                Turn::After(mut flight) => match flight.wait_for(Option::is_some).await {
-                    Ok(_) => continue,
-                    Err(_) => return Err(self.lost(key)),
-                },
-                Turn::Join(flight) => flight,
-                Turn::Verify(landed) => {
-                    let flight = landed.subscribe();
-                    let page = self.clone();
-                    let link = Link {
-                        token: MagicLinkToken::new(token),
-                        next: fields.next().to_owned(),
-                        purpose: fields.purpose(),
-                        tokens: tokens.clone(),
-                    };
-                    // A task of its own: the link is used up even if the user has gone meanwhile.
-                    let verification = async move {
-                        let outcome = page.verify(link).await;
-                        page.0.used_links.landed(key, form, &outcome, page.now());
-                        landed.send_replace(Some(outcome));
-                    };
-                    match Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn(in_span(verification))),
-                        Err(_) => verification.await,
-                    }
-                    flight
-                }
-            };
-            let outcome = match flight.wait_for(Option::is_some).await {
-                Ok(outcome) => outcome.clone(),
-                Err(_) => None,
-            };
-            return outcome
-                .unwrap_or_else(|| Err(self.lost(key)))
-                .map(Press::SignedIn);
+                // None ever comes.
+                let _ = timeout(POLL, std::future::pending::<()>()).await;
+            }
+        };
+        match timeout(LEASE, wait).await {
+            Some(Turn::Used(used)) => self.again(&key, &form, &used, &tokens).await,
+            Some(Turn::Failed(error)) => Err(error),
+            Some(Turn::Closed) => Err(LandingError::Closed.into()),
+            Some(Turn::Verify) => {
+                let link = Link {
+                    token: MagicLinkToken::new(token),
+                    next: fields.next().to_owned(),
+                    purpose: fields.purpose(),
+                    tokens,
+                };
+                let signed_in = self.start(key, form, link).await?;
+                Ok(Press::SignedIn(Box::new(signed_in)))
+            }
+            Some(Turn::Pending(_)) | None => Err(LandingError::ServiceUnavailable.into()),
         }
     }
 
-    fn now(&self) -> std::time::SystemTime {
-        self.0.client.sessions().validator().now()
+    /// Verifies the link in a task of its own: it is used up even if the user has gone meanwhile.
+    async fn start(&self, key: Hash, form: Hash, link: Link) -> Outcome {
+        let page = self.clone();
+        let verify = async move { page.verify(link).await };
+        let Ok(runtime) = Handle::try_current() else {
+            let outcome = verify.await;
+            self.links().complete(&key, &form, &outcome).await;
+            return outcome;
+        };
+        let page = self.clone();
+        let verification = runtime.spawn(in_span(verify));
+        let completion = runtime.spawn(async move {
+            // Without an outcome the application's own code has panicked.
+            let outcome = verification
+                .await
+                .unwrap_or(Err(LandingError::Failed.into()));
+            page.links().complete(&key, &form, &outcome).await;
+            outcome
+        });
+        completion.await.unwrap_or(Err(LandingError::Failed.into()))
     }
 
-    /// A verification ended without a result: its runtime went away, or the application's own code
-    /// panicked.
-    fn lost(&self, token: Hash) -> Failure {
-        self.0.used_links.forget(&token);
-        LandingError::Failed.into()
+    /// What a form gets whose link is used.
+    async fn again(
+        &self,
+        key: &Hash,
+        form: &Hash,
+        used: &Used,
+        tokens: &RequestTokens,
+    ) -> Result<Press, Failure> {
+        let (cookies, refusal) = match self.links().answer(key, form).await {
+            Some(answer) if !self.has_arrived(&used.whose, tokens).await => answer,
+            _ if self.is_in_by(used, tokens).await => (Vec::new(), None),
+            _ => return Err(LandingError::Used.into()),
+        };
+        Ok(Press::SignedIn(Box::new(SignedIn {
+            cookies,
+            target: self.checked(&used.target),
+            purpose: used.purpose(),
+            refusal,
+            whose: used.whose.clone(),
+        })))
     }
 
     async fn verify(&self, link: Link) -> Outcome {
@@ -459,13 +465,13 @@ impl LandingPage {
             Some(&*link.next).filter(|next| !next.is_empty()),
             &inner.signed_in_page,
         );
-        Ok(Arc::new(SignedIn {
+        Ok(SignedIn {
             cookies: headers.get_all(SET_COOKIE).iter().cloned().collect(),
             target: inner.targets.check_or(target.as_deref(), &fallback),
             purpose: link.purpose,
             refusal,
             whose,
-        }))
+        })
     }
 
     /// Ends a session that was begun and is not given to the user.
@@ -649,9 +655,7 @@ impl LandingPage {
 enum Press {
     /// The address is to be typed.
     Ask,
-    SignedIn(Arc<SignedIn>),
-    /// The browser has the session already.
-    SignedInBefore(Box<Used>),
+    SignedIn(Box<SignedIn>),
 }
 
 /// What a verification works with.
@@ -674,13 +678,9 @@ async fn collect<B: Body>(body: B) -> Result<Vec<u8>, BodyError> {
         let whole = body.collect().await.map_err(|_| BodyError::Broken)?;
         Ok(whole.to_bytes().to_vec())
     };
-    // The client's calls need a runtime of tokio with a clock; a form alone can do without.
-    match Handle::try_current() {
-        Ok(_) => tokio::time::timeout(FORM_TIMEOUT, whole)
-            .await
-            .unwrap_or(Err(BodyError::Slow)),
-        Err(_) => whole.await,
-    }
+    timeout(FORM_TIMEOUT, whole)
+        .await
+        .unwrap_or(Err(BodyError::Slow))
 }
 
 /// What a page with texts has in its head.

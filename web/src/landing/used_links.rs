@@ -1,38 +1,38 @@
-//! Which links were used on this page of late.
+//! Which links were used of late: in the client's store, so that all processes know that share one.
 //!
 //! A user who presses the button twice sends the form twice. Both requests share one verification, and
 //! both get its answer. A form that comes back later meets a link that is used up.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderValue, Response};
-use tokio::sync::watch;
+use aws_lc_rs::digest::{Context, SHA256};
+use descope_magiclink::{Client, Store, serde_json};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::error::Failure;
+use super::error::{Failure, LandingError};
 use super::purpose::LinkPurpose;
 use crate::redirect::RedirectTarget;
 
-/// How many links are remembered, beside those being verified; the oldest are forgotten first.
-const CAPACITY: usize = 10_000;
-
-/// How many of the oldest an insertion looks at, so that its time is bounded. More than one, so that a
-/// surplus goes away.
-const LOOKS: usize = 8;
+/// For how long a link is remembered that was used, or for which a wrong address was typed.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// For how long the same form gets the same answer once more. An answer that got lost is asked for again at
 /// once; and whoever finds the form on a shared machine, after a sign-out, comes later.
 const REPEATED: Duration = Duration::from_secs(30);
 
+/// How long a verification may take before another form may try the link: its process may be gone.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+
 /// How often an address may be wrong.
-const TRIES: u8 = 5;
+const TRIES: u64 = 5;
 
 /// A hash of a token, a form, a session or an address.
 pub(super) type Hash = [u8; 32];
 
 /// What a verification came to.
-pub(super) type Outcome = Result<Arc<SignedIn>, Failure>;
+pub(super) type Outcome = Result<SignedIn, Failure>;
 
 /// A sign-in that succeeded.
 pub(super) struct SignedIn {
@@ -45,7 +45,7 @@ pub(super) struct SignedIn {
 }
 
 /// Whose sign-in it was, to know the browser again that has it.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Whose {
     pub(super) user_id: String,
     pub(super) session: Hash,
@@ -54,309 +54,347 @@ pub(super) struct Whose {
     pub(super) issued_at: Option<SystemTime>,
 }
 
-/// Tells those who wait how a verification ended; none while it is under way.
-pub(super) type Flight = watch::Receiver<Option<Outcome>>;
-
-#[derive(Clone)]
+/// What the store holds of a link that is not as good as new.
+#[derive(Serialize, Deserialize)]
 enum Link {
-    /// Not used; a wrong address was typed so many times, and this one last.
-    Tried {
-        wrong: u8,
-        last: Hash,
-    },
     /// Being verified for this form.
-    Busy {
-        form: Hash,
-        flight: Flight,
-    },
+    Pending(Hash),
     Used(Used),
 }
 
 /// A link that was used.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Used {
-    pub(super) form: Hash,
-    pub(super) target: RedirectTarget,
-    pub(super) purpose: LinkPurpose,
+    pub(super) target: String,
+    purpose: String,
     pub(super) whose: Whose,
     /// Whether the application let the user in.
     pub(super) is_in: bool,
-    /// What to answer once more, and until when.
-    answer: Option<(Arc<SignedIn>, SystemTime)>,
 }
 
 impl Used {
-    /// What the form of this link got, if that was a moment ago.
-    pub(super) fn answer(&self, form: &Hash, now: SystemTime) -> Option<Arc<SignedIn>> {
-        let (signed_in, until) = self.answer.as_ref()?;
-        (self.form == *form && now < *until).then(|| Arc::clone(signed_in))
+    pub(super) fn purpose(&self) -> LinkPurpose {
+        LinkPurpose::parse(&self.purpose)
     }
+}
+
+/// What to answer once more.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    cookies: Vec<Vec<u8>>,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refusal {
+    status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    body: String,
 }
 
 /// What to do with a form.
 pub(super) enum Turn {
-    /// Verify the link, tell [`UsedLinks::landed`], then those who wait.
-    Verify(watch::Sender<Option<Outcome>>),
-    /// Wait for the verification that the same form has started.
-    Join(Flight),
-    /// Wait for another form's verification, then try again.
-    After(Flight),
+    /// Verify the link, and tell [`UsedLinks::complete`].
+    Verify,
+    /// The link is being verified, and whether for this form. Wait a moment, and ask again.
+    Pending(bool),
     /// The link is used.
     Used(Box<Used>),
     /// A wrong address was typed too often.
     Closed,
+    /// The verification that this form has waited for ended so.
+    Failed(Failure),
 }
 
-#[derive(Default)]
-pub(super) struct UsedLinks(Mutex<Links>);
+/// The links of a client. What its store cannot keep is as if it had not happened: the service decides.
+pub(super) struct UsedLinks<'a>(&'a dyn Store);
 
-#[derive(Default)]
-struct Links {
-    by_token: HashMap<Hash, Link>,
-    /// Tokens in the order in which they came; those removed since are skipped.
-    order: VecDeque<Hash>,
-    /// Those with an answer, and until when, in the order in which they were used.
-    answers: VecDeque<(SystemTime, Hash)>,
-}
+impl<'a> UsedLinks<'a> {
+    pub(super) fn of(client: &'a Client) -> Self {
+        Self(client.store())
+    }
 
-impl UsedLinks {
-    fn links(&self) -> MutexGuard<'_, Links> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn read<T: DeserializeOwned>(&self, key: Hash) -> Option<T> {
+        let (value, _) = self.0.get(key).await.ok()??;
+        serde_json::from_slice(&value).ok()
+    }
+
+    async fn write(&self, key: Hash, value: &impl Serialize, ttl: Duration) {
+        if let Ok(value) = serde_json::to_vec(value) {
+            let _ = self.0.set(key, value, ttl).await;
+        }
     }
 
     /// The use of the link, if it was used.
-    pub(super) fn used(&self, token: &Hash) -> Option<Used> {
-        match self.links().by_token.get(token) {
-            Some(Link::Used(used)) => Some(used.clone()),
-            _ => None,
+    pub(super) async fn used(&self, token: &Hash) -> Option<Used> {
+        match self.read(key("link", &[token])).await? {
+            Link::Used(used) => Some(used),
+            Link::Pending(_) => None,
         }
     }
 
-    pub(super) fn is_closed(&self, token: &Hash) -> bool {
-        matches!(
-            self.links().by_token.get(token),
-            Some(Link::Tried { wrong: TRIES.., .. })
-        )
+    pub(super) async fn is_closed(&self, token: &Hash) -> bool {
+        self.count(key("wrong addresses", &[token]), 0).await >= TRIES
     }
 
     /// Notes that a wrong address was typed. The same one once more is no other try.
-    pub(super) fn wrong_address(&self, token: Hash, address: Hash) {
-        let mut links = self.links();
-        match links.by_token.get_mut(&token) {
-            Some(Link::Tried { wrong, last }) if *last != address => {
-                *wrong = wrong.saturating_add(1);
-                *last = address;
-            }
-            Some(_) => {}
-            None => links.insert(
-                token,
-                Link::Tried {
-                    wrong: 1,
-                    last: address,
-                },
-            ),
+    pub(super) async fn wrong_address(&self, token: &Hash, address: &Hash) {
+        if self.count(key("wrong address", &[token, address]), 1).await == 1 {
+            self.count(key("wrong addresses", &[token]), 1).await;
         }
     }
 
-    /// What to do with a form.
-    pub(super) fn turn(&self, token: Hash, form: Hash) -> Turn {
-        let mut links = self.links();
-        match links.by_token.get(&token) {
-            Some(Link::Busy {
-                form: first,
-                flight,
-            }) if *first == form => Turn::Join(flight.clone()),
-            Some(Link::Busy { flight, .. }) => Turn::After(flight.clone()),
-            Some(Link::Used(used)) => Turn::Used(Box::new(used.clone())),
-            Some(Link::Tried { wrong: TRIES.., .. }) => Turn::Closed,
-            Some(Link::Tried { .. }) | None => {
-                let (landed, flight) = watch::channel(None);
-                links.insert(token, Link::Busy { form, flight });
-                Turn::Verify(landed)
-            }
+    async fn count(&self, key: Hash, add: u64) -> u64 {
+        self.0.count(key, add, REMEMBERED).await.unwrap_or(add)
+    }
+
+    /// What to do with a form, which may have waited for a verification of its own.
+    pub(super) async fn turn(&self, token: &Hash, form: &Hash, has_waited: bool) -> Turn {
+        let link = key("link", &[token]);
+        match self.read(link).await {
+            Some(Link::Used(used)) => return Turn::Used(Box::new(used)),
+            Some(Link::Pending(of)) => return Turn::Pending(of == *form),
+            None => {}
+        }
+        if has_waited
+            && let Some((index, retry_after)) = self.read(key("failure", &[token, form])).await
+            && let Some(error) = LandingError::ALL.get::<usize>(index).copied()
+        {
+            return Turn::Failed(Failure { error, retry_after });
+        }
+        if self.is_closed(token).await {
+            return Turn::Closed;
+        }
+        let pending = serde_json::to_vec(&Link::Pending(*form)).unwrap_or_default();
+        if self.0.insert(link, pending, LEASE).await.unwrap_or(true) {
+            Turn::Verify
+        } else {
+            Turn::Pending(false)
         }
     }
 
-    /// Notes how a verification ended. One that failed is forgotten: the service knows best whether
-    /// the link is still good.
-    pub(super) fn landed(&self, token: Hash, form: Hash, outcome: &Outcome, now: SystemTime) {
-        let mut links = self.links();
+    /// Notes how a verification ended. One that failed is forgotten, but for those who wait for it: the
+    /// service knows best whether the link is still good.
+    pub(super) async fn complete(&self, token: &Hash, form: &Hash, outcome: &Outcome) {
+        let link = key("link", &[token]);
         match outcome {
             Ok(signed_in) => {
-                links.forget_answers(now);
-                let until = now.checked_add(REPEATED);
-                links.answers.extend(until.map(|until| (until, token)));
+                let answer = Answer::of(signed_in);
+                self.write(key("answer", &[token, form]), &answer, REPEATED)
+                    .await;
                 let used = Used {
-                    form,
-                    target: signed_in.target.clone(),
-                    purpose: signed_in.purpose,
+                    target: signed_in.target.as_str().to_owned(),
+                    purpose: signed_in.purpose.as_str().to_owned(),
                     whose: signed_in.whose.clone(),
                     is_in: signed_in.refusal.is_none(),
-                    answer: until.map(|until| (Arc::clone(signed_in), until)),
                 };
-                links.insert(token, Link::Used(used));
+                self.write(link, &Link::Used(used), REMEMBERED).await;
             }
-            Err(_) => {
-                links.by_token.remove(&token);
+            Err(failure) => {
+                let told = (failure.error.index(), failure.retry_after);
+                self.write(key("failure", &[token, form]), &told, REPEATED)
+                    .await;
+                let _ = self.0.set(link, Vec::new(), Duration::ZERO).await;
             }
         }
     }
 
-    /// Forgets a verification that will never land.
-    pub(super) fn forget(&self, token: &Hash) {
-        let mut links = self.links();
-        if matches!(links.by_token.get(token), Some(Link::Busy { .. })) {
-            links.by_token.remove(token);
-        }
+    /// The cookies and the refusal that this form has got, if that was a moment ago.
+    pub(super) async fn answer(
+        &self,
+        token: &Hash,
+        form: &Hash,
+    ) -> Option<(Vec<HeaderValue>, Option<Response<String>>)> {
+        let answer: Answer = self.read(key("answer", &[token, form])).await?;
+        answer.into_parts()
     }
 }
 
-impl Links {
-    /// Lets go of tokens that are not answered with any more.
-    fn forget_answers(&mut self, now: SystemTime) {
-        while let Some((until, token)) = self.answers.front()
-            && (*until <= now || self.answers.len() >= CAPACITY)
-        {
-            if let Some(Link::Used(used)) = self.by_token.get_mut(token) {
-                used.answer = None;
+impl Answer {
+    fn of(signed_in: &SignedIn) -> Self {
+        let bytes = |value: &HeaderValue| value.as_bytes().to_vec();
+        let refusal = signed_in.refusal.as_ref().map(|response| {
+            let headers = response.headers().iter();
+            let headers = headers.map(|(name, value)| (name.as_str().to_owned(), bytes(value)));
+            Refusal {
+                status: response.status().as_u16(),
+                headers: headers.collect(),
+                body: response.body().clone(),
             }
-            self.answers.pop_front();
+        });
+        Self {
+            cookies: signed_in.cookies.iter().map(bytes).collect(),
+            refusal,
         }
     }
 
-    fn insert(&mut self, token: Hash, link: Link) {
-        if self.by_token.insert(token, link).is_none() {
-            self.order.push_back(token);
-        }
-        // Entries of failed links stay in the order until they come to its front.
-        for _ in 0..LOOKS {
-            if self.order.len() <= CAPACITY {
-                return;
-            }
-            if let Some(oldest) = self.order.pop_front() {
-                if matches!(self.by_token.get(&oldest), Some(Link::Busy { .. })) {
-                    // Forgotten, it would be verified a second time.
-                    self.order.push_back(oldest);
-                } else {
-                    self.by_token.remove(&oldest);
+    fn into_parts(self) -> Option<(Vec<HeaderValue>, Option<Response<String>>)> {
+        let cookies = self.cookies.iter();
+        let cookies = cookies.map(|cookie| HeaderValue::from_bytes(cookie));
+        let refusal = match self.refusal {
+            Some(refusal) => {
+                let mut response = Response::new(refusal.body);
+                *response.status_mut() = StatusCode::from_u16(refusal.status).ok()?;
+                for (name, value) in refusal.headers {
+                    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+                    let value = HeaderValue::from_bytes(&value).ok()?;
+                    response.headers_mut().append(name, value);
                 }
+                Some(response)
             }
-        }
+            None => None,
+        };
+        Some((cookies.collect::<Result<_, _>>().ok()?, refusal))
     }
+}
+
+fn key(kind: &str, hashes: &[&Hash]) -> Hash {
+    let mut context = Context::new(&SHA256);
+    for hash in hashes {
+        context.update(*hash);
+    }
+    context.update(kind.as_bytes());
+    let mut key = [0; 32];
+    key.copy_from_slice(context.finish().as_ref());
+    key
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::LandingError;
+    use descope_magiclink::ManualClock;
+    use std::sync::Arc;
+
     use super::*;
 
-    fn hash(number: usize) -> Hash {
-        let mut hash = [0; 32];
-        hash[..8].copy_from_slice(&number.to_be_bytes());
-        hash
+    const TOKEN: Hash = [1; 32];
+    const FORM: Hash = [2; 32];
+    const OTHER: Hash = [3; 32];
+
+    fn client() -> (Client, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::new());
+        let client = Client::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z")
+            .base_url("http://127.0.0.1:9")
+            .clock(Arc::clone(&clock))
+            .build();
+        (client.unwrap(), clock)
     }
 
-    fn signed_in() -> Outcome {
+    fn signed_in(refusal: Option<Response<String>>) -> Outcome {
         let targets = crate::redirect::RedirectTargets::new("https://app.example.com").unwrap();
-        Ok(Arc::new(SignedIn {
-            cookies: Vec::new(),
+        Ok(SignedIn {
+            cookies: vec![HeaderValue::from_static("a=b")],
             target: targets.check("/in").unwrap(),
-            purpose: LinkPurpose::SignIn,
-            refusal: None,
+            purpose: LinkPurpose::StepUp,
+            refusal,
             whose: Whose {
                 user_id: "U1".to_owned(),
-                session: hash(7),
+                session: [7; 32],
                 family: None,
-                issued_at: None,
+                issued_at: Some(SystemTime::UNIX_EPOCH),
             },
-        }))
+        })
     }
 
-    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+    #[tokio::test]
+    async fn a_link_is_verified_by_one_form_at_a_time_and_is_then_used() {
+        let (client, clock) = client();
+        let links = UsedLinks::of(&client);
+        assert!(matches!(
+            links.turn(&TOKEN, &FORM, false).await,
+            Turn::Verify
+        ));
+        assert!(matches!(
+            links.turn(&TOKEN, &FORM, false).await,
+            Turn::Pending(true)
+        ));
+        assert!(matches!(
+            links.turn(&TOKEN, &OTHER, false).await,
+            Turn::Pending(false)
+        ));
+        assert!(links.used(&TOKEN).await.is_none());
 
-    #[test]
-    fn a_link_is_verified_by_one_form_at_a_time_and_is_then_used() {
-        let used = UsedLinks::default();
-        let (token, form, other) = (hash(1), hash(2), hash(3));
-        assert!(matches!(used.turn(token, form), Turn::Verify(_)));
-        assert!(matches!(used.turn(token, form), Turn::Join(_)));
-        assert!(matches!(used.turn(token, other), Turn::After(_)));
-        assert!(used.used(&token).is_none());
-
-        used.landed(
-            token,
-            form,
-            &Err(LandingError::ServiceUnavailable.into()),
-            NOW,
-        );
-        assert!(matches!(used.turn(token, other), Turn::Verify(_)));
-        used.landed(token, other, &signed_in(), NOW);
-        let Turn::Used(link) = used.turn(token, form) else {
+        let failed = Err(LandingError::ServiceUnavailable.into());
+        links.complete(&TOKEN, &FORM, &failed).await;
+        // Those who have waited for it hear of it; the next press is a new try.
+        assert!(matches!(
+            links.turn(&TOKEN, &FORM, true).await,
+            Turn::Failed(Failure {
+                error: LandingError::ServiceUnavailable,
+                ..
+            })
+        ));
+        assert!(matches!(
+            links.turn(&TOKEN, &OTHER, true).await,
+            Turn::Verify
+        ));
+        let refusal = Response::builder().status(403).header("a", "1");
+        let refusal = refusal.header("a", "2").body("no".to_owned()).unwrap();
+        links
+            .complete(&TOKEN, &OTHER, &signed_in(Some(refusal)))
+            .await;
+        let Turn::Used(link) = links.turn(&TOKEN, &FORM, true).await else {
             panic!("not used");
         };
-        assert_eq!(link.target.as_str(), "/in");
+        assert!(link.target == "/in" && link.purpose() == LinkPurpose::StepUp && !link.is_in);
+
         // The same form gets the same answer for a while, another one does not.
-        let later = NOW + REPEATED;
-        assert!(link.answer(&other, NOW).is_some());
-        assert!(link.answer(&other, later).is_none());
-        assert!(link.answer(&form, NOW).is_none());
-        // Nor are its tokens kept for longer.
-        used.turn(hash(4), form);
-        used.landed(hash(4), form, &signed_in(), later);
-        assert!(used.used(&token).unwrap().answer.is_none());
-        assert!(used.used(&hash(4)).unwrap().answer.is_some());
+        assert!(links.answer(&TOKEN, &FORM).await.is_none());
+        let (cookies, refusal) = links.answer(&TOKEN, &OTHER).await.unwrap();
+        let refusal = refusal.unwrap();
+        assert_eq!(cookies, ["a=b"]);
+        assert_eq!(
+            (refusal.status(), &**refusal.body()),
+            (StatusCode::FORBIDDEN, "no")
+        );
+        assert_eq!(refusal.headers().get_all("a").iter().count(), 2);
+        clock.advance(REPEATED);
+        assert!(links.answer(&TOKEN, &OTHER).await.is_none());
+        assert!(links.used(&TOKEN).await.is_some());
     }
 
-    #[test]
-    fn five_wrong_addresses_close_a_link_and_the_same_one_is_no_other_try() {
-        let used = UsedLinks::default();
-        let token = hash(1);
-        for number in 0..usize::from(TRIES) {
-            assert!(!used.is_closed(&token));
+    #[tokio::test]
+    async fn a_verification_whose_process_is_gone_keeps_the_link_for_its_lease_only() {
+        let (client, clock) = client();
+        let links = UsedLinks::of(&client);
+        assert!(matches!(
+            links.turn(&TOKEN, &FORM, false).await,
+            Turn::Verify
+        ));
+        clock.advance(LEASE);
+        assert!(matches!(
+            links.turn(&TOKEN, &OTHER, false).await,
+            Turn::Verify
+        ));
+    }
+
+    #[tokio::test]
+    async fn five_wrong_addresses_close_a_link_and_the_same_one_is_no_other_try() {
+        let (client, _) = client();
+        let links = UsedLinks::of(&client);
+        for number in 0..5 {
+            assert!(!links.is_closed(&TOKEN).await);
             for _ in 0..3 {
-                used.wrong_address(token, hash(10 + number));
+                links.wrong_address(&TOKEN, &[10 + number; 32]).await;
             }
         }
-        assert!(used.is_closed(&token));
-        assert!(matches!(used.turn(token, hash(2)), Turn::Closed));
-        // A link that is used is not closed, and one that was tried can be used.
-        used.wrong_address(hash(3), hash(10));
-        assert!(matches!(used.turn(hash(3), hash(2)), Turn::Verify(_)));
-        used.wrong_address(hash(3), hash(11));
-        assert!(matches!(used.turn(hash(3), hash(2)), Turn::Join(_)));
-    }
-
-    #[test]
-    fn a_link_that_is_being_verified_is_not_forgotten() {
-        let used = UsedLinks::default();
-        let (token, form) = (hash(usize::MAX), hash(0));
-        let flights: Vec<_> = (0..20)
-            .map(|number| used.turn(hash(usize::MAX - number), form))
-            .collect();
-        for number in 0..3 * CAPACITY {
-            used.turn(hash(number), form);
-            used.landed(hash(number), form, &signed_in(), NOW);
+        assert!(links.is_closed(&TOKEN).await);
+        assert!(matches!(
+            links.turn(&TOKEN, &FORM, false).await,
+            Turn::Closed
+        ));
+        // A link that was tried can be used, and one that is used is not closed.
+        links.wrong_address(&OTHER, &[10; 32]).await;
+        assert!(matches!(
+            links.turn(&OTHER, &FORM, false).await,
+            Turn::Verify
+        ));
+        links.complete(&OTHER, &FORM, &signed_in(None)).await;
+        for number in 0..5 {
+            links.wrong_address(&OTHER, &[10 + number; 32]).await;
         }
-        assert_eq!(flights.len(), 20);
-        assert!(matches!(used.turn(token, form), Turn::Join(_)));
-        let links = used.links();
-        assert!(links.order.len() <= CAPACITY && links.by_token.len() <= CAPACITY);
-    }
-
-    #[test]
-    fn memory_is_bounded_whether_links_work_or_not() {
-        let used = UsedLinks::default();
-        for number in 0..3 * CAPACITY {
-            let token = hash(number);
-            used.turn(token, hash(0));
-            let outcome = if number % 2 == 0 {
-                signed_in()
-            } else {
-                Err(LandingError::Expired.into())
-            };
-            used.landed(token, hash(0), &outcome, NOW);
-        }
-        let links = used.links();
-        assert!(links.order.len() <= CAPACITY && links.by_token.len() <= CAPACITY);
+        assert!(matches!(
+            links.turn(&OTHER, &FORM, false).await,
+            Turn::Used(_)
+        ));
     }
 }

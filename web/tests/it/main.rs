@@ -31,6 +31,7 @@ mod redirects;
 mod rejections;
 mod send_guard;
 mod session_layer;
+mod several_processes;
 #[cfg(feature = "axum")]
 mod stacks;
 #[cfg(feature = "axum")]

@@ -1,0 +1,15 @@
+//! The store on a real server, and processes that meet in it. Needs `redis-server`:
+//! `cargo test -p descope-magiclink-redis --test server -- --ignored`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that cannot go on may panic"
+)]
+
+mod processes;
+mod store;
+mod support;

@@ -1,0 +1,313 @@
+//! Processes that share a store, against an emulator that ends the sign-in of a superseded token.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use descope_magiclink_emulator::{Emulator, Fault, User};
+use serde_json::json;
+
+use crate::support::{KEY, Process, Server, SlowWay, results};
+
+struct Fleet {
+    emulator: Emulator,
+    server: Server,
+}
+
+impl Fleet {
+    async fn start() -> Self {
+        let emulator = Emulator::builder()
+            .rotate_refresh_tokens(true)
+            .user(User::new("joe@example.com"))
+            .start();
+        Self {
+            emulator: emulator.await.unwrap(),
+            server: Server::start().await,
+        }
+    }
+
+    async fn process(&self, store: Option<&str>) -> Process {
+        Process::start(self.emulator.base_url(), self.emulator.project_id(), store).await
+    }
+
+    async fn processes(&self, url: &str) -> [Process; 3] {
+        [
+            self.process(Some(url)).await,
+            self.process(Some(url)).await,
+            self.process(Some(url)).await,
+        ]
+    }
+
+    fn refresh_token(&self) -> String {
+        let tokens = self.emulator.tokens("joe@example.com").issue().unwrap();
+        tokens.refresh_jwt().to_owned()
+    }
+
+    /// All processes refresh one token at once. Gives how many requests failed, and the tokens they got.
+    async fn storm(&self, processes: &mut [Process], token: &str) -> (usize, Vec<String>) {
+        let count = processes.len();
+        for (index, process) in processes.iter_mut().enumerate() {
+            // 20 in all.
+            let command = json!({ "refresh": token, "times": (20 + index) / count });
+            process.tell(&command).await;
+        }
+        let (mut failed, mut tokens) = (0, Vec::new());
+        for process in processes {
+            for result in results(&process.response().await) {
+                match result {
+                    Ok(token) => tokens.push(token),
+                    Err(_) => failed += 1,
+                }
+            }
+        }
+        tokens.sort();
+        tokens.dedup();
+        (failed, tokens)
+    }
+
+    fn refreshes(&self) -> usize {
+        self.emulator.requests().count("RefreshSession")
+    }
+
+    /// Whether the processes meet in the store now.
+    async fn meet(&self, processes: &mut [Process]) -> bool {
+        let before = self.refreshes();
+        let (failed, tokens) = self.storm(processes, &self.refresh_token()).await;
+        failed == 0 && tokens.len() == 1 && self.refreshes() == before + 1
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_storm_over_three_processes_is_one_refresh_and_signs_nobody_out() {
+    let fleet = Fleet::start().await;
+    let mut processes = fleet.processes(&fleet.server.url()).await;
+    let (mut refused, mut late) = (0, 0);
+    for storm in 1..=30 {
+        let first = fleet.refresh_token();
+        let (failed, tokens) = fleet.storm(&mut processes, &first).await;
+        refused += failed;
+        assert_eq!(tokens.len(), 1);
+        assert_eq!(fleet.refreshes(), 2 * storm - 1);
+        // Those who come late with the old token get the same, and the new token is good.
+        let (failed, again) = fleet.storm(&mut processes, &first).await;
+        late += failed;
+        assert_eq!(again, tokens);
+        let new = processes[0].refresh(&tokens[0], 1).await.pop();
+        new.unwrap().unwrap();
+    }
+    println!("{refused} of 600 refused, and {late} of 600 who came late");
+    assert_eq!((refused, late), (0, 0));
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn without_a_store_the_same_storm_signs_users_out() {
+    let fleet = Fleet::start().await;
+    let mut processes = [fleet.process(None).await, fleet.process(None).await];
+    let mut refused = 0;
+    for _ in 0..10 {
+        refused += fleet.storm(&mut processes, &fleet.refresh_token()).await.0;
+    }
+    println!("{refused} of 200 refused");
+    assert!(refused > 0);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_process_killed_in_mid_refresh_loses_that_sign_in_and_no_other() {
+    let fleet = Fleet::start().await;
+    let [mut leader, mut second, mut third] = fleet.processes(&fleet.server.url()).await;
+    let (lost, other) = (fleet.refresh_token(), fleet.refresh_token());
+    // The service has replaced the token, and its response is on its way.
+    let held = fleet
+        .emulator
+        .faults()
+        .add(Fault::on("RefreshSession").hold().after_handling().times(1));
+    let held = held.unwrap();
+    leader.tell(&json!({ "refresh": lost, "times": 3 })).await;
+    fleet.emulator.faults().reached(held, 1).await;
+    leader.child.kill().await.unwrap();
+    fleet.emulator.faults().clear();
+
+    second.tell(&json!({ "refresh": lost, "times": 3 })).await;
+    // Others are served meanwhile.
+    third
+        .refresh(&other, 5)
+        .await
+        .into_iter()
+        .for_each(|result| {
+            result.unwrap();
+        });
+    // Their own time may run out first; then the session is over, and its token was not presented again.
+    let mut told = results(&second.response().await);
+    loop {
+        let all_know = told.iter().all(|result| {
+            let error = result.as_ref().unwrap_err();
+            assert!(
+                error.contains("timed out") || error.contains("session has ended"),
+                "{error}"
+            );
+            error.contains("session has ended")
+        });
+        if all_know {
+            break;
+        }
+        told = third.refresh(&lost, 2).await;
+    }
+    assert_eq!(fleet.refreshes(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_server_that_stops_costs_nobody_anything_and_is_found_again() {
+    let mut fleet = Fleet::start().await;
+    let mut processes = fleet.processes(&fleet.server.url()).await;
+    assert!(fleet.meet(&mut processes).await);
+    fleet.server.stop().await;
+    for process in &mut processes {
+        let token = fleet.refresh_token();
+        for result in process.refresh(&token, 5).await {
+            result.unwrap();
+        }
+    }
+    fleet.server.restart().await;
+    while !fleet.meet(&mut processes).await {}
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_slow_server_costs_nobody_anything_and_is_used_again() {
+    let fleet = Fleet::start().await;
+    let way = SlowWay::to(fleet.server.port).await;
+    let url = format!("redis://127.0.0.1:{}/", way.port);
+    let mut processes = fleet.processes(&url).await;
+    while !fleet.meet(&mut processes).await {}
+    way.millis.store(400, Ordering::SeqCst);
+    for process in &mut processes {
+        let token = fleet.refresh_token();
+        for result in process.refresh(&token, 5).await {
+            result.unwrap();
+        }
+    }
+    way.millis.store(0, Ordering::SeqCst);
+    while !fleet.meet(&mut processes).await {}
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_full_server_costs_nobody_anything() {
+    let fleet = Fleet::start().await;
+    let mut processes = fleet.processes(&fleet.server.url()).await;
+    fleet
+        .server
+        .query(&["CONFIG", "SET", "maxmemory", "1"])
+        .await;
+    for process in &mut processes {
+        let token = fleet.refresh_token();
+        for result in process.refresh(&token, 5).await {
+            result.unwrap();
+        }
+    }
+    fleet
+        .server
+        .query(&["CONFIG", "SET", "maxmemory", "0"])
+        .await;
+    while !fleet.meet(&mut processes).await {}
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn garbage_in_the_place_of_an_outcome_is_passed_over() {
+    let server = Server::start().await;
+    let emulator = Emulator::builder().user(User::new("joe@example.com"));
+    let emulator = emulator.start().await.unwrap();
+    let fleet = Fleet { emulator, server };
+    let [mut one, mut other, _] = fleet.processes(&fleet.server.url()).await;
+    let token = fleet.refresh_token();
+    one.refresh(&token, 1).await.pop().unwrap().unwrap();
+    let names = fleet.server.names().await;
+    let names: Vec<_> = names.iter().filter(|name| name.contains(":v:")).collect();
+    assert_eq!(names.len(), 1);
+    fleet.server.query(&["SET", names[0], "garbage"]).await;
+    other.refresh(&token, 1).await.pop().unwrap().unwrap();
+    assert_eq!(fleet.refreshes(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_session_that_ends_in_one_process_ends_in_all() {
+    let fleet = Fleet::start().await;
+    let [mut one, mut other, _] = fleet.processes(&fleet.server.url()).await;
+    let tokens = fleet.emulator.tokens("joe@example.com").issue().unwrap();
+    let kept = fleet
+        .emulator
+        .tokens("joe@example.com")
+        .claim("n", 1)
+        .issue()
+        .unwrap();
+    let session = |end: bool| json!({ "session": tokens.session_jwt(), "end": end });
+    assert_eq!(other.ask(&session(false)).await, json!(true));
+    assert_eq!(one.ask(&session(true)).await, json!(false));
+    while other.ask(&session(false)).await == json!(true) {}
+    // One that starts later hears of it as well.
+    let mut late = fleet.process(Some(&fleet.server.url())).await;
+    while late.ask(&session(false)).await == json!(true) {}
+    let kept = json!({ "session": kept.session_jwt() });
+    assert_eq!(late.ask(&kept).await, json!(true));
+    assert_eq!(other.ask(&kept).await, json!(true));
+}
+
+/// Not a test: prints what the store costs, in one run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures; needs redis-server"]
+async fn what_the_store_costs() {
+    use descope_magiclink::{Client, RefreshToken, SessionToken};
+    use descope_magiclink_redis::RedisStore;
+    use std::sync::Arc;
+
+    let fleet = Fleet::start().await;
+    let builder =
+        || Client::builder(fleet.emulator.project_id()).base_url(fleet.emulator.base_url());
+    let store = Arc::new(RedisStore::new(fleet.server.url(), KEY).unwrap());
+    let clients = [
+        ("without", builder().build().unwrap()),
+        ("with", builder().store(store).build().unwrap()),
+    ];
+    let print = |what: &str, mut times: Vec<Duration>| {
+        times.sort();
+        let at = |per_cent: usize| times[(times.len() - 1) * per_cent / 100];
+        println!("{what}: p50 {:?}, p99 {:?}", at(50), at(99));
+    };
+    let session = fleet.emulator.tokens("joe@example.com").issue().unwrap();
+    let session = SessionToken::new(session.session_jwt());
+    let ended = fleet
+        .emulator
+        .tokens("joe@example.com")
+        .claim("n", 1)
+        .issue()
+        .unwrap();
+    for (name, client) in &clients {
+        let ended = SessionToken::new(ended.session_jwt());
+        client.sessions().validate(&ended).await.unwrap();
+        client.sessions().end(&ended).await;
+        client.sessions().validate(&session).await.unwrap();
+        let mut times = Vec::new();
+        for _ in 0..20_000 {
+            let start = Instant::now();
+            client.sessions().validate(&session).await.unwrap();
+            times.push(start.elapsed());
+        }
+        print(&format!("a valid request, {name} a store"), times);
+    }
+    for (name, client) in &clients {
+        let mut times = Vec::new();
+        let mut token = RefreshToken::new(fleet.refresh_token());
+        for _ in 0..1000 {
+            let start = Instant::now();
+            let new = client.sessions().refresh(&token).await.unwrap();
+            times.push(start.elapsed());
+            token = new.tokens.refresh.unwrap();
+        }
+        print(&format!("a request that refreshes, {name} a store"), times);
+    }
+}

@@ -1,0 +1,180 @@
+//! One refresh per token among processes that share a store.
+//!
+//! Whoever is to refresh a token puts a mark into the store first, and what came of it in its place; the
+//! others ask until that is there. A mark that has outlived its lease is of a process that has died, or was
+//! paused, after the token may have been presented. Where refresh tokens rotate nobody presents it
+//! again: if its process is only slow, that would end the sign-in.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use tokio::time::{Instant, sleep};
+
+use super::refreshes::{Forget, ROTATED};
+use super::session::RefreshClaims;
+use crate::store::shared::Remote;
+use crate::sync::hash::hash_parts;
+
+/// How long the first wait is, and the longest.
+const POLL: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(100)];
+/// How often, and after which pauses, an outcome is brought to a store that fails just then.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How a process's refresh goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum SharedTurn {
+    /// It is to be made here. Tell [`SharedRefresh::complete`] of it.
+    Lead,
+    /// Another process has made it: what it has stored, and how long ago.
+    Made(Vec<u8>, Duration),
+    /// Another process has sent it, and is gone with what came of it.
+    Lost,
+    /// Another process has sent it, and what came of it cannot be found out now.
+    Unknown,
+}
+
+/// The refresh of one token.
+pub(crate) struct SharedRefresh<'a> {
+    pub(crate) remote: &'a Remote,
+    pub(crate) key: [u8; 32],
+    /// For how long nobody else may present the token. At least the lease.
+    pub(crate) ttl: Duration,
+    /// How long a process may take that is alive.
+    pub(crate) lease: Duration,
+}
+
+/// What the store holds of a token: a mark, or what came of the refresh; and for how long it was put there.
+struct State<'v> {
+    kind: u8,
+    ttl: Duration,
+    rest: &'v [u8],
+}
+
+const PENDING: u8 = b'p';
+const MADE: u8 = b'm';
+
+impl<'v> State<'v> {
+    fn read(value: &'v [u8]) -> Option<Self> {
+        let (kind, value) = value.split_first()?;
+        let (millis, rest) = value.split_first_chunk()?;
+        let ttl = Duration::from_millis(u64::from_be_bytes(*millis));
+        matches!(*kind, PENDING | MADE).then_some(Self {
+            kind: *kind,
+            ttl,
+            rest,
+        })
+    }
+
+    fn write(kind: u8, ttl: Duration, rest: &[u8]) -> Vec<u8> {
+        let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        [&[kind][..], &millis.to_be_bytes(), rest].concat()
+    }
+}
+
+impl SharedRefresh<'_> {
+    /// Puts the mark, or waits for the outcome of whoever has.
+    pub(crate) async fn take_turn(&self) -> SharedTurn {
+        let mark = self.mark();
+        let [mut poll, longest] = POLL;
+        // Since when it is known that another process is at it.
+        let mut pending: Option<Instant> = None;
+        let mut has_failed = false;
+        loop {
+            if pending.is_none() {
+                match self.remote.insert(self.key, mark.clone(), self.ttl).await {
+                    Ok(false) => {}
+                    // Once more: to go on alone may cost the sign-in. It may have been put there all the same.
+                    Err(_) if !has_failed => {
+                        has_failed = true;
+                        continue;
+                    }
+                    Ok(true) | Err(_) => return SharedTurn::Lead,
+                }
+            }
+            match self.remote.get(self.key).await {
+                Ok(Some((value, left))) => {
+                    let state = State::read(&value).filter(|_| value != mark);
+                    // This call's own, or nothing that this crate has put there.
+                    let Some(state) = state else {
+                        return SharedTurn::Lead;
+                    };
+                    let age = state.ttl.saturating_sub(left);
+                    if state.kind == MADE {
+                        return SharedTurn::Made(state.rest.to_vec(), age);
+                    }
+                    if age >= self.lease {
+                        return SharedTurn::Lost;
+                    }
+                    pending.get_or_insert_with(Instant::now);
+                }
+                // Given back, or forgotten.
+                Ok(None) => pending = None,
+                Err(_) => {
+                    pending.get_or_insert_with(Instant::now);
+                }
+            }
+            if pending.is_some_and(|since| since.elapsed() >= self.lease) {
+                return SharedTurn::Unknown;
+            }
+            sleep(poll).await;
+            poll = (poll * 3 / 2).min(longest);
+        }
+    }
+
+    fn mark(&self) -> Vec<u8> {
+        let mut id = [0; 16];
+        // Without it, a mark of its own would be taken for another's after a store that was slow.
+        let _ = rand::fill(&mut id);
+        State::write(PENDING, self.ttl, &id)
+    }
+
+    /// Stores what came of the refresh; with nothing, gives the token back to whoever comes next.
+    pub(crate) async fn complete(&self, made: Option<(Vec<u8>, Duration)>) {
+        let (value, ttl) = made.map_or((Vec::new(), Duration::ZERO), |(response, ttl)| {
+            (State::write(MADE, ttl, &response), ttl)
+        });
+        for attempt in 1..=ATTEMPTS {
+            let set = self.remote.set(self.key, value.clone(), ttl).await;
+            if set.is_ok() || attempt == ATTEMPTS {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// For how long it is known that a session was ended or changed: no outcome stays for longer.
+const CHANGED: Duration = ROTATED;
+
+/// Tells the others that what is stored of a session is not to be used any more, or of all of its user's.
+pub(crate) async fn note_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
+    let family = claims.family_id().filter(|_| what == Forget::Session);
+    // What fails is told by the store.
+    let _ = remote.set(changed(claims, family), vec![1], CHANGED).await;
+}
+
+/// Whether a session was ended or changed after an outcome of this age was stored. Both ages are the
+/// store's, so that no clock of a process matters.
+pub(crate) async fn was_changed(remote: &Remote, claims: &RefreshClaims, age: Duration) -> bool {
+    for family in [claims.family_id(), None] {
+        if let Ok(Some((_, left))) = remote.get(changed(claims, family)).await
+            && CHANGED.saturating_sub(left) <= age
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn changed(claims: &RefreshClaims, family: Option<&str>) -> [u8; 32] {
+    let family = family.unwrap_or_default();
+    hash_parts([
+        &b"changed"[..],
+        claims.user_id().as_bytes(),
+        family.as_bytes(),
+    ])
+}
+
+#[cfg(test)]
+mod simulation;
