@@ -14,7 +14,7 @@ const BUDGET: usize = 102;
 
 /// Lines of the public listings that begin with `pub`, without the generated `raw` and the emulator. Whoever adds some raises it in the
 /// same commit, and says why there.
-const PUBLIC_LINES: usize = 698;
+const PUBLIC_LINES: usize = 702;
 
 pub(crate) fn deps() -> Outcome {
     let tree = output(&mut program(
@@ -77,6 +77,8 @@ fn public_lines(listing: &str) -> usize {
     listing
         .lines()
         // Pages of the guide are there for rustdoc alone.
-        .filter(|line| line.starts_with("pub ") && !line.contains("raw::") && !line.contains("::guide"))
+        .filter(|line| {
+            line.starts_with("pub ") && !line.contains("raw::") && !line.contains("::guide")
+        })
         .count()
 }
