@@ -9,7 +9,9 @@ use super::*;
 
 #[tokio::test]
 async fn a_code_signs_in() {
-    let signer = Emulator::builder().user(User::new("ann@example.com")).signer();
+    let signer = Emulator::builder()
+        .user(User::new("ann@example.com"))
+        .signer();
     let signer = signer.unwrap();
     let tokens = signer.tokens("ann@example.com").issue().unwrap();
     let issued = json!({ "sessionJwt": tokens.session_jwt(), "refreshJwt": tokens.refresh_jwt() });
@@ -36,7 +38,7 @@ async fn a_code_signs_in() {
     assert_eq!(refused.operation(), Some("verify_otp_email"));
     let large = otp.send("ann@example.com").await.unwrap_err();
     assert!(matches!(large, Error::Transport(error) if error.is_too_large()));
-    let hurried = client.with_timeout(Duration::from_nanos(1));
+    let hurried = client.with_timeout(Duration::from_millis(50));
     assert!(Otp(&hurried).send("a").await.unwrap_err().is_timeout());
     let head = &service.requests()[1];
     let bearer = format!("authorization: Bearer {}\r\n", signer.project_id());

@@ -55,11 +55,13 @@ mod test {
         let service = Canned::start([(200, "{}".to_owned())]);
         let error = sign_in(&client(&service.url().replace("http", "https"))).await;
         let error = error.unwrap_err();
-        let causes = std::iter::successors(
-            Some(&error as &dyn std::error::Error),
-            |error| error.source(),
-        );
-        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+            error.source()
+        });
+        let text = causes
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
         assert!(text.contains("InvalidContentType"), "{text}");
     }
 }

@@ -39,7 +39,12 @@ fn why(error: &Error) -> String {
         let _ = write!(text, "\nmembers: {names:?}");
     }
     if let Error::Decode(error) = error {
-        let _ = write!(text, "\nmember: {:?}, {} headers", error.member(), error.headers().len());
+        let _ = write!(
+            text,
+            "\nmember: {:?}, {} headers",
+            error.member(),
+            error.headers().len()
+        );
     }
     text
 }
@@ -70,12 +75,20 @@ mod test {
         let client = client.build().unwrap();
         let key = ManagementKey::new(emulator.management_key());
         let text = user(&client, &key, "ann@example.com").await.unwrap();
-        for line in ["200 OK\n", "header content-type\n", "\nname: \"Ann\"\n", "\nloginIds: ["] {
+        for line in [
+            "200 OK\n",
+            "header content-type\n",
+            "\nname: \"Ann\"\n",
+            "\nloginIds: [",
+        ] {
             assert!(text.contains(line), "{line}: {text}");
         }
         let missing = user(&client, &key, "bob@example.com").await.unwrap_err();
         let text = why(&missing);
-        assert!(text.starts_with("load_user: ") && text.contains("\"errorCode\""), "{text}");
+        assert!(
+            text.starts_with("load_user: ") && text.contains("\"errorCode\""),
+            "{text}"
+        );
     }
 
     #[test]

@@ -242,6 +242,8 @@ pub async fn the_request_sees_the_renewed_tokens(app: &str, emulator: &Emulator,
 pub struct Canned {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
+    /// Open beyond the last response: whoever connects then waits.
+    _listener: TcpListener,
 }
 
 impl Canned {
@@ -251,6 +253,7 @@ impl Canned {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (kept, responses) = (Arc::clone(&requests), Vec::from_iter(responses));
+        let open = listener.try_clone().unwrap();
         std::thread::spawn(move || {
             for (status, body) in responses {
                 let (mut socket, _) = listener.accept().unwrap();
@@ -264,7 +267,11 @@ impl Canned {
                 let _ = socket.write_all((head + &body).as_bytes());
             }
         });
-        Self { url, requests }
+        Self {
+            url,
+            requests,
+            _listener: open,
+        }
     }
 
     /// Where it is.

@@ -120,7 +120,7 @@ impl LandingPageBuilder {
     /// The page that sends a link for step-up or a further factor. [`pages_layer`](LandingPage::pages_layer)
     /// sends those there whom [`require_step_up`](crate::require_step_up) or
     /// [`require_mfa`](crate::require_mfa) refuses, with the page that they wanted in the query parameter
-    /// `next`.
+    /// `next`, and with `mfa=true` where it is a further factor.
     pub fn step_up_page(mut self, path: impl Into<String>) -> Self {
         self.step_up_page = Some(path.into());
         self

@@ -19,7 +19,7 @@ use super::purpose::LinkPurpose;
 use super::send_guard::{self, Asker};
 use crate::audit;
 use crate::origin::is_cross_site;
-use crate::service_error::{is_refusal, log_error, log_refusal};
+use crate::service_error::{is_refusal, log_error, log_refusal, seconds};
 
 impl LandingPage {
     /// Prepares a link that leads to this page. `address` is what the user typed to get it, for a change
@@ -296,10 +296,7 @@ impl SendError {
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
         if let Some(wait) = self.wait() {
-            // Rounded up: not a moment too early.
-            let seconds = wait.as_millis().div_ceil(1000).max(1);
-            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, seconds(wait));
         }
         response.extensions_mut().insert(self.clone());
         response

@@ -67,7 +67,8 @@ type IsPage = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// - The JSON is `{"error": CODE, "message": TEXT}` with the code of [`Rejection::code`] or
 ///   [`SendError::code`], which stays as it is.
 /// - The redirect keeps path and query in the parameter `next`, to be given to
-///   [`LandingLink::next`](super::LandingLink::next). A form that was refused is not sent once more: `next`
+///   [`LandingLink::next`](super::LandingLink::next), and says `mfa=true` to the step-up page where a
+///   further factor is asked for. A form that was refused is not sent once more: `next`
 ///   is the page then that the form was on.
 /// - Pages are made by the landing page's [template](super::LandingPageBuilder::template), and have its
 ///   security policy. So are those for responses of the application with one of the statuses 400, 401,
@@ -208,7 +209,9 @@ impl LandingPage {
                 let here = request.uri.path();
                 let way = refusal.way.filter(|way| path_of(way.as_str()) != here);
                 if let Some(way) = way {
-                    let location = way_with_next(way, self.where_to_come_back(request).as_ref());
+                    let next = self.where_to_come_back(request);
+                    let is_mfa = refusal.code.is_some_and(|(code, _)| code == "mfa_required");
+                    let location = way_with_next(way, next.as_ref(), is_mfa);
                     head.status = StatusCode::SEE_OTHER;
                     head.headers.remove(CONTENT_TYPE);
                     head.headers.remove(WWW_AUTHENTICATE);
@@ -258,6 +261,7 @@ impl LandingPage {
             return Some(Refusal {
                 by,
                 way,
+                wait: rejection.retry_after(),
                 code: Some((rejection.code(), rejection.to_string())),
                 ..plain
             });
@@ -331,18 +335,22 @@ fn path_of(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or(target)
 }
 
-/// A page with the next one in its query.
-fn way_with_next(way: &RedirectTarget, next: Option<&RedirectTarget>) -> HeaderValue {
-    let Some(next) = next else {
+/// A page with the next one in its query, and whether a further factor is asked for.
+fn way_with_next(way: &RedirectTarget, next: Option<&RedirectTarget>, is_mfa: bool) -> HeaderValue {
+    let next = next.map(|next| ("next", next.as_str()));
+    let parameters = next.into_iter().chain(is_mfa.then_some(("mfa", "true")));
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    if query.is_empty() {
         return way.location();
-    };
+    }
     let (before, fragment) = match way.as_str().split_once('#') {
         Some((before, fragment)) => (before, format!("#{fragment}")),
         None => (way.as_str(), String::new()),
     };
     let mark = if before.contains('?') { '&' } else { '?' };
-    let next: String = form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect();
-    let location = format!("{before}{mark}next={next}{fragment}");
+    let location = format!("{before}{mark}{query}{fragment}");
     HeaderValue::try_from(location).unwrap_or_else(|_| way.location())
 }
 

@@ -20,6 +20,7 @@ const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8
 fn app(landing: &LandingPage) -> Router {
     Router::new()
         .route("/orders", get(async || "orders").post(async || "ordered"))
+        .route("/sign-in", get(async || "a mistake of the application's"))
         .route("/sign-out", post(sign_out))
         .route_layer(require_session())
         .merge(
@@ -104,6 +105,15 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
         assert_eq!(body["error"], "missing_token");
         assert!(body["message"].is_string());
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_page_that_asks_for_a_session_leads_nowhere_and_not_in_a_circle() {
+    let (_emulator, app) = start().await;
+    let answer = ask(&app, "GET", "/sign-in?next=%2Forders", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(answer.headers().get("location").is_none());
+    assert!(answer.body().contains("<h1>Please sign in</h1>"));
 }
 
 #[tokio::test]
@@ -280,4 +290,30 @@ async fn a_test_presses_the_button_without_reading_the_page() {
             .body()
             .contains("<h1>This link was already used</h1>")
     );
+}
+
+#[tokio::test]
+async fn a_call_on_a_users_behalf_that_came_too_often_counts_down_too() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).build().unwrap();
+    let client = crate::browser::client(&emulator);
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
+    let refresh = descope_magiclink::RefreshToken::new(tokens.refresh_jwt());
+    let me = async move || {
+        let user = client.sessions().me(&refresh).await?;
+        Ok::<_, Rejection>(user.email().unwrap_or_default().to_owned())
+    };
+    let app = Router::new()
+        .route("/me", get(me))
+        .layer(landing.pages_layer());
+    let fault = Fault::on("Me").rate_limited(Some(std::time::Duration::from_secs(150)));
+    emulator.faults().add(fault).unwrap();
+    let answer = ask(&app, "GET", "/me", &[PAGE]).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers()["retry-after"], "150");
+    assert!(answer.body().contains("content:counter(wait) \" min\""));
+    assert!(answer.body().contains("wait 150s linear"));
+    let answer = ask(&app, "GET", "/me", &[]).await;
+    let body: Value = serde_json::from_str(answer.body()).unwrap();
+    assert_eq!(body["error"], "rate_limited");
 }

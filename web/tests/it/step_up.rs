@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
-use descope_magiclink::{Client, DeliveryMethod};
+use descope_magiclink::{Client, DeliveryMethod, RefreshToken};
 use descope_magiclink_emulator::{Emulator, User};
 use descope_magiclink_web::cookies::RequestTokens;
 use descope_magiclink_web::{
@@ -120,6 +120,37 @@ async fn a_client_is_told_to_step_up_and_not_that_its_session_has_ended() {
         let answer = ask(&app, request("GET", "/admin", &[("cookie", cookie)])).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     }
+}
+
+#[tokio::test]
+async fn a_link_by_another_method_is_a_second_factor() {
+    let (emulator, app) = app().await;
+    let tokens = emulator.tokens(EMAIL).issue().unwrap();
+    let cookie = tokens.cookie_header();
+    let page = [("cookie", cookie.as_str()), ("accept", PAGE)];
+    let answer = ask(&app, request("GET", "/vault?x=1", &page)).await;
+    let way = "/step-up?next=%2Fvault%3Fx%3D1&mfa=true";
+    assert_eq!(answer.headers()["location"], way);
+
+    let refresh = RefreshToken::new(tokens.refresh_jwt());
+    let sent = client(&emulator)
+        .magic_link()
+        .mfa(DeliveryMethod::Sms, &refresh)
+        .redirect_url("https://app.example.com/verify?next=/vault");
+    sent.send().await.unwrap();
+    let message = emulator.outbox().last_for("+15555550000").unwrap();
+    let back = press_button(app.clone(), message.link(), "", &cookie)
+        .await
+        .unwrap();
+    assert_eq!(back.headers()["location"], "/vault");
+    let mut browser = Browser::default();
+    browser.keep(back.headers());
+    let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
+    let answer = ask(&app, request("GET", "/vault", &[("cookie", &cookies)])).await;
+    assert_eq!(answer.body(), "vault");
+    // It is no step-up.
+    let answer = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
