@@ -520,13 +520,14 @@ impl ClientBuilder {
             Some(store) => Box::new(SharedStore::new(Remote::new(store, &project_id), memory)),
             None => Box::new(memory),
         };
-        let inner = Inner::new(settings, headers, self.timeout);
         let http = HttpSettings {
             base_url: base_url.clone(),
             connect_timeout: self.connect_timeout,
             proxy: self.proxy,
             own: self.http_client,
         };
+        settings.speaks_http1 = http.speaks_http1();
+        let inner = Inner::new(settings, headers, self.timeout);
         let lazy_http = LazyHttp::new(http);
         let http = lazy_http.get()?;
         let of_client = OfClient {

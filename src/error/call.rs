@@ -14,6 +14,8 @@ pub(crate) struct Call {
     /// Whose token or key went along.
     pub(crate) credential: CredentialKind,
     pub(crate) base_url: Arc<str>,
+    /// The client's own, which texts may show.
+    pub(crate) project_id: Arc<str>,
 }
 
 /// Whose token or key a call carries: when the service refuses it, that is whom it concerns.

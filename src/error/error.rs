@@ -11,6 +11,7 @@ use url::Url;
 
 use super::call::{Call, CredentialKind};
 use super::config::ConfigError;
+use super::mask::mask_secrets;
 use super::session::SessionError;
 use crate::clock::Clock;
 use crate::code::ErrorCode;
@@ -20,16 +21,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Longest wait that a `Retry-After` header is believed for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longest part of the service's own words that is kept, in characters.
-const LONGEST_MESSAGE: usize = 500;
 /// Most names of a body's members that are shown.
 const MOST_NAMES: usize = 16;
 /// Longest id of a request that is shown; those known have 20 characters.
 const LONGEST_REQUEST_ID: usize = 40;
-/// A run of token characters of this length is taken for a secret if it has a digit, ...
-const SECRET_LENGTH: usize = 20;
-/// ... and one of this length always: no word of an error message is as long.
-const SECRET_LENGTH_WITHOUT_DIGIT: usize = 40;
+/// Most digits of a code that is taken for one of the service's; those known have 6.
+const MOST_CODE_DIGITS: usize = 12;
 
 /// Why a call failed.
 ///
@@ -217,7 +214,8 @@ impl Error {
             )
     }
 
-    /// Whether no connection could be made, so that the service has seen nothing of the call.
+    /// Whether no connection could be made, or the service refused the request unseen, so that the call
+    /// had no effect.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self, Self::Transport(error) if error.is_connect())
@@ -233,7 +231,7 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Transport(error) => !error.is_too_large(),
+            Self::Transport(error) => !error.is_too_large() && !error.is_tls(),
             Self::Timeout(_) => true,
             Self::Api(error) => {
                 self.is_rate_limited()
@@ -246,6 +244,14 @@ impl Error {
             Self::Session(error) => error.is_unavailable(),
             _ => false,
         }
+    }
+
+    /// The same answer, some time later.
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        if let Self::Api(error) = &mut self {
+            error.retry_after = Some(wait);
+        }
+        self
     }
 
     pub(crate) fn argument(name: &'static str, problem: &'static str) -> Self {
@@ -329,7 +335,7 @@ impl ApiError {
     /// Reads what can be read; `body` may be cut off, empty or anything else.
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: &[u8], call: &Call) -> Self {
         let members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-        let text = |name| members.get(name).and_then(text);
+        let text = |name| text(members.get(name)?, &call.project_id);
         let description = text("errorDescription");
         // Real bodies repeat the message as `message`; some have only one of the two.
         let message = text("errorMessage")
@@ -348,7 +354,7 @@ impl ApiError {
             sent: call.credential,
             redirect: status
                 .is_redirection()
-                .then(|| redirect(&call.base_url, &headers)),
+                .then(|| redirect(&call.base_url, &headers, &call.project_id)),
             headers,
             members,
             operation: Some(call.operation_id),
@@ -425,7 +431,7 @@ impl ApiError {
 
     /// The service's words for the kind of error, such as "Token expired".
     ///
-    /// Shortened to 500 characters; whatever looks like a token is masked.
+    /// Shortened to 500 characters; whatever looks like a token or a key is masked.
     #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
@@ -433,7 +439,7 @@ impl ApiError {
 
     /// The service's words for this error; its description where it says no more.
     ///
-    /// Shortened to 500 characters; whatever looks like a token is masked.
+    /// Shortened to 500 characters; whatever looks like a token or a key is masked.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
@@ -489,7 +495,7 @@ impl fmt::Debug for Names<'_> {
         // A body is as long as 64 KiB, and names are what somebody has made up.
         let names = self.0.keys().take(MOST_NAMES);
         f.debug_set()
-            .entries(names.map(|name| mask_secrets(name)))
+            .entries(names.map(|name| mask_secrets(name, "")))
             .finish()
     }
 }
@@ -538,8 +544,9 @@ impl StdError for ApiError {}
 /// Whether a text has the form of the service's codes. A gateway's own bodies may have an
 /// `errorCode` too.
 fn is_code(text: &str) -> bool {
-    text.strip_prefix('E')
-        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    text.strip_prefix('E').is_some_and(|digits| {
+        (1..=MOST_CODE_DIGITS).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// The id that Cloudflare, which the service is behind, gave the request.
@@ -551,7 +558,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Where a redirect leads, without path and query: they may hold what was sent.
-pub(crate) fn redirect(base_url: &str, headers: &HeaderMap) -> String {
+pub(crate) fn redirect(base_url: &str, headers: &HeaderMap, project_id: &str) -> String {
     let target = headers
         .get(http::header::LOCATION)
         .and_then(|value| value.to_str().ok())
@@ -560,8 +567,8 @@ pub(crate) fn redirect(base_url: &str, headers: &HeaderMap) -> String {
         .as_ref()
         .map(|url| url.origin())
         .filter(url::Origin::is_tuple)
-        .map(|origin| mask_secrets(&origin.ascii_serialization()));
-    let base_url = mask_secrets(base_url);
+        .map(|origin| mask_secrets(&origin.ascii_serialization(), project_id));
+    let base_url = mask_secrets(base_url, project_id);
     match to {
         Some(to) => format!(
             "the base URL {base_url} sends on to {to}, and redirects are not followed, as tokens would \
@@ -575,58 +582,13 @@ pub(crate) fn redirect(base_url: &str, headers: &HeaderMap) -> String {
 }
 
 /// Text of a body, fit to be shown: trimmed, short, without control characters and secrets.
-fn text(value: &Value) -> Option<String> {
+fn text(value: &Value, project_id: &str) -> Option<String> {
     let text = match value {
-        Value::String(text) => mask_secrets(text.trim()),
-        Value::Number(number) => mask_secrets(&number.to_string()),
+        Value::String(text) => mask_secrets(text.trim(), project_id),
+        Value::Number(number) => mask_secrets(&number.to_string(), project_id),
         _ => return None,
     };
     (!text.is_empty()).then_some(text)
-}
-
-/// Replaces every long run of token characters: a service or a proxy may echo what it was sent.
-fn mask_secrets(text: &str) -> String {
-    let is_token_character =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '+' | '=' | '%');
-    let mut masked = String::new();
-    let mut run = String::new();
-    let flush = |run: &mut String, masked: &mut String| {
-        let has_digit = run.bytes().any(|b| b.is_ascii_digit());
-        if is_id(run) {
-            masked.push_str(run);
-        } else if run.len() >= SECRET_LENGTH_WITHOUT_DIGIT
-            || (run.len() >= SECRET_LENGTH && has_digit)
-        {
-            masked.push_str("[masked]");
-        } else {
-            masked.push_str(run);
-        }
-        run.clear();
-    };
-    for c in text.chars() {
-        if is_token_character(c) {
-            run.push(c);
-        } else {
-            flush(&mut run, &mut masked);
-            masked.push(if c.is_control() { ' ' } else { c });
-        }
-    }
-    flush(&mut run, &mut masked);
-    match masked.char_indices().nth(LONGEST_MESSAGE) {
-        Some((end, _)) => masked
-            .get(..end)
-            .map(|kept| format!("{kept}…"))
-            .unwrap_or_default(),
-        None => masked,
-    }
-}
-
-/// Whether the text has the form of a project, user or tenant id, which is not secret: a message about
-/// the wrong project is of no use without it.
-fn is_id(text: &str) -> bool {
-    matches!(text.len(), 28 | 32)
-        && text.starts_with(['P', 'U', 'T'])
-        && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Reads `Retry-After` as RFC 9110 10.2.3 has it: whole seconds, or a date.
@@ -653,12 +615,23 @@ pub struct TransportError {
     operation: Option<&'static str>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum TransportKind {
     Connect,
+    /// The call's time ran out meanwhile.
+    ConnectTimeout {
+        limit: Duration,
+    },
+    Tls {
+        why: Arc<str>,
+    },
+    /// By HTTP/2's `REFUSED_STREAM` (RFC 9113 8.7).
+    Refused,
     Request,
     Body,
-    TooLarge { limit: usize },
+    TooLarge {
+        limit: usize,
+    },
 }
 
 impl TransportError {
@@ -670,10 +643,25 @@ impl TransportError {
         }
     }
 
-    /// Whether no connection could be made, so that nothing was sent.
+    /// Whether no connection could be made, or the service refused the request before it looked at it
+    /// (HTTP/2's `REFUSED_STREAM`), so that the call had no effect.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        self.kind == TransportKind::Connect
+        matches!(
+            self.kind,
+            TransportKind::Connect
+                | TransportKind::ConnectTimeout { .. }
+                | TransportKind::Tls { .. }
+                | TransportKind::Refused
+        )
+    }
+
+    /// Whether something answered at the service's address that TLS does not trust: its certificate is
+    /// expired, of another name or of an unknown authority, or it does not speak TLS. The text says
+    /// which. Nothing was sent, and the next call will fare no better.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.kind, TransportKind::Tls { .. })
     }
 
     /// Whether the answer was larger than the client accepts.
@@ -686,9 +674,20 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Of(self.operation).fmt(f)?;
-        match self.kind {
+        match &self.kind {
             TransportKind::Connect => {
                 f.write_str("the service could not be reached; nothing was sent")
+            }
+            TransportKind::ConnectTimeout { limit } => write!(
+                f,
+                "no connection to the service could be made within {limit:?}; nothing was sent"
+            ),
+            TransportKind::Tls { why } => write!(
+                f,
+                "no secure connection to the service could be made; nothing was sent: {why}"
+            ),
+            TransportKind::Refused => {
+                f.write_str("the service refused the request before it looked at it")
             }
             TransportKind::Request => {
                 f.write_str("the connection failed before the service answered")
@@ -923,8 +922,17 @@ pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
     if error.is_timeout() && !error.is_connect() {
         return Error::Timeout(Timeout::new(limit));
     }
-    let kind = if error.is_connect() {
+    let kind = if let Some(why) = tls_failure(&error) {
+        // All that the sources would say.
+        return Error::Transport(TransportError {
+            kind: TransportKind::Tls { why: why.into() },
+            source: None,
+            operation: None,
+        });
+    } else if error.is_connect() {
         TransportKind::Connect
+    } else if is_refused_stream(&error) {
+        TransportKind::Refused
     } else if error.is_body() || error.is_decode() {
         TransportKind::Body
     } else {
@@ -934,6 +942,60 @@ pub(crate) fn from_reqwest(error: reqwest::Error, limit: Duration) -> Error {
         kind,
         source: Some(Arc::new(error.without_url())),
         operation: None,
+    })
+}
+
+/// The call's time ran out before it had a connection.
+pub(crate) fn connect_timed_out(limit: Duration) -> Error {
+    Error::Transport(TransportError {
+        kind: TransportKind::ConnectTimeout { limit },
+        source: None,
+        operation: None,
+    })
+}
+
+/// What TLS has against the other end, if that is why there is no connection.
+pub(crate) fn tls_failure(error: &reqwest::Error) -> Option<String> {
+    let cause = causes(error).find(|cause| {
+        #[cfg(feature = "native-tls")]
+        if cause.is::<native_tls::Error>() {
+            return true;
+        }
+        is_refused_by_rustls(*cause)
+    });
+    let why = cause.filter(|_| error.is_connect())?.to_string();
+    Some(mask_secrets(&why, ""))
+}
+
+/// What rustls refuses is invalid data; an operating system's own errors are of other kinds.
+fn is_refused_by_rustls(cause: &(dyn StdError + 'static)) -> bool {
+    let Some(error) = cause.downcast_ref::<std::io::Error>() else {
+        return false;
+    };
+    error.kind() == std::io::ErrorKind::InvalidData
+        // An error in an error, which is no source of it.
+        || error.get_ref().is_some_and(|inner| is_refused_by_rustls(inner))
+}
+
+/// Whether the service has not looked at the request.
+pub(crate) fn is_refused_stream(error: &reqwest::Error) -> bool {
+    #[cfg(feature = "http2")]
+    return causes(error)
+        .filter_map(|cause| cause.downcast_ref::<h2::Error>())
+        .any(|error| error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM));
+    #[cfg(not(feature = "http2"))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
     })
 }
 
@@ -966,26 +1028,6 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use std::time::SystemTime;
-
-    #[test]
-    fn what_looks_like_a_token_is_masked_and_the_rest_stays() {
-        assert_eq!(
-            mask_secrets("bad token eyJhbGciOiJSUzI1NiIsImtpZCI6 for joe@example.com\n"),
-            "bad token [masked] for joe@example.com "
-        );
-        assert_eq!(
-            mask_secrets("not project P2aAc4T2V93bddihGEx2Ryhc8e5Z"),
-            "not project P2aAc4T2V93bddihGEx2Ryhc8e5Z"
-        );
-        assert_eq!(
-            mask_secrets("loginOptions.templateOptions is wrong"),
-            "loginOptions.templateOptions is wrong"
-        );
-        assert_eq!(
-            mask_secrets(&"a b ".repeat(400)).chars().count(),
-            LONGEST_MESSAGE + 1
-        );
-    }
 
     #[test]
     fn retry_after_reads_seconds_and_dates_and_is_capped() {

@@ -40,10 +40,15 @@ impl KeysUnavailable {
 
 impl fmt::Display for KeysUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the token could not be checked because {}", self.problem)?;
+        f.write_str("the token could not be checked because ")?;
+        match (&self.problem, &self.cause) {
+            // Says which connection, and what is wrong with it.
+            (KeyProblem::Tls, Some(cause)) => return cause.fmt(f),
+            (problem, _) => problem.fmt(f)?,
+        }
         match self.problem {
             // Later it is still wrong.
-            KeyProblem::Status(404) | KeyProblem::Redirect => Ok(()),
+            KeyProblem::Status(404) | KeyProblem::Redirect | KeyProblem::Tls => Ok(()),
             _ => f.write_str("; try again later"),
         }
     }
@@ -53,6 +58,7 @@ impl StdError for KeysUnavailable {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause
             .as_deref()
+            .filter(|_| self.problem != KeyProblem::Tls)
             .map(|cause| cause as &(dyn StdError + 'static))
     }
 }
@@ -63,6 +69,8 @@ impl StdError for KeysUnavailable {
 pub enum KeyProblem {
     /// The key endpoint could not be reached, or the connection broke.
     Transport,
+    /// TLS does not trust what answers at the key endpoint's address.
+    Tls,
     /// The key endpoint did not answer in time.
     Timeout,
     /// The key endpoint answered with this status. 404 means a wrong project id or base URL.
@@ -89,6 +97,7 @@ impl fmt::Display for KeyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transport => "the key endpoint cannot be reached",
+            Self::Tls => "no secure connection to the key endpoint could be made",
             Self::Timeout => "the key endpoint did not answer in time",
             Self::Status(404) => {
                 "the key endpoint knows no such project (status 404); check the project id and the base URL"

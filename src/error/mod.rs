@@ -7,6 +7,8 @@ mod config;
 #[expect(clippy::module_inception, reason = "the type of this name")]
 mod error;
 mod keys;
+#[cfg(feature = "client")]
+mod mask;
 mod session;
 
 #[cfg(feature = "client")]
@@ -15,6 +17,6 @@ pub use config::ConfigError;
 #[cfg(feature = "client")]
 pub use error::{ApiError, DecodeError, Error, InvalidArgument, Result, Timeout, TransportError};
 #[cfg(feature = "client")]
-pub(crate) use error::{from_reqwest, redirect};
+pub(crate) use error::{connect_timed_out, from_reqwest, is_refused_stream, redirect, tls_failure};
 pub use keys::{KeyProblem, KeysUnavailable};
 pub use session::{Claim, SessionError, TokenProblem};

@@ -243,6 +243,7 @@ mod tests {
         ];
         let keys = [
             KeyProblem::Transport,
+            KeyProblem::Tls,
             KeyProblem::Timeout,
             KeyProblem::Status(404),
             KeyProblem::Status(502),

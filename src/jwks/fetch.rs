@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
 use reqwest::{Method, Request};
 use url::Url;
 
@@ -45,8 +46,7 @@ impl Endpoint {
             .map_err(|error| self.unavailable(error))?;
         // A client of the application's own may follow redirects; its keys are not those asked for.
         if response.url() != &self.url {
-            let why = Redirect(redirect(&self.base_url, response.headers()));
-            return Err(KeysUnavailable::caused(KeyProblem::Redirect, why));
+            return Err(self.redirect(response.headers()));
         }
         let status = response.status().as_u16();
         if status != 200 {
@@ -62,16 +62,24 @@ impl Endpoint {
         }
     }
 
+    fn redirect(&self, headers: &HeaderMap) -> KeysUnavailable {
+        let project_id = &self.inner.settings.project_id;
+        let why = Redirect(redirect(&self.base_url, headers, project_id));
+        KeysUnavailable::caused(KeyProblem::Redirect, why)
+    }
+
     fn unavailable(&self, error: Error) -> KeysUnavailable {
         match &error {
             Error::Api(refusal) if refusal.status().is_redirection() => {
-                let why = Redirect(redirect(&self.base_url, refusal.headers()));
-                KeysUnavailable::caused(KeyProblem::Redirect, why)
+                self.redirect(refusal.headers())
             }
             Error::Api(refusal) => {
                 KeysUnavailable::from(KeyProblem::Status(refusal.status().as_u16()))
             }
             Error::Timeout(_) => KeysUnavailable::caused(KeyProblem::Timeout, error),
+            Error::Transport(failure) if failure.is_tls() => {
+                KeysUnavailable::caused(KeyProblem::Tls, error)
+            }
             _ => KeysUnavailable::caused(KeyProblem::Transport, error),
         }
     }

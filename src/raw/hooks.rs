@@ -10,9 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use super::client::Client;
 use super::license::{self, Licenses};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{
-    Call, ConfigError, CredentialKind, Error, SessionError, TokenProblem, from_reqwest,
-};
+use crate::error::{Call, ConfigError, CredentialKind, Error, SessionError, TokenProblem};
 use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
 use crate::sync::single_flight::run;
 use crate::transport::call_event::{CallEvent, Observer};
@@ -32,11 +30,13 @@ pub(crate) struct Inner {
 }
 
 pub(crate) struct Settings {
-    pub(crate) project_id: String,
+    pub(crate) project_id: Arc<str>,
     pub(crate) auth_management_key: Option<ManagementKey>,
     #[cfg(feature = "management")]
     pub(crate) management_key: Option<ManagementKey>,
     pub(crate) retry: RetryPolicy,
+    /// Whether that is sure: not with an application's own HTTP client.
+    pub(crate) speaks_http1: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) licenses: Licenses,
     pub(crate) observer: Option<Observer>,
@@ -46,11 +46,12 @@ impl Settings {
     /// Those of calls that carry the project id, and a key where the project demands one.
     pub(crate) fn anonymous(project_id: &str, auth_management_key: Option<ManagementKey>) -> Self {
         Self {
-            project_id: project_id.to_owned(),
+            project_id: project_id.into(),
             auth_management_key,
             #[cfg(feature = "management")]
             management_key: None,
             retry: RetryPolicy::new(),
+            speaks_http1: false,
             clock: Arc::new(SystemClock),
             licenses: Licenses::default(),
             observer: None,
@@ -198,7 +199,7 @@ impl Client {
                 Error::argument(C::NAME, "must not be empty")
             });
         }
-        let mut parts = vec![settings.project_id.as_str(), text];
+        let mut parts = vec![&*settings.project_id, text];
         if let Some(key) = settings
             .auth_management_key
             .as_ref()
@@ -281,7 +282,14 @@ impl Client {
             observer.add_headers(operation, request.headers_mut());
         }
         let http = self.client.clone();
-        let sending = send(http, request, settings.retry, deadline, LARGEST_BODY);
+        let sending = send(
+            http,
+            request,
+            settings.retry,
+            deadline,
+            LARGEST_BODY,
+            settings.speaks_http1,
+        );
         let Some(sent) = run(sending).await else {
             return (Err(ConfigError::NoRuntime.into()), 0);
         };
@@ -293,6 +301,7 @@ impl Client {
                     clock: Arc::clone(&settings.clock),
                     credential,
                     base_url: self.baseurl.as_str().into(),
+                    project_id: Arc::clone(&settings.project_id),
                 });
                 if response.status().is_success() {
                     Ok(response)
@@ -300,7 +309,7 @@ impl Client {
                     Err(unexpected(response).await)
                 }
             }
-            Err(error) => Err(from_reqwest(error, self.inner.timeout).of(operation)),
+            Err(error) => Err(error.of(operation)),
         };
         if let Some(observer) = observer {
             observer.tell(&mut CallEvent::Completed {

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
+
 use super::session::RefreshClaims;
 use super::tokens::{Refreshed, TokenResponse};
 use super::validator::SessionValidator;
@@ -29,6 +31,8 @@ const UNCHECKED: Duration = Duration::from_secs(10 * 60);
 /// How long a refusal is kept: the cookie of a session that has ended comes with each request, and the
 /// service would be asked each time.
 const REFUSED: Duration = Duration::from_secs(30);
+/// The longest time that no refresh is sent because the service has asked to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What all outcomes may take up together: tokens of some 5,000 users.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// How often outcomes are removed that have ended.
@@ -52,6 +56,16 @@ struct Table {
     replaced: HashMap<TokenHash, TokenHash>,
     by_user: HashMap<Box<str>, Vec<TokenHash>>,
     is_purging: bool,
+    wait: Option<Wait>,
+}
+
+/// The service has asked to come again later, whoever's token it was.
+#[derive(Debug)]
+struct Wait {
+    until: Instant,
+    /// When the service would like the next call, which may be later.
+    asked_for: Instant,
+    error: Error,
 }
 
 #[derive(Debug)]
@@ -124,6 +138,7 @@ impl Refreshes {
             replaced: HashMap::new(),
             by_user: HashMap::new(),
             is_purging: false,
+            wait: None,
         };
         Self {
             validator,
@@ -180,12 +195,20 @@ impl Refreshes {
             Some(CachedOutcome::Unchecked(response)) => unchecked = Some(Arc::clone(response)),
             Some(CachedOutcome::Refreshed(_)) | None => {}
         }
+        if unchecked.is_none()
+            && let Some(error) = table.told_to_wait(now)
+        {
+            return Turn::Cached(Box::new(Err(error)));
+        }
         table.forget(&token);
         let owner = Arc::new(Owner::of(claims));
         let in_flight = InFlight::start({
             let (this, owner, work) = (Arc::clone(self), Arc::clone(&owner), work(unchecked));
             async move {
                 let (outcome, cached) = work.await;
+                if let Err(error) = &outcome {
+                    this.note_wait(error);
+                }
                 this.complete(token, &owner, cached);
                 outcome
             }
@@ -248,6 +271,28 @@ impl Refreshes {
             table.unindex(gone);
         }
         table.unindex_token(&token, owner);
+    }
+
+    /// Keeps the wait that the service asks for, if it does.
+    fn note_wait(&self, error: &Error) {
+        let wait = match error.status() {
+            Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
+                error.retry_after()
+            }
+            _ => None,
+        };
+        let now = self.now();
+        if let Some(wait) = wait
+            && let Some(asked_for) = now.checked_add(wait)
+        {
+            let until = asked_for.min(now.checked_add(LONGEST_WAIT).unwrap_or(now));
+            let error = error.clone();
+            self.table().wait = Some(Wait {
+                until,
+                asked_for,
+                error,
+            });
+        }
     }
 
     /// Sees to it that what has ended goes away though nobody comes any more.
@@ -315,6 +360,14 @@ fn log_refreshed(user_id: &str) {
 }
 
 impl Table {
+    /// The service's own error while it is to be left alone, with the time that is left.
+    fn told_to_wait(&mut self, now: Instant) -> Option<Error> {
+        self.wait.take_if(|wait| wait.until <= now);
+        let wait = self.wait.as_ref()?;
+        let left = wait.asked_for.saturating_duration_since(now);
+        Some(wait.error.clone().with_retry_after(left))
+    }
+
     fn owner(&self, token: &TokenHash, now: Instant) -> Option<Arc<Owner>> {
         let flight = self.in_flight.get(token).map(|flight| &flight.owner);
         let cached = || self.cached.get(token, now).map(|cached| &cached.owner);

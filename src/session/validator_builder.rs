@@ -473,6 +473,7 @@ impl SessionValidatorBuilder {
                 let headers = anonymous_headers(project_id, key.as_ref())?;
                 let mut settings = CallSettings::anonymous(project_id, key);
                 settings.retry = self.fetch.retry;
+                settings.speaks_http1 = http.speaks_http1();
                 let inner = Inner::new(settings, headers, self.fetch.timeout);
                 (LazyHttp::new(http), inner)
             }

@@ -34,6 +34,11 @@ impl Deadline {
         SystemClock.instant().saturating_duration_since(self.start)
     }
 
+    /// The time that the call was given.
+    pub(crate) fn limit(self) -> Duration {
+        self.limit
+    }
+
     pub(crate) fn at(self) -> Instant {
         self.at
     }

@@ -52,6 +52,11 @@ impl HttpSettings {
         }
     }
 
+    /// Whether the client is sure to speak HTTP/1.
+    pub(crate) fn speaks_http1(&self) -> bool {
+        self.own.is_none() && cfg!(not(feature = "http2"))
+    }
+
     /// A client that follows no redirects and repeats nothing by itself.
     pub(crate) fn build(&self) -> Result<reqwest::Client, ConfigError> {
         self.check()?;
@@ -70,6 +75,8 @@ impl HttpSettings {
             .no_zstd()
             .no_deflate()
             .no_hickory_dns();
+        #[cfg(not(feature = "http2"))]
+        let builder = builder.http1_only();
         #[cfg(feature = "rustls")]
         let builder = builder.tls_backend_rustls();
         #[cfg(all(feature = "native-tls", not(feature = "rustls")))]

@@ -8,3 +8,4 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod retry;
 pub(crate) mod send;
+mod watched_body;

@@ -282,6 +282,7 @@ impl Call {
                 clock: Arc::new(crate::clock::SystemClock),
                 credential: CredentialKind::Project,
                 base_url: "".into(),
+                project_id: "".into(),
             })
     }
 }

@@ -6,22 +6,26 @@ use reqwest::{Request, Response, ResponseBuilderExt as _};
 use super::body::{self, Stop};
 use super::deadline::Deadline;
 use super::retry::RetryPolicy;
+use super::watched_body::Watch;
+use crate::error::{Error, connect_timed_out, from_reqwest, is_refused_stream, tls_failure};
 
 /// What came of a request.
 pub(crate) struct Sent {
-    pub(crate) result: reqwest::Result<Response>,
+    pub(crate) result: Result<Response, Error>,
     /// How many times it was sent.
     pub(crate) attempts: u32,
 }
 
 /// Sends a request, until the deadline at most. Of a read the whole body is got, up to a little more
-/// than `max_body` bytes: one that breaks is a reason to read again.
+/// than `max_body` bytes: one that breaks is a reason to read again. Where it is sure that `http` speaks
+/// HTTP/1, a timeout tells whether the request can have left.
 pub(crate) async fn send(
     http: reqwest::Client,
     mut request: Request,
     retry: RetryPolicy,
     deadline: Deadline,
     max_body: usize,
+    speaks_http1: bool,
 ) -> Sent {
     let mut attempts = 0;
     loop {
@@ -33,14 +37,18 @@ pub(crate) async fn send(
         let is_read = request.method() == Method::GET;
         let more = retry.allows_after(attempts);
         let again = more.then(|| request.try_clone()).flatten();
+        let watch = speaks_http1.then(|| Watch::over(&mut request));
         let mut result = http.execute(request).await;
+        let was_connecting = watch.is_some_and(|watch| !watch.is_taken());
         if is_read && let Ok(response) = result {
             result = buffer(response, max_body).await;
         }
         let is_passing = match &result {
             Ok(response) => is_read && RetryPolicy::is_retryable_status(response.status()),
-            // Without a connection nothing was sent, so that any call may be tried again.
-            Err(error) => error.is_connect() || (is_read && !error.is_timeout()),
+            Err(error) if tls_failure(error).is_some() => false,
+            // The service has seen nothing, so that any call may be tried again.
+            Err(error) if error.is_connect() || is_refused_stream(error) => true,
+            Err(error) => is_read && !error.is_timeout(),
         };
         let wait = retry.wait(attempts).filter(|_| is_passing);
         match (again, wait) {
@@ -48,7 +56,16 @@ pub(crate) async fn send(
                 tokio::time::sleep(wait).await;
                 request = again;
             }
-            _ => return Sent { result, attempts },
+            _ => {
+                let result = result.map_err(|error| {
+                    if was_connecting && error.is_timeout() && !error.is_connect() {
+                        connect_timed_out(deadline.limit())
+                    } else {
+                        from_reqwest(error, deadline.limit())
+                    }
+                });
+                return Sent { result, attempts };
+            }
         }
     }
 }

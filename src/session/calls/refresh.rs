@@ -30,7 +30,9 @@ impl Sessions {
     /// the same new tokens: for 10 s where the refresh token stays the same; where it is replaced,
     /// until the new one is seen, but for 5 minutes at most. The call goes on if the caller is
     /// cancelled. The token is validated locally first, and what comes back is validated too. A token
-    /// that the service refuses is not asked for again for 30 s.
+    /// that the service refuses is not asked for again for 30 s. When the service asks to wait (429 or
+    /// 503 with `Retry-After`), no refresh of this client is sent meanwhile, for a minute at most; all
+    /// get that error, with the time that is left.
     ///
     /// In a project with refresh token rotation, a superseded token costs the whole sign-in: when it
     /// is presented, the service invalidates all tokens that came of that sign-in, the newest included

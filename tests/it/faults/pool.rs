@@ -1,51 +1,18 @@
 //! Connections that wait in the pool, and the runtimes of the callers.
 
 use std::io::{BufRead as _, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use descope_magiclink::{Client, DeliveryMethod, Error};
-
-use crate::support::PROJECT;
+use super::server::{client, read_request, sign_in};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-const LONG: Duration = Duration::from_secs(3600);
 /// The address of the server, for the part of a test that runs in a process of its own.
 const SERVER: &str = "FAULTS_SERVER";
-
-fn client(url: &str) -> Client {
-    Client::builder(PROJECT)
-        .base_url(url)
-        .timeout(LONG)
-        .connect_timeout(LONG)
-        .build()
-        .unwrap()
-}
-
-async fn sign_in(client: &Client) -> Result<(), Error> {
-    let magic_link = client.magic_link();
-    let call = magic_link.sign_in(DeliveryMethod::Email, "joe@example.com");
-    call.send().await.map(drop)
-}
-
-/// Reads a request: a `GET`, or one whose body is known to end with a brace.
-fn read_request(stream: &mut TcpStream) -> bool {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return false,
-            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
-        }
-        if bytes.ends_with(b"}") || (bytes.starts_with(b"GET") && bytes.ends_with(b"\r\n\r\n")) {
-            return true;
-        }
-    }
-}
 
 /// A server that closes each connection after its first answer and tells when the client has done so too.
 fn closing_server() -> (String, mpsc::Receiver<()>) {

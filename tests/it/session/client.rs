@@ -380,6 +380,8 @@ async fn a_refresh_that_fails_on_the_way_is_no_logout() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         world.emulator.faults().clear();
+        // The wait that the service asked for is over.
+        world.advance(MINUTE);
         let found = patient
             .validate_and_refresh(Some(&session), Some(&refresh))
             .await;
