@@ -14,7 +14,7 @@ const BUDGET: usize = 102;
 
 /// Lines of the public listings that begin with `pub`, without the generated `raw` and the emulator. Whoever adds some raises it in the
 /// same commit, and says why there.
-const PUBLIC_LINES: usize = 702;
+const PUBLIC_LINES: usize = 704;
 
 pub(crate) fn deps() -> Outcome {
     let tree = output(&mut program(
