@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
-        /// A code in the body of an error answer, such as `E062108`.
+        /// A code in the body of an error response, such as `E062108`.
         ///
         /// Descope publishes no complete list; these are the codes that its SDKs and tests name. Any
         /// other is kept as [`ErrorCode::Other`].

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::clock::epoch;
 use crate::raw::types;
 
-/// A user, as the answer to a sign-in describes them.
+/// A user, as the response to a sign-in describes them.
 ///
 /// The service may leave out any part, so that most accessors return an option or an empty list.
 /// For decisions on what a user may do, use the validated [`Session`](crate::Session): it

@@ -175,9 +175,9 @@ impl Project {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or_default();
         Answer { status, body }
     }
@@ -291,7 +291,7 @@ static PROBES: &[Probe] = &[
                 let made = p.manage("/v1/mgmt/user/signin/embeddedlink", body).await;
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 let expired = p.verify(&made.text("token")).await;
-                all([unknown, used, expired].map(|answer| answer.refused(401, "E062504")))
+                all([unknown, used, expired].map(|response| response.refused(401, "E062504")))
             })
         },
     },
@@ -335,8 +335,8 @@ static PROBES: &[Probe] = &[
             Box::pin(async move {
                 let user = p.user().await;
                 let (first, _) = (p.link_token(&user).await, p.link_token(&user).await);
-                let answer = p.verify(&first).await;
-                expect(answer.is_ok(), &answer)
+                let response = p.verify(&first).await;
+                expect(response.is_ok(), &response)
             })
         },
     },
@@ -570,7 +570,7 @@ static PROBES: &[Probe] = &[
                 let body = json!({ "loginId": other, "loginOptions": { "stepup": true } });
                 let none = p.post(SIGN_IN, body.clone()).await;
                 let foreign = p.post_as(&refresh, SIGN_IN, body).await;
-                all([none, foreign].map(|answer| answer.refused(401, "E061005")))
+                all([none, foreign].map(|response| response.refused(401, "E061005")))
             })
         },
     },
@@ -629,10 +629,10 @@ static PROBES: &[Probe] = &[
             Box::pin(async move {
                 let (user, _, refresh) = p.signed_in().await;
                 let body = json!({ "loginId": user, "phone": "+15555550100" });
-                let answer = p
+                let response = p
                     .post_as(&refresh, "/v1/auth/magiclink/update/phone", body)
                     .await;
-                expect(answer.status == 404, &answer)
+                expect(response.status == 404, &response)
             })
         },
     },
@@ -688,7 +688,7 @@ static PROBES: &[Probe] = &[
                     rexp.and_then(|at| i64::try_from(at.as_secs()).ok()) == Some(iat + life)
                 };
                 let renewed = p.post_as(&refresh, "/v1/auth/refresh", json!({})).await;
-                let seen = [login, renewed].map(|answer| holds(&answer.text("sessionJwt")));
+                let seen = [login, renewed].map(|response| holds(&response.text("sessionJwt")));
                 expect(seen == [true, true], seen)
             })
         },
@@ -790,7 +790,7 @@ static PROBES: &[Probe] = &[
                 }
                 let reused = p.post_as(&first, "/v1/auth/refresh", json!({})).await;
                 let family = p.post_as(&second, "/v1/auth/refresh", json!({})).await;
-                all([reused, family].map(|answer| answer.refused(400, "E064006")))
+                all([reused, family].map(|response| response.refused(400, "E064006")))
             })
         },
     },
@@ -830,10 +830,10 @@ static PROBES: &[Probe] = &[
             Box::pin(async move {
                 let (_, login, refresh) = p.signed_in().await;
                 p.post_as(&refresh, "/v1/auth/logout", json!({})).await;
-                let answer = p
+                let response = p
                     .post_as(&login.text("sessionJwt"), "/v1/auth/validate", json!({}))
                     .await;
-                expect(answer.is_ok(), &answer)
+                expect(response.is_ok(), &response)
             })
         },
     },
@@ -846,7 +846,7 @@ static PROBES: &[Probe] = &[
                     .post_as(&login.text("sessionJwt"), "/v1/auth/validate", json!({}))
                     .await;
                 let mut body = good.body.clone();
-                // Of test users; no recorded answer has it.
+                // Of test users; no recorded response has it.
                 body.as_object_mut().map(|claims| claims.remove("tu"));
                 let bad = p.post_as("a.b.c", "/v1/auth/validate", json!({})).await;
                 let text = "Failed to validate invalid JWT for any token - onetime";
@@ -864,8 +864,8 @@ static PROBES: &[Probe] = &[
             Box::pin(async move {
                 let (user, _, _) = p.signed_in().await;
                 let refresh = p.sign_in(&user).await.text("refreshJwt");
-                let answer = p.send("GET", "/v1/auth/me/history", &refresh, None).await;
-                let times: Vec<_> = answer
+                let response = p.send("GET", "/v1/auth/me/history", &refresh, None).await;
+                let times: Vec<_> = response
                     .body
                     .as_array()
                     .into_iter()
@@ -874,7 +874,7 @@ static PROBES: &[Probe] = &[
                     .collect();
                 expect(
                     times.len() == 2 && times.is_sorted_by(|a, b| a >= b),
-                    &answer,
+                    &response,
                 )
             })
         },
@@ -883,8 +883,8 @@ static PROBES: &[Probe] = &[
         row: "`try-refresh` with nothing to refresh",
         run: |p| {
             Box::pin(async move {
-                let answer = p.post("/v1/auth/try-refresh", json!({})).await;
-                expect(answer.is_ok() && answer.body == json!({}), &answer)
+                let response = p.post("/v1/auth/try-refresh", json!({})).await;
+                expect(response.is_ok() && response.body == json!({}), &response)
             })
         },
     },
@@ -907,8 +907,8 @@ static PROBES: &[Probe] = &[
             Box::pin(async move {
                 let mut verdicts = Vec::new();
                 for key in ["K2wrong", ""] {
-                    let answer = p.send("GET", "/v1/mgmt/user?loginId=x", key, None).await;
-                    verdicts.push(answer.refused(401, "E111119"));
+                    let response = p.send("GET", "/v1/mgmt/user?loginId=x", key, None).await;
+                    verdicts.push(response.refused(401, "E111119"));
                 }
                 all(verdicts)
             })
@@ -1029,7 +1029,7 @@ static REASONS: &[(&str, &str)] = &[
 /// The rows of the page that name a question.
 fn rows() -> Vec<String> {
     let page = include_str!("../emulator/BEHAVIOUR.md");
-    let page = page.split("\n## Every answer").next().unwrap();
+    let page = page.split("\n## Every response").next().unwrap();
     page.lines()
         .filter_map(|line| line.strip_prefix("| "))
         .filter_map(|line| line.split(" | ").next())

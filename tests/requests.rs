@@ -60,7 +60,7 @@ static KEY: LazyLock<Key> = LazyLock::new(|| Key::p256("K1"));
 static REFRESH: LazyLock<String> = LazyLock::new(|| KEY.sign(&refresh_claims(SystemClock.now())));
 static SESSION: LazyLock<String> = LazyLock::new(|| KEY.sign(&session_claims(SystemClock.now())));
 
-/// An answer that satisfies every operation.
+/// A response that satisfies every operation.
 static ANSWER: LazyLock<String> = LazyLock::new(|| {
     json!({
         "maskedEmail": "j***", "maskedPhone": "+1***", "token": "t", "link": "https://x/?t=1",

@@ -102,7 +102,7 @@ const CASES: &[Case] = &[
         ],
     ),
     case(
-        "success beside a default answer",
+        "success beside a default response",
         "4XX: {$ref: \"#/components/responses/Error\"}",
         "default: {$ref: \"#/components/responses/Error\"}",
         &[
@@ -368,16 +368,16 @@ const CASES: &[Case] = &[
         &["schema Unused", "is not used"],
     ),
     case(
-        "enum in an answer",
+        "enum in a response",
         MASKED,
         "{type: string, enum: [a], description: The address.}",
         &[
             "SendLinkResponse > masked > enum",
-            "makes a new value fail the whole answer",
+            "makes a new value fail the whole response",
         ],
     ),
     case(
-        "required in an answer",
+        "required in a response",
         "      description: Sent.\n      additionalProperties",
         "      description: Sent.\n      required: [masked]\n      additionalProperties",
         &[
@@ -386,7 +386,7 @@ const CASES: &[Case] = &[
         ],
     ),
     case(
-        "closed object in an answer",
+        "closed object in a response",
         "      description: Sent.\n      additionalProperties: {}",
         "      description: Sent.\n      additionalProperties: false",
         &["schema SendLinkResponse", "must not be false"],

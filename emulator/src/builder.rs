@@ -158,7 +158,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Whether a refresh without rotation answers with the refresh token again. Off unless set.
+    /// Whether a refresh without rotation responds with the refresh token again. Off unless set.
     pub fn echo_refresh_token(mut self, on: bool) -> Self {
         self.settings.echo_refresh_token = on;
         self

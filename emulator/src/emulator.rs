@@ -243,7 +243,7 @@ impl Emulator {
     /// Stops and waits until the port is free again. Dropping stops too, without waiting.
     pub async fn stop(mut self) {
         self.accepting.abort();
-        // An aborted task answers with an error that says just that.
+        // An aborted task responds with an error that says just that.
         let _ = (&mut self.accepting).await;
     }
 }

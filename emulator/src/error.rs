@@ -224,7 +224,7 @@ impl ApiError {
             405,
             "EMU405",
             "Method not allowed",
-            format!("{path} does not answer to {method}"),
+            format!("{path} does not respond to {method}"),
         )
     }
 

@@ -160,7 +160,7 @@ impl Default for Limits {
     }
 }
 
-/// How many requests the project allows before it answers 429.
+/// How many requests the project allows before it responds with 429.
 ///
 /// ```
 /// use std::time::Duration;

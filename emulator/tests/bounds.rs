@@ -113,13 +113,13 @@ async fn a_body_that_never_comes_is_not_awaited_for_ever() {
     socket.write_all(head.as_bytes()).await.unwrap();
     // From here on time passes as soon as everybody waits.
     tokio::time::pause();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"}") {
-        assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0);
+    let mut response = Vec::new();
+    while !response.ends_with(b"}") {
+        assert_ne!(socket.read_buf(&mut response).await.unwrap(), 0);
     }
-    let answer = String::from_utf8(answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(answer.contains("EMU408"), "{answer}");
+    let response = String::from_utf8(response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+    assert!(response.contains("EMU408"), "{response}");
 }
 
 #[tokio::test]

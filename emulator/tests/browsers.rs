@@ -23,7 +23,7 @@ async fn program() -> Emulator {
         .unwrap()
 }
 
-/// Sends a request with headers and gives the status and headers of the answer.
+/// Sends a request with headers and gives the status and headers of the response.
 async fn send(
     emulator: &Emulator,
     method: Method,
@@ -39,8 +39,8 @@ async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = request.send().await.unwrap();
-    (answer.status(), answer.headers().clone())
+    let response = request.send().await.unwrap();
+    (response.status(), response.headers().clone())
 }
 
 #[tokio::test]

@@ -236,7 +236,7 @@ async fn cut_bodies_and_resets() {
         send(&client).await.unwrap_err(),
         Error::Transport(_)
     ));
-    // The answer is lost but the link is used up: a client that repeats a verify cannot succeed.
+    // The response is lost but the link is used up: a client that repeats a verify cannot succeed.
     send(&client).await.unwrap();
     let message = emulator.outbox().last_for(JOE).unwrap();
     let token = MagicLinkToken::new(message.token());

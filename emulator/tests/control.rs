@@ -61,7 +61,7 @@ async fn messages_are_listed_filtered_awaited_and_cleared() {
     let control = Control(Api::new(&emulator));
     assert_eq!(control.get("messages").await["messages"], json!([]));
     let (found, _) = tokio::join!(control.get("messages?to=JOE@example.com&wait=60"), async {
-        // Whether it is sent before or after the question, it is the answer.
+        // Whether it is sent before or after the question, it is the response.
         tokio::time::sleep(Duration::from_millis(30)).await;
         control.sign_in().await.ok()
     });
@@ -304,8 +304,8 @@ async fn faults_and_the_journal() {
         .ok()["id"]
         .as_u64()
         .unwrap();
-    let answer = control.sign_in().await;
-    assert_eq!((answer.status, &answer.body), (503, &json!({ "a": 1 })));
+    let response = control.sign_in().await;
+    assert_eq!((response.status, &response.body), (503, &json!({ "a": 1 })));
     control.sign_in().await.ok();
     assert_eq!(control.get("faults").await["faults"][0]["hits"], 1);
     control.delete(&format!("faults/{id}")).await;
@@ -332,15 +332,15 @@ async fn faults_and_the_journal() {
         .await
         .ok()["id"]
         .clone();
-    let answer = control.0.post("/v1/auth/otp/verify/email", json!({})).await;
+    let response = control.0.post("/v1/auth/otp/verify/email", json!({})).await;
     assert_eq!(
-        (answer.status, &answer.headers["x-edge"]),
+        (response.status, &response.headers["x-edge"]),
         (202, &"1".parse().unwrap())
     );
-    assert!(answer.headers.get("date").is_none());
+    assert!(response.headers.get("date").is_none());
     assert_eq!(
-        answer.body["errorCode"], "EMU501",
-        "the rest is the real answer"
+        response.body["errorCode"], "EMU501",
+        "the rest is the real response"
     );
     control.delete(&format!("faults/{id}")).await;
     for wrong in [
@@ -405,21 +405,21 @@ async fn other_origins_and_names_are_refused() {
         .start()
         .await
         .unwrap();
-    let answer = http
+    let response = http
         .get(format!("{}/_emulator/", named.base_url()))
         .header("Host", "emulator.test")
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 200);
-    let policy = answer.headers()["content-security-policy"]
+    assert_eq!(response.status(), 200);
+    let policy = response.headers()["content-security-policy"]
         .to_str()
         .unwrap();
     assert!(
         policy.contains("default-src 'none'") && !policy.contains("unsafe"),
         "{policy}"
     );
-    let page = answer.text().await.unwrap();
+    let page = response.text().await.unwrap();
     assert!(
         !page.contains("style=") && !page.contains("<script>") && !page.contains("://"),
         "the page loads only what is served here"

@@ -36,9 +36,9 @@ async fn raw(emulator: &Emulator) -> std::io::Result<String> {
         body.len(),
     );
     stream.write_all(head.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await?;
+    Ok(response)
 }
 
 #[tokio::test]
@@ -52,13 +52,16 @@ async fn answers_are_replaced_as_often_as_asked() {
         .times(2);
     let id = emulator.faults().add(busy).unwrap();
     for _ in 0..2 {
-        let answer = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
+        let response = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
         assert_eq!(
-            (answer.status, &answer.body),
+            (response.status, &response.body),
             (503, &json!("<html>busy</html>"))
         );
         assert_eq!(
-            (&answer.headers["x-edge"], &answer.headers["content-type"]),
+            (
+                &response.headers["x-edge"],
+                &response.headers["content-type"]
+            ),
             (
                 &"1".parse().unwrap(),
                 &"text/html; charset=utf-8".parse().unwrap()
@@ -107,21 +110,21 @@ async fn rate_limits_and_delays() {
         .add(Fault::everywhere().delay(Duration::from_millis(60)))
         .unwrap();
     let started = Instant::now();
-    let answer = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
+    let response = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
     assert!(started.elapsed() >= Duration::from_millis(60));
-    assert_eq!(answer.headers["retry-after"], "30");
+    assert_eq!(response.headers["retry-after"], "30");
     assert_eq!(
         emulator.requests().last().unwrap().fault(),
         Some("answer 429")
     );
-    answer.refused(429, "E130429");
+    response.refused(429, "E130429");
     faults.clear();
     faults
         .add(Fault::path("/v1/auth/").rate_limited(None))
         .unwrap();
-    let answer = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
-    assert!(answer.headers.get("retry-after").is_none());
-    answer.refused(429, "E130429");
+    let response = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
+    assert!(response.headers.get("retry-after").is_none());
+    response.refused(429, "E130429");
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn connections_are_reset() {
     assert_eq!(
         emulator.outbox().messages().len(),
         1,
-        "the message went out although the answer was lost"
+        "the message went out although the response was lost"
     );
     assert!(raw(&emulator).await.unwrap().starts_with("HTTP/1.1 200"));
     assert_eq!(emulator.requests().all().first().unwrap().status(), None);
@@ -166,8 +169,8 @@ async fn bodies_are_cut_off() {
             .faults()
             .add(Fault::everywhere().cut_body(kept).times(1))
             .unwrap();
-        let answer = raw(&emulator).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let response = raw(&emulator).await.unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
         let whole = r#"{"maskedEmail":"j***@example.com"}"#;
         assert!(
             head.to_ascii_lowercase()
@@ -182,9 +185,9 @@ async fn bodies_are_cut_off() {
         .add(Fault::on("GetKeysV2").cut_body(20))
         .unwrap();
     let url = format!("{}/v2/keys/{}", emulator.base_url(), emulator.project_id());
-    let answer = client.get(url).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    answer.bytes().await.unwrap_err();
+    let response = client.get(url).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    response.bytes().await.unwrap_err();
 }
 
 #[tokio::test]
@@ -195,11 +198,11 @@ async fn black_holes_hold_until_the_fault_goes() {
         .add(Fault::on("SignInMagicLinkEmail").black_hole())
         .unwrap();
     let faults = emulator.faults();
-    let (answer, ()) = tokio::join!(raw(&emulator), async {
+    let (response, ()) = tokio::join!(raw(&emulator), async {
         faults.reached(id, 1).await;
         faults.remove(id);
     });
-    answer.unwrap_err();
+    response.unwrap_err();
     assert!(emulator.outbox().messages().is_empty());
     raw(&emulator).await.unwrap();
 }
@@ -216,13 +219,13 @@ async fn requests_are_held_until_the_fault_goes() {
             fault
         };
         let id = faults.add(fault).unwrap();
-        let (answer, ()) = tokio::join!(raw(&emulator), async {
+        let (response, ()) = tokio::join!(raw(&emulator), async {
             faults.reached(id, 1).await;
             // The emulator runs on this thread: it has done what it does before it waits.
             assert_eq!(emulator.outbox().messages().len(), sent);
             faults.remove(id);
         });
-        assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
+        assert!(response.unwrap().starts_with("HTTP/1.1 200"));
         let request = emulator.requests().last().unwrap();
         assert_eq!(
             (request.status(), request.fault()),
@@ -352,9 +355,9 @@ async fn every_answer_is_dated_by_the_emulators_clock() {
             api.post(SIGN_IN, json!({ "loginId": "nobody" })).await,
             api.post("/v1/auth/otp/verify/email", json!({})).await,
         ];
-        for answer in answers {
-            assert_eq!(answer.headers.get_all("date").iter().count(), 1);
-            assert_eq!(answer.headers["date"], date);
+        for response in answers {
+            assert_eq!(response.headers.get_all("date").iter().count(), 1);
+            assert_eq!(response.headers["date"], date);
         }
     }
     let faults = emulator.faults();
@@ -369,8 +372,8 @@ async fn every_answer_is_dated_by_the_emulators_clock() {
         .add(elsewhere().alter().header("Date", "yesterday"))
         .unwrap();
     for wanted in [None, None, Some("yesterday")] {
-        let answer = api.post("/v1/auth/otp/verify/email", json!({})).await;
-        let dates: Vec<_> = answer.headers.get_all("date").iter().collect();
+        let response = api.post("/v1/auth/otp/verify/email", json!({})).await;
+        let dates: Vec<_> = response.headers.get_all("date").iter().collect();
         assert_eq!(dates, Vec::from_iter(wanted));
     }
 }
@@ -386,7 +389,7 @@ async fn answers_are_altered_as_a_gateway_would() {
         .unwrap();
     let refresh = async || {
         let issued = emulator.tokens(JOE).issue().unwrap();
-        let answer = client
+        let response = client
             .post(format!("{}/v1/auth/refresh", emulator.base_url()))
             .bearer_auth(format!(
                 "{}:{}",
@@ -397,9 +400,9 @@ async fn answers_are_altered_as_a_gateway_would() {
             .await
             .unwrap();
         (
-            answer.status().as_u16(),
-            answer.headers().clone(),
-            answer.bytes().await.unwrap(),
+            response.status().as_u16(),
+            response.headers().clone(),
+            response.bytes().await.unwrap(),
         )
     };
     let on = || Fault::on("RefreshSession");
@@ -490,15 +493,15 @@ async fn tokens_of_another_user_come_as_from_a_cache() {
                     .times(1),
             )
             .unwrap();
-        let answer = api
+        let response = api
             .post_as(joe.refresh_jwt(), "/v1/auth/refresh", json!({}))
             .await;
         let eve = emulator.users().get("eve@example.com").unwrap()["userId"].clone();
         let tokens: Vec<Value> = match delivery {
             TokenDelivery::Body => ["sessionJwt", "refreshJwt"]
-                .map(|name| answer.body[name].clone())
+                .map(|name| response.body[name].clone())
                 .into(),
-            _ => answer
+            _ => response
                 .headers
                 .get_all("set-cookie")
                 .iter()
@@ -512,7 +515,7 @@ async fn tokens_of_another_user_come_as_from_a_cache() {
         for token in &tokens {
             assert_eq!(support::claims(token)["sub"], eve);
         }
-        let body = answer.ok();
+        let body = response.ok();
         assert_eq!(body["user"]["userId"], eve);
         // Joe's own refresh took place: his old token is replaced.
         api.get_as(joe.refresh_jwt(), "/v1/auth/me")
@@ -544,7 +547,7 @@ async fn the_key_endpoint_serves_an_older_set_or_a_broken_one() {
             .map(|key| key["kid"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    // The next two answers come from before the rotation, as from a cache that is behind.
+    // The next two responses come from before the rotation, as from a cache that is behind.
     let stale = keys.published().unwrap();
     let old = keys.ids();
     let new = keys.rotate().unwrap();

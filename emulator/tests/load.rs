@@ -36,7 +36,7 @@ impl Client {
     async fn post(&self, path: &str, body: Value) -> Value {
         let _permit = self.permits.acquire().await.unwrap();
         let url = format!("{}/v1/auth/magiclink/{path}", self.emulator.base_url());
-        let answer = self
+        let response = self
             .http
             .post(url)
             .bearer_auth(self.emulator.project_id())
@@ -44,8 +44,8 @@ impl Client {
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.json().await.unwrap()
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
     }
 
     async fn signs_in(&self, address: &str) {

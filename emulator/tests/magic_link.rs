@@ -482,7 +482,7 @@ async fn waiting_for_a_message() {
     );
     let patient = outbox.clone().patience(Duration::MAX);
     let (message, _) = tokio::join!(patient.next_for("joe@example.com"), async {
-        // Whether it is sent before or after the question, it is the answer.
+        // Whether it is sent before or after the question, it is the response.
         tokio::time::sleep(Duration::from_millis(30)).await;
         api.post(SIGN_IN, json!({ "loginId": "joe@example.com" }))
             .await

@@ -130,8 +130,8 @@ impl Running {
             .post(format!("{}{path}", self.base))
             .bearer_auth(bearer)
             .json(&body);
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
     }
 }
 
@@ -140,8 +140,8 @@ fn http() -> reqwest::Client {
 }
 
 async fn get(url: &str) -> Value {
-    let answer = http().get(url).send().await.unwrap();
-    answer.json().await.unwrap()
+    let response = http().get(url).send().await.unwrap();
+    response.json().await.unwrap()
 }
 
 fn refused(args: &[&str], file: Option<&Path>) -> String {

@@ -40,7 +40,7 @@ fn with_joe() -> EmulatorBuilder {
         )
 }
 
-/// Signs in with login options and gives the answer of the verify.
+/// Signs in with login options and gives the response of the verify.
 async fn sign_in(api: &Api<'_>, options: Value) -> Value {
     api.post(SIGN_IN, json!({ "loginId": JOE, "loginOptions": options }))
         .await
@@ -452,15 +452,15 @@ async fn one_token_comes_in_the_body_and_one_in_a_cookie_where_asked() {
         let api = Api::new(&emulator);
         api.post(SIGN_IN, json!({ "loginId": JOE })).await.ok();
         let message = emulator.outbox().next_for(JOE).await.unwrap();
-        let answer = api.verify(message.token()).await;
-        let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+        let response = api.verify(message.token()).await;
+        let cookies: Vec<_> = response.headers.get_all("set-cookie").iter().collect();
         assert_eq!(cookies.len(), 1);
         let cookie = cookies[0].to_str().unwrap();
         assert!(cookie.starts_with(in_cookie), "{cookie}");
         // The session cookie ends with the refresh token, long after the token in it.
         assert!(cookie.contains("; Max-Age=2419200; "), "{cookie}");
         let tokens = ["sessionJwt", "refreshJwt"];
-        let body = answer.body.as_object().unwrap();
+        let body = response.body.as_object().unwrap();
         let found: Vec<_> = tokens
             .iter()
             .filter(|name| body.contains_key(**name))
@@ -557,14 +557,14 @@ async fn tokens_come_in_cookies_when_asked() {
     let api = Api::new(&emulator);
     api.post(SIGN_IN, json!({ "loginId": JOE })).await.ok();
     let message = emulator.outbox().next_for(JOE).await.unwrap();
-    let answer = api.verify(message.token()).await;
-    let cookies: Vec<String> = answer
+    let response = api.verify(message.token()).await;
+    let cookies: Vec<String> = response
         .headers
         .get_all("set-cookie")
         .iter()
         .map(|value| value.to_str().unwrap().to_owned())
         .collect();
-    let body = answer.ok();
+    let body = response.ok();
     assert_eq!(
         (body.get("sessionJwt"), body.get("refreshJwt")),
         (None, None)
@@ -617,10 +617,10 @@ async fn tokens_come_in_cookies_when_asked() {
     assert_eq!(named.send().await.unwrap().status(), 200);
     assert_eq!(me("MyDSR=".to_owned()).send().await.unwrap().status(), 401);
 
-    let answer = api
+    let response = api
         .post_as(text(&refresh), "/v1/auth/logout", json!({}))
         .await;
-    let cleared: Vec<_> = answer
+    let cleared: Vec<_> = response
         .headers
         .get_all("set-cookie")
         .iter()
@@ -704,12 +704,12 @@ async fn access_keys_are_exchanged() {
     let api = Api::new(&emulator);
     let body =
         json!({ "loginOptions": { "customClaims": { "job": 1 }, "selectedTenant": "acme" } });
-    let answer = api
+    let response = api
         .post_as("s3cret", "/v1/auth/accesskey/exchange", body)
         .await
         .ok();
-    assert_eq!(answer["keyId"], "K2reports");
-    let claims = claims(&answer["sessionJwt"]);
+    assert_eq!(response["keyId"], "K2reports");
+    let claims = claims(&response["sessionJwt"]);
     assert_eq!(
         (&claims["sub"], &claims["drn"], &claims["dct"]),
         (&json!("K2reports"), &json!("DS"), &json!("acme"))
@@ -718,7 +718,7 @@ async fn access_keys_are_exchanged() {
         (&claims["team"], &claims["nsec"]),
         (&json!("data"), &json!({ "job": 1 }))
     );
-    assert_eq!(answer["expiration"], claims["exp"]);
+    assert_eq!(response["expiration"], claims["exp"]);
     api.post_as("wrong", "/v1/auth/accesskey/exchange", json!({}))
         .await
         .refused(401, "E062803");
@@ -764,9 +764,9 @@ async fn requests_can_be_limited() {
         api.post(SIGN_IN, json!({ "loginId": JOE })).await.ok();
     }
     emulator.clock().advance(Duration::from_millis(10_500));
-    let answer = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
-    assert_eq!(answer.headers["retry-after"], "50");
-    answer.refused(429, "E130429");
+    let response = api.post(SIGN_IN, json!({ "loginId": JOE })).await;
+    assert_eq!(response.headers["retry-after"], "50");
+    response.refused(429, "E130429");
     api.post("/v1/auth/magiclink/signin/sms", json!({ "loginId": JOE }))
         .await
         .ok();

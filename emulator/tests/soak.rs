@@ -36,7 +36,7 @@ impl Client {
     async fn post(&self, path: &str, body: Value) -> Option<Value> {
         let url = format!("{}{path}", self.base);
         let request = self.http.post(url).bearer_auth(&self.project).json(&body);
-        // A fault may have taken the answer away.
+        // A fault may have taken the response away.
         request.send().await.ok()?.json().await.ok()
     }
 
@@ -55,11 +55,11 @@ impl Client {
     }
 
     async fn control(&self, path: &str, body: Value) {
-        let answer = self
+        let response = self
             .post(&format!("/_emulator/v1/{path}"), body)
             .await
             .unwrap();
-        assert!(answer["errorCode"].is_null(), "{answer}");
+        assert!(response["errorCode"].is_null(), "{response}");
     }
 }
 

@@ -161,8 +161,8 @@ async fn odd_redirects_of_a_request_are_refused() {
         "ws://x.test/",
     ] {
         let body = json!({ "loginId": "joe@example.com", "redirectUrl": url });
-        let answer = api.post("/v1/auth/magiclink/signin/email", body).await;
-        answer.refused(400, "E011004");
+        let response = api.post("/v1/auth/magiclink/signin/email", body).await;
+        response.refused(400, "E011004");
     }
 }
 
@@ -201,8 +201,8 @@ async fn a_sign_up_or_in_has_no_step_up() {
     let api = Api::new(&emulator);
     for option in ["stepup", "mfa"] {
         let body = json!({ "loginId": "joe@example.com", "loginOptions": { option: true } });
-        let answer = api.post("/v1/auth/magiclink/signup-in/email", body).await;
-        assert!(answer.refused(400, "E011004").contains("use sign-in"));
+        let response = api.post("/v1/auth/magiclink/signup-in/email", body).await;
+        assert!(response.refused(400, "E011004").contains("use sign-in"));
     }
 }
 
@@ -214,10 +214,10 @@ async fn a_refusal_for_too_many_requests_has_the_recorded_texts() {
         .await
         .unwrap();
     let api = Api::new(&emulator);
-    let answer = api.post("/v1/auth/refresh", json!({})).await;
-    assert_eq!(answer.headers["retry-after"], "60");
+    let response = api.post("/v1/auth/refresh", json!({})).await;
+    assert_eq!(response.headers["retry-after"], "60");
     assert_eq!(
-        answer.body,
+        response.body,
         json!({
             "errorCode": "E130429",
             "errorDescription": "https://docs.descope.com/rate-limit",

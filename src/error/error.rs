@@ -56,16 +56,16 @@ pub enum Error {
     /// An argument cannot work; nothing was sent.
     #[error("{0}")]
     InvalidArgument(InvalidArgument),
-    /// The service answered with another status than success.
+    /// The service responded with another status than success.
     #[error("{0}")]
     Api(Box<ApiError>),
-    /// No complete answer arrived.
+    /// No complete response arrived.
     #[error(transparent)]
     Transport(TransportError),
     /// The call's time ran out. The request may have reached the service.
     #[error("{}the call timed out after {:?}", Of(.0.operation), .0.limit)]
     Timeout(Timeout),
-    /// The service answered with success, but not with what was expected.
+    /// The service responded with success, but not with what was expected.
     #[error("{0}")]
     Decode(DecodeError),
     /// A session or refresh token was found bad, or could not be checked.
@@ -93,7 +93,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status, when the service answered.
+    /// The HTTP status, when the service responded.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self {
@@ -167,7 +167,7 @@ impl Error {
     /// the service with a code of its own: status 401 or 403, or one of the codes that tell of a
     /// refused token at any status, such as [`ErrorCode::RefreshTokenSuperseded`].
     ///
-    /// An answer without the service's code is no verdict of the service, and does not count: the
+    /// A response without the service's code is no verdict of the service, and does not count: the
     /// 403 page of a firewall, the bare 401 of a proxy. Neither does a refused key of the server
     /// ([`is_credential_refused`](Self::is_credential_refused)), which says nothing about the user,
     /// nor a call in which no token of a user went along.
@@ -222,7 +222,7 @@ impl Error {
     }
 
     /// Whether the same call may succeed later: the network failed, the service was overloaded, or
-    /// something on the way answered in its place (a 4xx without the service's code, such as a
+    /// something on the way responded in its place (a 4xx without the service's code, such as a
     /// firewall's 403).
     ///
     /// It does not say that the first call had no effect. Unless [`is_connect`](Self::is_connect) or
@@ -246,7 +246,7 @@ impl Error {
         }
     }
 
-    /// The same answer, some time later.
+    /// The same response, some time later.
     pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
         if let Self::Api(error) = &mut self {
             error.retry_after = Some(wait);
@@ -306,7 +306,7 @@ impl fmt::Display for InvalidArgument {
 
 impl StdError for InvalidArgument {}
 
-/// An answer of the service with a status other than success.
+/// A response of the service with a status other than success.
 ///
 /// Made from whatever arrived: a body that is empty, HTML or cut off still gives the status.
 #[derive(Clone)]
@@ -361,7 +361,7 @@ impl ApiError {
         }
     }
 
-    /// As the service answers with a code of its own, for tests of what works with an error.
+    /// As the service responds with a code of its own, for tests of what works with an error.
     ///
     /// ```
     /// use descope_magiclink::{ApiError, Error, ErrorCode};
@@ -394,7 +394,7 @@ impl ApiError {
             && self.status != StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// Whose credential this answer refuses, if that is what it does.
+    /// Whose credential this response refuses, if that is what it does.
     fn refused(&self) -> Option<Refused> {
         let code = self.code.as_ref()?;
         let is_refusal = matches!(
@@ -452,7 +452,7 @@ impl ApiError {
     }
 
     /// The id under which the service's edge knows the request (`CF-Ray`): tell it to Descope's
-    /// support. An answer of something in between has none.
+    /// support. A response of something in between has none.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
@@ -465,7 +465,7 @@ impl ApiError {
         &self.members
     }
 
-    /// The answer's headers, for what this type has no accessor for. They may hold `Set-Cookie`.
+    /// The response's headers, for what this type has no accessor for. They may hold `Set-Cookie`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
@@ -504,9 +504,9 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_foreign = self.is_foreign();
         let who = if is_foreign || self.redirect.is_some() {
-            "the answer was"
+            "the response was"
         } else {
-            "the service answered"
+            "the service responded with"
         };
         write!(f, "{}{who} {}", Of(self.operation), self.status.as_u16())?;
         match (&self.code, self.status.canonical_reason()) {
@@ -607,7 +607,7 @@ fn retry_after(headers: &HeaderMap, clock: &dyn Clock) -> Option<Duration> {
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
-/// No complete answer arrived: the network failed, or the answer was larger than is accepted.
+/// No complete response arrived: the network failed, or the response was larger than is accepted.
 #[derive(Debug, Clone)]
 pub struct TransportError {
     kind: TransportKind,
@@ -664,7 +664,7 @@ impl TransportError {
         matches!(self.kind, TransportKind::Tls { .. })
     }
 
-    /// Whether the answer was larger than the client accepts.
+    /// Whether the response was larger than the client accepts.
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         matches!(self.kind, TransportKind::TooLarge { .. })
@@ -690,15 +690,15 @@ impl fmt::Display for TransportError {
                 f.write_str("the service refused the request before it looked at it")
             }
             TransportKind::Request => {
-                f.write_str("the connection failed before the service answered")
+                f.write_str("the connection failed before the service responded")
             }
             TransportKind::Body => {
-                f.write_str("the connection failed while the answer was arriving")
+                f.write_str("the connection failed while the response was arriving")
             }
             TransportKind::TooLarge { limit } => {
                 write!(
                     f,
-                    "the answer is larger than the {limit} bytes that are accepted"
+                    "the response is larger than the {limit} bytes that are accepted"
                 )
             }
         }

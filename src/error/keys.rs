@@ -71,17 +71,17 @@ pub enum KeyProblem {
     Transport,
     /// TLS does not trust what answers at the key endpoint's address.
     Tls,
-    /// The key endpoint did not answer in time.
+    /// The key endpoint did not respond in time.
     Timeout,
-    /// The key endpoint answered with this status. 404 means a wrong project id or base URL.
+    /// The key endpoint responded with this status. 404 means a wrong project id or base URL.
     Status(u16),
     /// The key endpoint sent us elsewhere, which is never followed.
     Redirect,
-    /// The answer is larger than any key set.
+    /// The response is larger than any key set.
     TooLarge,
-    /// The answer is not a key set.
+    /// The response is not a key set.
     InvalidJson,
-    /// The answer holds no key that can be used.
+    /// The response holds no key that can be used.
     NoUsableKey,
     /// The keys are not at hand, and the caller asked not to wait for them.
     NotLoaded,
@@ -98,17 +98,17 @@ impl fmt::Display for KeyProblem {
         f.write_str(match self {
             Self::Transport => "the key endpoint cannot be reached",
             Self::Tls => "no secure connection to the key endpoint could be made",
-            Self::Timeout => "the key endpoint did not answer in time",
+            Self::Timeout => "the key endpoint did not respond in time",
             Self::Status(404) => {
                 "the key endpoint knows no such project (status 404); check the project id and the base URL"
             }
             Self::Status(status) => {
-                return write!(f, "the key endpoint answered with status {status}");
+                return write!(f, "the key endpoint responded with status {status}");
             }
-            Self::Redirect => "the key endpoint answered with a redirect; check the base URL",
-            Self::TooLarge => "the key endpoint's answer is too large",
-            Self::InvalidJson => "the key endpoint's answer is not a key set",
-            Self::NoUsableKey => "the key endpoint's answer holds no usable key",
+            Self::Redirect => "the key endpoint responded with a redirect; check the base URL",
+            Self::TooLarge => "the key endpoint's response is too large",
+            Self::InvalidJson => "the key endpoint's response is not a key set",
+            Self::NoUsableKey => "the key endpoint's response holds no usable key",
             Self::NotLoaded => "the keys are not loaded yet",
             Self::NotPublished => "the key endpoint does not publish its key yet",
             Self::InCooldown => "its key id is unknown, and the key set was fetched too recently to fetch it again",

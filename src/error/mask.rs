@@ -246,7 +246,7 @@ mod tests {
             "loginOptions.templateOptions is wrong",
             "no /realms/acme-corporation-2026/x here",
             "https://auth.acme-corporation-2026.example.com:8443/realms/acme-corporation-2026/x",
-            "auth.acme-corporation-2026.example.com does not answer",
+            "auth.acme-corporation-2026.example.com does not respond",
             "cannot reach acme-corporation-2026.example.com:443",
             "https://acme-corporation-2026-emulator:8080/v1",
             "https://[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:8443/x",

@@ -7,8 +7,8 @@ use super::keys::KeysUnavailable;
 
 /// Why there is no validated session.
 ///
-/// The distinction that matters to a server is between a token that is bad (answer 401) and a token
-/// that could not be checked (answer 503): see [`is_unavailable`](Self::is_unavailable). No text in
+/// The distinction that matters to a server is between a token that is bad (respond with 401) and a token
+/// that could not be checked (respond with 503): see [`is_unavailable`](Self::is_unavailable). No text in
 /// here is taken from a token.
 ///
 /// ```
@@ -30,7 +30,7 @@ use super::keys::KeysUnavailable;
 pub enum SessionError {
     /// There was no token to look at: the user is not signed in.
     Missing,
-    /// The token is bad. Asking again with the same token gives the same answer.
+    /// The token is bad. Asking again with the same token gives the same response.
     Token(TokenProblem),
     /// The token could not be checked, because there are no keys to check it with. Says nothing
     /// about the token: try again later, and do not sign the user out.

@@ -9,7 +9,7 @@
 //!   a fetch, because the key may have been withdrawn meanwhile; if that fails, the old key serves.
 //! - Too old: its keys no longer serve.
 //!
-//! Whatever set the endpoint answers with replaces the one before, even one without a usable key:
+//! Whatever set the endpoint responds with replaces the one before, even one without a usable key:
 //! nothing can be checked then. Old keys serve only while the endpoint cannot be reached or read.
 //!
 //! An unknown key name starts a fetch too, at most one per cooldown whatever becomes of it. In a token
@@ -282,7 +282,7 @@ impl KeyCache {
         }
     }
 
-    /// A key of the old set, for a caller whose time is over before the endpoint has answered.
+    /// A key of the old set, for a caller whose time is over before the endpoint has responded.
     fn old_key(&self, id: &str) -> Option<Arc<VerifyingKey>> {
         let state = self.state.load();
         let fetched = state.fetched.as_deref()?;

@@ -22,7 +22,7 @@ impl MagicLink {
     /// caller goes away. Tokens that reached nobody are kept for 60 s, and those that could not be
     /// checked for 10 minutes: the next call with the same token gets them, once.
     ///
-    /// The tokens are the service's word: their times are measured by the answer's own `Date` and not
+    /// The tokens are the service's word: their times are measured by the response's own `Date` and not
     /// by this machine's clock.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl MagicLink {
         Ok(UncheckedAuthentication::new(&response))
     }
 
-    /// The answer for a token: the service's, or one to an earlier call that reached nobody.
+    /// The response for a token: the service's, or one to an earlier call that reached nobody.
     async fn obtain(&self, token: &MagicLinkToken, deadline: Deadline) -> Result<Handover> {
         let hash = hash(token.expose_secret());
         let call = || {

@@ -106,14 +106,14 @@ impl Management {
     /// none.
     pub async fn user(&self, login_id: impl AsRef<str>) -> Result<User> {
         let login_id = address::login_id(login_id.as_ref())?;
-        let answer = self
+        let response = self
             .client
             .raw()
             .load_user(&self.key)
             .login_id(&login_id)
             .send()
             .await?;
-        user_of(answer)
+        user_of(response)
     }
 
     /// The user with an id (`U...`).
@@ -126,14 +126,14 @@ impl Management {
         if user_id.is_empty() {
             return Err(Error::argument("user_id", "must not be empty"));
         }
-        let answer = self
+        let response = self
             .client
             .raw()
             .load_user(&self.key)
             .user_id(user_id)
             .send()
             .await?;
-        user_of(answer)
+        user_of(response)
     }
 
     /// Deletes the user with a login id.
@@ -176,9 +176,9 @@ impl Management {
     }
 }
 
-pub(super) fn user_of(answer: ResponseValue<types::UserResponse>) -> Result<User> {
-    let (no_user, no_id) = (answer.missing("user"), answer.missing("user.userId"));
-    let user = answer.into_inner().user.ok_or(no_user)?;
+pub(super) fn user_of(response: ResponseValue<types::UserResponse>) -> Result<User> {
+    let (no_user, no_id) = (response.missing("user"), response.missing("user.userId"));
+    let user = response.into_inner().user.ok_or(no_user)?;
     if user.user_id.is_none() {
         return Err(no_id);
     }

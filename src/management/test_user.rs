@@ -19,13 +19,13 @@ impl Management {
     /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) for an empty login id; else as the service decides.
     pub async fn create_test_user(&self, user: TestUser) -> Result<User> {
         let body = user.into_body()?;
-        let answer = self
+        let response = self
             .client
             .raw()
             .create_test_user(&self.key, &body)
             .send()
             .await?;
-        user_of(answer)
+        user_of(response)
     }
 
     /// A link for a test user. Generate it before starting a flow that needs one; it can also be

@@ -177,7 +177,7 @@ impl Client {
     }
     /// Sign up by email
     ///
-    /// Registers a new user and emails them a link. Fails when the login ID is already registered. The answer holds the masked address and never the link or its token.
+    /// Registers a new user and emails them a link. Fails when the login ID is already registered. The response holds the masked address and never the link or its token.
     ///
     /// Sends a `POST` request to `/v1/auth/magiclink/signup/email`
     ///

@@ -73,8 +73,8 @@ impl Client {
             }
             // Already now: should this be given up, the next call is not to wait as well.
             *license = License::Failed(settings.clock.instant());
-            let answer = self.license_handshake(&key).send().await.ok()?;
-            let tier = answer.into_inner().rate_limit_tier?;
+            let response = self.license_handshake(&key).send().await.ok()?;
+            let tier = response.into_inner().rate_limit_tier?;
             let tier = HeaderValue::from_str(tier.trim()).ok();
             let tier = tier.filter(|tier| !tier.is_empty())?;
             *license = License::Tier(tier.clone());

@@ -321,7 +321,7 @@ request! {
 #[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorResponse {
-    /// Text of the failure in answers of another form; read it last.
+    /// Text of the failure in responses of another form; read it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Code of the failure, a letter and six digits, such as E011002 for missing arguments or E130429 for too many requests. New codes may appear.
@@ -336,7 +336,7 @@ pub struct ErrorResponse {
     #[serde(rename = "errorMessage", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "errorMessage")]
     pub error_message: Option<String>,
-    /// Copy of [`error_message`](field@Self::error_message) that some answers carry.
+    /// Copy of [`error_message`](field@Self::error_message) that some responses carry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Members that the description does not know, or that cannot be read as it says. One that is described
@@ -434,27 +434,27 @@ pub struct IdpResponse {
     #[serde(rename = "idpSAMLAttributes", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "idpSAMLAttributes")]
     pub idp_saml_attributes: Option<crate::transport::body::Members>,
-    /// Roles that were made from the OpenID Connect answer.
+    /// Roles that were made from the OpenID Connect response.
     #[serde(rename = "oidcGeneratedRoles", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "oidcGeneratedRoles")]
     pub oidc_generated_roles: Option<String>,
-    /// User that was made from the OpenID Connect answer.
+    /// User that was made from the OpenID Connect response.
     #[serde(rename = "oidcGeneratedUser", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "oidcGeneratedUser")]
     pub oidc_generated_user: Option<String>,
-    /// OpenID Connect answer of the provider, which may hold its tokens.
+    /// OpenID Connect response of the provider, which may hold its tokens.
     #[serde(rename = "oidcResponse", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "oidcResponse")]
     pub oidc_response: Option<crate::secret::Secret>,
-    /// Roles that were made from the SAML answer.
+    /// Roles that were made from the SAML response.
     #[serde(rename = "samlGeneratedRoles", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "samlGeneratedRoles")]
     pub saml_generated_roles: Option<String>,
-    /// User that was made from the SAML answer.
+    /// User that was made from the SAML response.
     #[serde(rename = "samlGeneratedUser", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "samlGeneratedUser")]
     pub saml_generated_user: Option<String>,
-    /// SAML answer of the provider, which is itself a credential.
+    /// SAML response of the provider, which is itself a credential.
     #[serde(rename = "samlResponse", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "samlResponse")]
     pub saml_response: Option<crate::secret::Secret>,

@@ -21,16 +21,16 @@ use crate::sync::hash::TokenHash;
 use crate::sync::single_flight::{InFlight, repeat_until_done};
 use crate::transport::deadline::Deadline;
 
-/// How long an answer is kept whose caller has gone away.
+/// How long a response is kept whose caller has gone away.
 const ABANDONED: Duration = Duration::from_secs(60);
-/// How long an answer is kept that could not be checked yet.
+/// How long a response is kept that could not be checked yet.
 const UNCHECKED: Duration = Duration::from_secs(10 * 60);
-/// What all answers may take up together.
+/// What all responses may take up together.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// How often answers are removed that have ended.
 const PURGE: Duration = Duration::from_secs(60);
 
-/// The answers of one client.
+/// The responses of one client.
 #[derive(Debug)]
 pub(crate) struct Handovers {
     validator: SessionValidator,
@@ -62,7 +62,7 @@ impl Handovers {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer for a token: one that nobody has had yet, or that of `call`.
+    /// The response for a token: one that nobody has had yet, or that of `call`.
     pub(crate) async fn obtain<F>(
         self: &Arc<Self>,
         token: TokenHash,
@@ -161,13 +161,13 @@ impl Handovers {
     }
 }
 
-/// When an answer is forgotten, counted from its arrival.
+/// When a response is forgotten, counted from its arrival.
 fn end_of(response: &TokenResponse, kept: Duration) -> Instant {
     let received = response.received;
     received.checked_add(kept).unwrap_or(received)
 }
 
-/// An answer on its way to the caller. Dropped before it was delivered, it is kept.
+/// A response on its way to the caller. Dropped before it was delivered, it is kept.
 pub(crate) struct Handover {
     handovers: Arc<Handovers>,
     token: TokenHash,
@@ -179,11 +179,11 @@ pub(crate) struct Handover {
 }
 
 impl Handover {
-    /// Checks the tokens, and gives the answer away with what was found.
+    /// Checks the tokens, and gives the response away with what was found.
     ///
     /// # Errors
     ///
-    /// When the tokens are bad or could not be checked. In the latter case the answer is kept for
+    /// When the tokens are bad or could not be checked. In the latter case the response is kept for
     /// another try.
     pub(crate) async fn check(
         mut self,
@@ -201,7 +201,7 @@ impl Handover {
         }
     }
 
-    /// Gives the answer away as it came.
+    /// Gives the response away as it came.
     pub(crate) fn deliver(mut self) -> Arc<TokenResponse> {
         self.is_spent = true;
         Arc::clone(&self.response)

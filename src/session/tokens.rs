@@ -1,7 +1,7 @@
-//! The tokens of an answer: where they are in it, and what is checked of them.
+//! The tokens of a response: where they are in it, and what is checked of them.
 //!
-//! They arrived over the client's own connection in the answer to its own call, so they are the
-//! service's word: their times are measured by the answer's `Date` and not by this machine's clock.
+//! They arrived over the client's own connection in the response to its own call, so they are the
+//! service's word: their times are measured by the response's `Date` and not by this machine's clock.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,7 +32,7 @@ pub(crate) struct TokenResponse {
     pub(crate) first_seen: Option<bool>,
     cookies: CookieFacts,
     session_expires_at: Option<SystemTime>,
-    /// When the answer was made by the service's own clock, in seconds since the epoch.
+    /// When the response was made by the service's own clock, in seconds since the epoch.
     date: Option<i64>,
     /// When it arrived, by the client's clock.
     pub(crate) received: Instant,
@@ -108,7 +108,7 @@ impl Tokens {
 }
 
 impl TokenResponse {
-    /// Reads an answer. A project in cookie mode leaves the body's tokens empty, and a project may
+    /// Reads a response. A project in cookie mode leaves the body's tokens empty, and a project may
     /// send one token in the body and the other in a cookie.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ impl TokenResponse {
     /// Checks the tokens, and of each kind takes the newest: body and cookies may differ, and the body
     /// may repeat the old refresh token while a cookie holds the new one.
     ///
-    /// `old` is the refresh token that the answer was got with. Keys that are not published yet are
+    /// `old` is the refresh token that the response was got with. Keys that are not published yet are
     /// waited for until the deadline.
     pub(crate) async fn check(
         &self,
@@ -404,7 +404,7 @@ impl CookieFacts {
     }
 }
 
-/// Refuses tokens of two users: a cache or a fault has mixed answers up. Templates may put something
+/// Refuses tokens of two users: a cache or a fault has mixed responses up. Templates may put something
 /// else into `sub` than the user's id, so that only two such ids can differ.
 fn check_one_user(users: &[&str]) -> Result<(), SessionError> {
     let mut ids = users.iter().filter(|id| is_user_id(id));
@@ -427,7 +427,7 @@ fn is_user_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The value that an answer sets a cookie to; the last one counts, as in a browser (RFC 6265 5.3).
+/// The value that a response sets a cookie to; the last one counts, as in a browser (RFC 6265 5.3).
 ///
 /// Several cookies may stand in one line, with commas between them, where something on the way has put
 /// repeated lines together.
@@ -460,7 +460,7 @@ fn set_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty())
 }
 
-/// The `Date` of an answer, where it can be the service's: not from a cache, and from this machine or
+/// The `Date` of a response, where it can be the service's: not from a cache, and from this machine or
 /// over TLS.
 fn date(headers: &HeaderMap, validator: &SessionValidator) -> Option<i64> {
     if headers.contains_key(AGE) || !validator.trusts_date() {

@@ -187,7 +187,7 @@ impl SessionValidator {
 
     /// Validates a session token with the keys at hand, without ever waiting.
     ///
-    /// With a [given key set](SessionValidatorBuilder::key_set) this always has an answer. With
+    /// With a [given key set](SessionValidatorBuilder::key_set) this always has a response. With
     /// fetched keys it has one once [`validate`](Self::validate) was used not long before.
     ///
     /// ```

@@ -256,7 +256,7 @@ impl SessionValidatorBuilder {
 
     #[cfg(feature = "client")]
     /// How long fetched keys serve: 5 minutes unless set. A key that was withdrawn is refused after
-    /// this time at the latest, as long as the key endpoint answers.
+    /// this time at the latest, as long as the key endpoint responds.
     ///
     /// A busy process fetches ahead of that, at a random moment, so that no request waits and many
     /// machines do not ask at once. A process that was idle for longer waits for one fetch.
@@ -327,7 +327,7 @@ impl SessionValidatorBuilder {
     /// Remembers about so many session tokens that were found good, so that the next request with
     /// the same token costs a hash and a look-up in place of a signature check. Off unless set.
     ///
-    /// The answer is the same as without: a token is forgotten when its time is over or its key no
+    /// The response is the same as without: a token is forgotten when its time is over or its key no
     /// longer serves, which is checked at each use. The price is memory, a few kilobytes per token,
     /// in which the claims of users stay until they are displaced. It pays where one client sends
     /// many requests with one token.

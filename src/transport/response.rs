@@ -18,7 +18,7 @@ use crate::error::{
 
 /// Longest answer that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
-/// Longest error answer that is looked at, in bytes.
+/// Longest error response that is looked at, in bytes.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
 
 /// A decoded response with its status and headers.
@@ -287,7 +287,7 @@ impl Call {
     }
 }
 
-/// The error for an answer with a status that is no success. Whatever its body does, the status stays.
+/// The error for a response with a status that is no success. Whatever its body does, the status stays.
 pub(crate) async fn unexpected(mut response: reqwest::Response) -> Error {
     let status = response.status();
     let call = Call::of(&response);

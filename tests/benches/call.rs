@@ -23,7 +23,7 @@ fn main() {
     divan::Divan::from_args().sample_count(3000).main();
 }
 
-/// A server that answers every request in the same way and keeps its connections.
+/// A server that responds to every request in the same way and keeps its connections.
 fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -74,7 +74,7 @@ async fn by_reqwest(client: &reqwest::Client, url: &str) -> String {
         login_id: "joe@example.com",
         redirect_url: "https://app.example.com/verify",
     };
-    let answer: Answer = client
+    let response: Answer = client
         .post(format!("{url}/v1/auth/magiclink/signin/email"))
         .bearer_auth(PROJECT)
         .header("accept", "application/json")
@@ -90,7 +90,7 @@ async fn by_reqwest(client: &reqwest::Client, url: &str) -> String {
         .json()
         .await
         .unwrap();
-    answer.masked_email
+    response.masked_email
 }
 
 async fn by_crate(client: &Client) -> String {

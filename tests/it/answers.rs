@@ -1,4 +1,4 @@
-//! What the service may answer, and the crate must read: missing, null, unknown, and both ways where
+//! What the service may send, and the crate must read: missing, null, unknown, and both ways where
 //! the facts leave it open.
 
 use std::time::{Duration, SystemTime};
@@ -203,7 +203,7 @@ async fn lists_and_free_objects_are_read_as_the_service_sends_them() {
     assert_eq!(keys.keys.as_ref().unwrap().len(), 2);
 }
 
-/// The members that answers of the service were seen to have, with their kinds of value.
+/// The members that responses of the service were seen to have, with their kinds of value.
 fn recorded() -> Value {
     json!({
         "sessionJwt": "session-token", "refreshJwt": "refresh-token", "cookieDomain": "", "cookiePath": "/",
@@ -250,7 +250,7 @@ const ODD: &[&[u8]] = &[
     b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
 ];
 
-/// One change of a recorded answer that leaves its tokens alone.
+/// One change of a recorded response that leaves its tokens alone.
 #[derive(Clone, Debug)]
 enum Change {
     /// Another value for a member at the top, or of the user.
@@ -277,7 +277,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 }
 
 fn changed(changes: &[Change]) -> Vec<u8> {
-    let mut answer = recorded();
+    let mut response = recorded();
     let (mut mark, mut indent) = (false, false);
     let mut twice = Vec::new();
     for change in changes {
@@ -290,10 +290,10 @@ fn changed(changes: &[Change]) -> Vec<u8> {
             _ => false,
         };
         // A change before may have taken the user away.
-        let is_user = of_user && answer["user"].is_object();
+        let is_user = of_user && response["user"].is_object();
         let members = match is_user {
-            true => answer["user"].as_object_mut().unwrap(),
-            false => answer.as_object_mut().unwrap(),
+            true => response["user"].as_object_mut().unwrap(),
+            false => response.as_object_mut().unwrap(),
         };
         let names: Vec<String> = members
             .keys()
@@ -313,8 +313,8 @@ fn changed(changes: &[Change]) -> Vec<u8> {
         }
     }
     let mut text = match indent {
-        true => serde_json::to_string_pretty(&answer).unwrap(),
-        false => answer.to_string(),
+        true => serde_json::to_string_pretty(&response).unwrap(),
+        false => response.to_string(),
     };
     for (name, by) in twice {
         text = text.replacen(
@@ -341,7 +341,7 @@ fn changed(changes: &[Change]) -> Vec<u8> {
     body
 }
 
-/// An answer with status, headers and a body of bytes.
+/// A response with status, headers and a body of bytes.
 fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let Reply::Bytes(mut bytes) = Reply::with_headers(status, headers, &"x".repeat(body.len()))
     else {
@@ -422,7 +422,7 @@ fn unreadable() -> Vec<(Reply, &'static str)> {
         ),
         (
             Reply::Bytes(cut.into()),
-            "failed while the answer was arriving",
+            "failed while the response was arriving",
         ),
     ]
 }
@@ -443,16 +443,16 @@ async fn whatever_the_body_is_the_tokens_in_cookies_count() {
         // One layer below, the reason can be read.
         let socket = Socket::start(vec![reply]).await;
         let body = types::VerifyMagicLinkRequest::default();
-        let answer = socket
+        let response = socket
             .client()
             .raw()
             .verify_magic_link(&body)
             .send()
             .await
             .unwrap();
-        let problem = answer.body_error().unwrap().to_string();
+        let problem = response.body_error().unwrap().to_string();
         assert!(problem.contains(says), "{problem}");
-        assert!(answer.session_jwt.is_none());
+        assert!(response.session_jwt.is_none());
     }
 }
 

@@ -287,14 +287,14 @@ async fn a_call_whose_connection_could_not_be_made_is_made_again() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let listener = port.listen(1).unwrap();
     let (mut stream, _) = listener.accept().await.unwrap();
-    let Reply::Bytes(answer) = Reply::json(200, "{}") else {
+    let Reply::Bytes(response) = Reply::json(200, "{}") else {
         unreachable!()
     };
-    // An answer that comes before the request is none to it.
+    // A response that comes before the request is none to it.
     tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 4096])
         .await
         .unwrap();
-    tokio::io::AsyncWriteExt::write_all(&mut stream, &answer)
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &response)
         .await
         .unwrap();
     call.await.unwrap().unwrap();

@@ -52,7 +52,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 status: Some(400),
                 code: Some("E062108"),
                 message: Some("Cannot find user"),
-                text: "the service answered 400 (E062108): User not found: Cannot find user",
+                text: "the service responded with 400 (E062108): User not found: Cannot find user",
                 ..none()
             },
         ),
@@ -66,7 +66,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 status: Some(400),
                 code: Some("E011002"),
                 message: Some("Missing email or phone"),
-                text: "the service answered 400 (E011002): Missing email or phone",
+                text: "the service responded with 400 (E011002): Missing email or phone",
                 ..none()
             },
         ),
@@ -81,7 +81,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 code: Some("E062504"),
                 message: Some("Token expired"),
                 unauthorized: true,
-                text: "the service answered 401 (E062504): Token expired",
+                text: "the service responded with 401 (E062504): Token expired",
                 ..none()
             },
         ),
@@ -93,7 +93,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 code: Some("E999999"),
                 message: Some("No"),
                 unauthorized: true,
-                text: "the service answered 403 (E999999): No",
+                text: "the service responded with 403 (E999999): No",
                 ..none()
             },
         ),
@@ -103,7 +103,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Expected {
                 status: Some(404),
                 retryable: true,
-                text: "the answer was 404 (Not Found) without the service's error code, so that probably a proxy or a firewall on the way gave it, or the base URL is wrong",
+                text: "the response was 404 (Not Found) without the service's error code, so that probably a proxy or a firewall on the way gave it, or the base URL is wrong",
                 ..none()
             },
         ),
@@ -117,7 +117,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 status: Some(409),
                 code: Some("E062125"),
                 message: Some("Conflict"),
-                text: "the service answered 409 (E062125): Conflict",
+                text: "the service responded with 409 (E062125): Conflict",
                 ..none()
             },
         ),
@@ -135,7 +135,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 retry_after: Some(17),
                 rate_limited: true,
                 retryable: true,
-                text: "the service answered 429 (E130429): Slow down",
+                text: "the service responded with 429 (E130429): Slow down",
                 ..none()
             },
         ),
@@ -147,7 +147,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 retry_after: Some(0),
                 rate_limited: true,
                 retryable: true,
-                text: "the service answered 429 (Too Many Requests)",
+                text: "the service responded with 429 (Too Many Requests)",
                 ..none()
             },
         ),
@@ -158,7 +158,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
                 status: Some(429),
                 rate_limited: true,
                 retryable: true,
-                text: "the service answered 429 (Too Many Requests)",
+                text: "the service responded with 429 (Too Many Requests)",
                 ..none()
             },
         ),
@@ -167,7 +167,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Reply::json(500, r#"{"errorCode":500}"#),
             Expected {
                 status: Some(500),
-                text: "the service answered 500 (Internal Server Error)",
+                text: "the service responded with 500 (Internal Server Error)",
                 ..none()
             },
         ),
@@ -177,7 +177,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Expected {
                 status: Some(503),
                 retryable: true,
-                text: "the service answered 503 (Service Unavailable)",
+                text: "the service responded with 503 (Service Unavailable)",
                 ..none()
             },
         ),
@@ -189,7 +189,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Expected {
                 status: Some(502),
                 retryable: true,
-                text: "the service answered 502 (Bad Gateway)",
+                text: "the service responded with 502 (Bad Gateway)",
                 ..none()
             },
         ),
@@ -199,7 +199,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Expected {
                 status: Some(530),
                 retryable: true,
-                text: "the service answered 530",
+                text: "the service responded with 530",
                 ..none()
             },
         ),
@@ -212,7 +212,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Expected {
                 status: Some(400),
                 retryable: true,
-                text: "the answer was 400 (Bad Request) without the service's error code, so that probably a proxy or a firewall on the way gave it, or the base URL is wrong",
+                text: "the response was 400 (Bad Request) without the service's error code, so that probably a proxy or a firewall on the way gave it, or the base URL is wrong",
                 ..none()
             },
         ),
@@ -222,7 +222,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Expected {
                 status: Some(400),
                 retryable: true,
-                text: "the answer was 400 (Bad Request) without the service's error code, so that probably a proxy or a firewall on the way gave it, or the base URL is wrong",
+                text: "the response was 400 (Bad Request) without the service's error code, so that probably a proxy or a firewall on the way gave it, or the base URL is wrong",
                 ..none()
             },
         ),
@@ -238,7 +238,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             ),
             Expected {
                 status: Some(307),
-                text: "the answer was 307 (Temporary Redirect): the base URL [url] sends on to \
+                text: "the response was 307 (Temporary Redirect): the base URL [url] sends on to \
                        https://auth.example.com:8443, and redirects are not followed, as tokens would \
                        go along; if that is the service, make it the base URL",
                 ..none()
@@ -249,7 +249,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Reply::with_headers(302, &[("location", "http://")], "<html>"),
             Expected {
                 status: Some(302),
-                text: "the answer was 302 (Found): the base URL [url] sends on, and redirects are not \
+                text: "the response was 302 (Found): the base URL [url] sends on, and redirects are not \
                        followed, as tokens would go along; check the base URL",
                 ..none()
             },
@@ -295,7 +295,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{".to_vec()),
             Expected {
                 retryable: true,
-                text: "the connection failed while the answer was arriving",
+                text: "the connection failed while the response was arriving",
                 ..none()
             },
         ),
@@ -304,19 +304,19 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
             Reply::Close,
             Expected {
                 retryable: true,
-                text: "the connection failed before the service answered",
+                text: "the connection failed before the service responded",
                 ..none()
             },
         ),
         (
-            "an answer that is too large",
+            "a response that is too large",
             Reply::Bytes({
                 let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2000000\r\n\r\n".to_vec();
                 bytes.resize(bytes.len() + 2_000_000, b' ');
                 bytes
             }),
             Expected {
-                text: "the answer is larger than the 1048576 bytes that are accepted",
+                text: "the response is larger than the 1048576 bytes that are accepted",
                 ..none()
             },
         ),
@@ -530,15 +530,16 @@ async fn an_error_says_how_to_mend_it_and_names_the_request() {
         let ray = [("cf-ray", "8f3c0a1b2c3d4e5f-IAD")];
         let socket = Socket::start(vec![Reply::with_headers(400, &ray, &body)]).await;
         let error = sign_in(&socket.client()).await;
-        let text =
-            format!("the service answered 400 ({code}): No{mend} (request 8f3c0a1b2c3d4e5f-IAD)");
+        let text = format!(
+            "the service responded with 400 ({code}): No{mend} (request 8f3c0a1b2c3d4e5f-IAD)"
+        );
         assert_eq!(words(&error), text);
         let Error::Api(api) = error else {
             panic!("{error:?}")
         };
         assert_eq!(api.request_id(), Some("8f3c0a1b2c3d4e5f-IAD"));
     }
-    // The edge names its own answers too; what is no id is not shown.
+    // The edge names its own responses too; what is no id is not shown.
     for (ray, id) in [
         ("8f3c0a1b2c3d4e5f-IAD", Some("8f3c0a1b2c3d4e5f-IAD")),
         ("eyJhbGciOiJSUzI1NiIsImtpZCI6.eyJzdWIiOiIxIn0", None),
@@ -566,7 +567,7 @@ async fn a_wrong_project_or_base_url_is_named_where_keys_are_fetched() {
         ),
         (
             Reply::with_headers(301, &location, ""),
-            "the key endpoint answered with a redirect; check the base URL",
+            "the key endpoint responded with a redirect; check the base URL",
         ),
     ] {
         let socket = Socket::start(vec![reply]).await;

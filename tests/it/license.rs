@@ -52,7 +52,7 @@ async fn calls_of_one_key_make_one_handshake_however_many_come_at_once() {
     let key = AccessKey::new("access-1");
     let sessions = client.sessions();
     let exchange = sessions.exchange_access_key(&key).send().await;
-    assert!(exchange.is_err(), "the answer has no session");
+    assert!(exchange.is_err(), "the response has no session");
     let last = socket.requests().pop().unwrap();
     assert_eq!(last.header("x-descope-license"), None);
     assert_eq!(socket.requests().len(), 2 + 23);

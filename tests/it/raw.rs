@@ -25,10 +25,10 @@ fn unknown_members_are_kept_and_print_by_name_only() -> Outcome {
         "newToken": "canary-2",
         "user": { "userId": "U1", "newSecret": { "inner": "canary-3" } },
     });
-    let answer: types::JwtResponse = serde_json::from_value(sent.clone())?;
-    assert_eq!(answer.extra["newToken"], "canary-2");
-    assert_eq!(serde_json::to_value(&answer).unwrap(), sent);
-    for printed in [format!("{answer:?}"), format!("{answer:#?}")] {
+    let response: types::JwtResponse = serde_json::from_value(sent.clone())?;
+    assert_eq!(response.extra["newToken"], "canary-2");
+    assert_eq!(serde_json::to_value(&response).unwrap(), sent);
+    for printed in [format!("{response:?}"), format!("{response:#?}")] {
         assert!(!printed.contains("canary"), "{printed}");
         assert!(
             printed.contains("newToken") && printed.contains("newSecret"),

@@ -272,6 +272,6 @@ fn the_facade_has_schemas_too() {
     let json = json!({ "name": "Joe Person", "email": "joe@example.com" });
     let user: SignUpUser = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(serde_json::to_value(user).unwrap(), json);
-    let answer = schema_for!(User);
-    assert!(answer.as_value()["properties"]["loginIds"].is_object());
+    let response = schema_for!(User);
+    assert!(response.as_value()["properties"]["loginIds"].is_object());
 }

@@ -205,5 +205,5 @@ async fn no_error_prints_a_secret_that_was_sent_or_came_back() {
             .unwrap_err(),
     );
     log.error(&MagicLinkToken::from_url(format!("https://x/?q={CANARY}")).unwrap_err());
-    log.check("an error before the answer");
+    log.check("an error before the response");
 }

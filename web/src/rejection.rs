@@ -1,4 +1,4 @@
-//! Why a request is refused, and the answer to it.
+//! Why a request is refused, and the response to it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,10 +20,10 @@ const RATE_LIMITED: Duration = Duration::from_secs(60);
 
 /// Why a request has no session, or its session does not suffice.
 ///
-/// The answer that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
-/// detail of the token. A [`PagesLayer`](crate::PagesLayer) makes pages of such answers. For one of your
-/// own, look for it in the response's extensions: every answer made from a rejection carries it there.
-/// Keep the answer's head, which may set the cookies of a session that was renewed.
+/// The response that it makes has a status, a challenge (RFC 6750) and one plain sentence, and never a
+/// detail of the token. A [`PagesLayer`](crate::PagesLayer) makes pages of such responses. For one of your
+/// own, look for it in the response's extensions: every response made from a rejection carries it there.
+/// Keep the response's head, which may set the cookies of a session that was renewed.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -75,7 +75,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// The answer's status.
+    /// The response's status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -102,7 +102,7 @@ impl Rejection {
     }
 
     /// How long to wait before the next request, as far as the service says; a minute where it only says
-    /// that there were too many. The answer carries it as `Retry-After`.
+    /// that there were too many. The response carries it as `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -112,7 +112,7 @@ impl Rejection {
         }
     }
 
-    /// The answer, with a body of any type that can be made from text.
+    /// The response, with a body of any type that can be made from text.
     #[must_use]
     pub fn response<R: From<&'static str>>(&self) -> Response<R> {
         self.response_with(R::from(self.text()))
@@ -142,7 +142,7 @@ impl Rejection {
         response
     }
 
-    /// The value of `WWW-Authenticate`, if the answer has one (RFC 6750 section 3.1, RFC 9470 section 3):
+    /// The value of `WWW-Authenticate`, if the response has one (RFC 6750 section 3.1, RFC 9470 section 3):
     /// without an error code for a request without a token.
     #[must_use]
     pub fn challenge(&self) -> Option<&'static str> {
@@ -190,7 +190,7 @@ impl Rejection {
         }
     }
 
-    /// The sentence that the answer has as its body.
+    /// The sentence that the response has as its body.
     #[must_use]
     pub fn text(&self) -> &'static str {
         match self {

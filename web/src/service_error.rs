@@ -44,7 +44,7 @@ pub(crate) fn seconds(wait: Duration) -> HeaderValue {
     HeaderValue::from(wait.as_secs().saturating_add(part).max(1))
 }
 
-/// Tells the log what the answer to a request cannot tell.
+/// Tells the log what the response to a request cannot tell.
 pub(crate) fn log_error(what: &'static str, error: &dyn std::error::Error) {
     #[cfg(feature = "tracing")]
     tracing::error!(error = %error, "{what}");

@@ -24,7 +24,7 @@ use crate::service_error::{is_refusal, log_error};
 /// | setting | a request without a good session |
 /// | --- | --- |
 /// | [`optional`](Self::optional), the default | goes on, and the application decides |
-/// | [`required`](Self::required) | is answered with 401; with 503 when that could not be found out |
+/// | [`required`](Self::required) | gets 401; with 503 when that could not be found out |
 /// | [`refreshing`](Self::refreshing), beside either | gets a new session by its refresh cookie, if it has a good one |
 ///
 /// [The guide](crate::requests) tells what happens request by request.
@@ -141,10 +141,10 @@ impl<V> SessionLayer<V> {
     /// Lets CORS preflights through: `OPTIONS` requests with `Origin` and
     /// `Access-Control-Request-Method`, which browsers send without cookies and tokens. Both a
     /// [required](Self::required) layer and the [requirements](crate::require_session) inside of it let
-    /// them pass. For applications that answer them in their own handlers.
+    /// them pass. For applications that response them in their own handlers.
     ///
-    /// Better leave it off, and put the layer that answers preflights outside of this one: then it adds
-    /// its headers to what this layer answers, too, and scripts can read that. What this opens: anybody,
+    /// Better leave it off, and put the layer that responds to preflights outside of this one: then it adds
+    /// its headers to what this layer responds with, too, and scripts can read that. What this opens: anybody,
     /// without a session, can have each of your `OPTIONS` handlers run.
     #[must_use]
     pub fn let_preflights_through(mut self) -> Self {

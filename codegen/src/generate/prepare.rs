@@ -39,7 +39,7 @@ pub const SCHEMES: [Scheme; 5] = [
     },
 ];
 
-/// The document for the generator: no extension members, no error answers (so that each arrives
+/// The document for the generator: no extension members, no error responses (so that each arrives
 /// whole), and a parameter for the credential where an operation takes one.
 ///
 /// # Errors

@@ -100,7 +100,7 @@ impl Sides<'_> {
             ),
             (Some(id), None) if member.is_empty() => match find(self.theirs, self.ours, id) {
                 Some(to) => (
-                    format!("published at {to} now: try that path against a test project, and change ours when it answers"),
+                    format!("published at {to} now: try that path against a test project, and change ours when it responds"),
                     Patch,
                 ),
                 None => (
@@ -135,7 +135,7 @@ impl Sides<'_> {
                 ("describe the content of the success; the method's result gets a type".to_owned(), Major)
             }
             (Some(_), None) if member.starts_with("response") => (
-                "the service may answer with no content: take ours out of the success; the method's result loses its \
+                "the service may response with no content: take ours out of the success; the method's result loses its \
                  type".to_owned(),
                 Major,
             ),

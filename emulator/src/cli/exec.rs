@@ -116,7 +116,7 @@ pub(super) fn explain(emulator: &Emulator) -> Vec<String> {
     lines.extend(refused.iter().skip(first).map(|request| {
         let status = request
             .status()
-            .map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+            .map_or_else(|| "no response".to_owned(), |s| s.to_string());
         format!(
             "  {} {} {status} {}",
             request.method(),

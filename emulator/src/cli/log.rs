@@ -98,7 +98,7 @@ fn stamp(at: SystemTime) -> String {
 pub(super) fn request_line(request: &RecordedRequest, secrets: bool) -> String {
     let status = request
         .status()
-        .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        .map_or_else(|| "no response".to_owned(), |status| status.to_string());
     let mut line = format!(
         "{} {} {} {status}",
         stamp(request.at()),

@@ -235,7 +235,7 @@ pub(super) struct Patch {
     )]
     refresh_reuse: Option<RefreshReuse>,
 
-    /// A refresh without rotation answers with the refresh token again
+    /// A refresh without rotation responds with the refresh token again
     #[arg(long, env = "DESCOPE_EMULATOR_ECHO_REFRESH_TOKEN", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Sessions")]
     echo_refresh_token: Option<bool>,
 

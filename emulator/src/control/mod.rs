@@ -639,8 +639,8 @@ async fn messages(call: &ControlCall<'_>) -> Result<Value, ApiError> {
             "frozen": state.time.is_frozen(),
         })
     };
-    let empty = |answer: &Value| {
-        answer
+    let empty = |response: &Value| {
+        response
             .get("messages")
             .and_then(Value::as_array)
             .is_none_or(Vec::is_empty)
@@ -649,14 +649,14 @@ async fn messages(call: &ControlCall<'_>) -> Result<Value, ApiError> {
     let deadline = tokio::time::Instant::now() + wait;
     loop {
         changes.borrow_and_update();
-        let answer = found();
-        if !empty(&answer) || wait.is_zero() {
-            return Ok(answer);
+        let response = found();
+        if !empty(&response) || wait.is_zero() {
+            return Ok(response);
         }
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return Ok(answer) },
-            () = closed(&mut closing) => return Ok(answer),
-            () = tokio::time::sleep_until(deadline) => return Ok(answer),
+            changed = changes.changed() => if changed.is_err() { return Ok(response) },
+            () = closed(&mut closing) => return Ok(response),
+            () = tokio::time::sleep_until(deadline) => return Ok(response),
         }
     }
 }

@@ -81,7 +81,7 @@ pub(crate) struct TokenParts {
     pub(crate) first_seen: Option<bool>,
 }
 
-/// What an operation answers with status 200.
+/// The result of an operation, sent with status 200.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) body: Value,

@@ -52,7 +52,7 @@ impl State {
         Ok(id.clone())
     }
 
-    /// Only the answer to a link has a token that is stepped up.
+    /// Only the response to a link has a token that is stepped up.
     fn end_step_up(&mut self, id: &str) {
         self.sessions
             .change(id, |session| session.stepped_up_until = None);

@@ -312,7 +312,7 @@ pub(crate) static OPERATIONS: &[Operation] = &[
         "/v1/auth/magiclink/update/phone",
         Auth::Refresh,
         magic_link::update_phone_short,
-        "the Python and Ruby SDKs call it; answers 404 unless `short_update_phone` is on",
+        "the Python and Ruby SDKs call it; responds with 404 unless `short_update_phone` is on",
     ),
     undocumented(
         "RefreshSessionGet",
@@ -410,7 +410,7 @@ fn paths_by_distance(path: &str) -> impl Iterator<Item = (usize, &'static str)> 
     known.map(move |known| (distance(&path, known), known))
 }
 
-/// One operation that the emulator answers.
+/// One operation that the emulator has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SupportedOperation {
@@ -426,7 +426,7 @@ pub struct SupportedOperation {
     pub undocumented: Option<&'static str>,
 }
 
-/// Every operation that the emulator answers.
+/// Every operation that the emulator has.
 ///
 /// ```
 /// let operations = descope_magiclink_emulator::supported_operations();

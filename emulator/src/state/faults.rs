@@ -79,7 +79,7 @@ impl Change {
             && !(200..600).contains(&status)
         {
             return Some(format!(
-                "{status} is no status of an answer; it must be 200 to 599"
+                "{status} is no status of a response; it must be 200 to 599"
             ));
         }
         self.added
@@ -108,7 +108,7 @@ impl FaultTarget {
         }
     }
 
-    /// Answers with this status and an empty body; see [`Fault::json`] and [`Fault::text`] for another body.
+    /// Responds with this status and an empty body; see [`Fault::json`] and [`Fault::text`] for another body.
     pub fn answer(self, status: u16) -> Fault {
         self.fault(Effect::Answer(Change {
             status: Some(status),

@@ -125,7 +125,7 @@ impl<'a> Api<'a> {
     }
 }
 
-/// Every answer of a described operation is checked against the description.
+/// Every response of a described operation is checked against the description.
 #[track_caller]
 fn conforms(method: &str, path: &str, status: u16, body: &Value) {
     static DESCRIPTION: std::sync::LazyLock<Value> = std::sync::LazyLock::new(|| {
@@ -143,7 +143,7 @@ fn conforms(method: &str, path: &str, status: u16, body: &Value) {
     }
     let schema = if status == 200 {
         if operation["responses"]["200"]["content"].is_null() {
-            return; // A call without a result may answer anything.
+            return; // A call without a result may get anything.
         }
         operation["responses"]["200"]["content"]["application/json"]["schema"].clone()
     } else {

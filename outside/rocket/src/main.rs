@@ -89,8 +89,8 @@ impl<'r> rocket::response::Responder<'r, 'static> for SignedOut {
 }
 
 #[rocket::post("/sign-out")]
-fn sign_out(answer: SignedOut) -> SignedOut {
-    answer
+fn sign_out(response: SignedOut) -> SignedOut {
+    response
 }
 
 fn app(settings: rocket::figment::Figment, client: &Client) -> rocket::Rocket<rocket::Build> {

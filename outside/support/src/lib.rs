@@ -11,7 +11,7 @@ use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName, SET_COOK
 
 const USER: &str = "ann@example.com";
 
-/// A test for each rule of a session, in an application that `$start` starts for a client: it answers where.
+/// A test for each rule of a session, in an application that `$start` starts for a client: it says where.
 /// Its path `/orders` must be for those who are signed in, and `POST /sign-out` must end the session.
 #[macro_export]
 macro_rules! one_test_per_rule {

@@ -33,11 +33,11 @@ impl Sessions {
     /// [`Error::Api`](crate::Error::Api) with [`is_unauthorized`](crate::Error::is_unauthorized) when the session has ended:
     /// this is how a server finds out before the session token expires.
     pub async fn me(&self, token: &RefreshToken) -> Result<User> {
-        let answer = self.client.raw().me(token).send().await?;
-        if answer.user_id.is_none() {
-            return Err(answer.missing("userId"));
+        let response = self.client.raw().me(token).send().await?;
+        if response.user_id.is_none() {
+            return Err(response.missing("userId"));
         }
-        Ok(answer.into_inner().into())
+        Ok(response.into_inner().into())
     }
 
     /// The user's sign-ins, as many as the service keeps, in its order.

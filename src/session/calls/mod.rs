@@ -114,7 +114,7 @@ impl Sessions {
         Ok(Authentication::new(&response, tokens))
     }
 
-    /// Has the service validate a session token, and gives the claims it answers with. The times
+    /// Has the service validate a session token, and gives the claims it responds with. The times
     /// `exp`, `iat` and `nbf` are seconds since 1970, though the service writes them as text.
     ///
     /// # Errors
@@ -124,8 +124,8 @@ impl Sessions {
     pub async fn validate_remote(&self, token: &SessionToken) -> Result<Map<String, Value>> {
         let body = types::ValidateSessionRequest::default();
         let call = self.client.raw().validate_session(token, &body);
-        let answer = call.send().await?;
-        let mut claims = answer.into_inner().0.into_inner();
+        let response = call.send().await?;
+        let mut claims = response.into_inner().0.into_inner();
         for name in ["exp", "iat", "nbf"] {
             if let Some(time) = claims.get_mut(name)
                 && let Some(seconds) = time.as_str().and_then(timestamp::parse_seconds)

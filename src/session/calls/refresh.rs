@@ -176,7 +176,7 @@ enum Endpoint {
     TryRefresh,
 }
 
-/// Makes a refresh, from what the service has answered already if it has. Gives what came of it, and
+/// Makes a refresh, from what the service has responded already if it has. Gives what came of it, and
 /// what is to be kept.
 async fn make_refresh(
     client: &Client,

@@ -67,15 +67,15 @@ impl Sessions {
         token: &RefreshToken,
         body: &types::MyTenantsRequest,
     ) -> Result<Vec<TenantProfile>> {
-        let answer = self.client.raw().my_tenants(token, body).send().await?;
-        let is_unreadable = answer
+        let response = self.client.raw().my_tenants(token, body).send().await?;
+        let is_unreadable = response
             .extra
             .get("tenants")
             .is_some_and(|list| !list.is_null());
         if is_unreadable {
-            return Err(answer.missing_as("tenants", "list `tenants` that can be read"));
+            return Err(response.missing_as("tenants", "list `tenants` that can be read"));
         }
-        let tenants = answer.into_inner().tenants.unwrap_or_default();
+        let tenants = response.into_inner().tenants.unwrap_or_default();
         Ok(tenants.into_iter().map(TenantProfile::new).collect())
     }
 

@@ -14,7 +14,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 /// The address of the server, for the part of a test that runs in a process of its own.
 const SERVER: &str = "FAULTS_SERVER";
 
-/// A server that closes each connection after its first answer and tells when the client has done so too.
+/// A server that closes each connection after its first response and tells when the client has done so too.
 fn closing_server() -> (String, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -120,7 +120,7 @@ fn a_connection_that_was_closed_while_the_process_was_frozen_is_not_used() {
                 .success()
         );
     };
-    let answer = || {
+    let respond = || {
         let (mut stream, _) = listener.accept().unwrap();
         assert!(read_request(&mut stream));
         stream.write_all(ANSWER).unwrap();
@@ -128,14 +128,14 @@ fn a_connection_that_was_closed_while_the_process_was_frozen_is_not_used() {
     };
     input.write_all(b"call\n").unwrap();
     for _ in 0..10 {
-        let stream = answer();
+        let stream = respond();
         assert_eq!(outcome().unwrap(), "Ok(())");
         signal("-STOP");
         drop(stream);
         input.write_all(b"call\n").unwrap();
         signal("-CONT");
     }
-    answer();
+    respond();
     assert_eq!(outcome().unwrap(), "Ok(())");
     drop(input);
     assert!(child.wait().unwrap().success());

@@ -1,4 +1,4 @@
-//! A server whose every answer is a fault, and what came of the calls.
+//! A server whose every response is a fault, and what came of the calls.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -53,20 +53,20 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(answer: impl Fn(Wire) + Send + Sync + 'static) -> Self {
+    pub(super) fn start(respond: impl Fn(Wire) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (sends, written) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
-        let answer = Arc::new(answer);
+        let respond = Arc::new(respond);
         let (counted, bytes) = (Arc::clone(&sends), Arc::clone(&written));
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
                 let (counted, written) = (Arc::clone(&counted), Arc::clone(&bytes));
-                let answer = Arc::clone(&answer);
+                let respond = Arc::clone(&respond);
                 std::thread::spawn(move || {
                     if read_request(&mut stream) {
                         counted.fetch_add(1, Ordering::SeqCst);
-                        answer(Wire { stream, written });
+                        respond(Wire { stream, written });
                     }
                 });
             }
@@ -83,7 +83,7 @@ impl Server {
         self.sends.load(Ordering::SeqCst)
     }
 
-    /// How many bytes of answers have gone, into the sockets' buffers at least.
+    /// How many bytes of responses have gone, into the sockets' buffers at least.
     pub(super) fn written(&self) -> usize {
         self.written.load(Ordering::SeqCst)
     }

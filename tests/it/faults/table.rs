@@ -1,5 +1,5 @@
 //! Every fault of a server or of what stands before it, with what comes of it: the status is kept, the
-//! deadline holds, nothing is sent twice, and no answer takes up more memory than is allowed.
+//! deadline holds, nothing is sent twice, and no response takes up more memory than is allowed.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use descope_magiclink::Error;
 use super::server::{Server, Wire, builder, client, read, read_request, sign_in};
 use crate::session::kit::with_a_limit_that_fits;
 
-/// What may stand in the sockets' buffers of an answer that nobody reads.
+/// What may stand in the sockets' buffers of a response that nobody reads.
 const BUFFERS: usize = 24 * 1024 * 1024;
 const HUGE: usize = 100 * 1024 * 1024;
 const EARLY_HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
@@ -434,11 +434,11 @@ async fn a_call_that_went_over_anothers_connection_may_have_been_sent() {
         let second = tokio::spawn(async move { sign_in(&client.with_timeout(limit)).await });
         // Comes what may: begun or not, the call ends on the first one's connection.
         tokio::time::sleep(limit / 4).await;
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{USER}",
             USER.len()
         );
-        stream.write_all(answer.as_bytes()).unwrap();
+        stream.write_all(response.as_bytes()).unwrap();
         first.await.unwrap().unwrap();
         stream.set_read_timeout(Some(2 * limit)).unwrap();
         if !read_request(&mut stream) {

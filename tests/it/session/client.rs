@@ -802,10 +802,10 @@ async fn verify_does_not_use_up_a_link_while_nothing_can_be_checked() {
     magic_link.verify(&token).await.unwrap();
 }
 
-/// A client of a server that answers any call with this, and knows the keys without it.
-async fn client_of(answer: &Value, cookies: &str, keys: &[&Key]) -> (KeyServer, Client) {
+/// A client of a server that responds to any call with this, and knows the keys without it.
+async fn client_of(response: &Value, cookies: &str, keys: &[&Key]) -> (KeyServer, Client) {
     let headers = format!("Content-Type: application/json\r\n{cookies}");
-    let server = KeyServer::start(Answer::Raw(200, headers, answer.to_string())).await;
+    let server = KeyServer::start(Answer::Raw(200, headers, response.to_string())).await;
     let client = Client::builder(PROJECT)
         .base_url(server.url())
         .session_validation(|validation| validation.key_set(key_set(keys)))
@@ -825,8 +825,8 @@ async fn verify_checks_the_tokens_it_gets() {
     let (key, stranger) = (Key::p256("k"), Key::p256("k"));
     let (session, refresh) = (session_claims(now()), refresh_claims(now()));
     let verify = async |session_jwt: String, refresh_jwt: String| {
-        let answer = json!({"sessionJwt": session_jwt, "refreshJwt": refresh_jwt});
-        let (_server, client) = client_of(&answer, "", &[&key]).await;
+        let response = json!({"sessionJwt": session_jwt, "refreshJwt": refresh_jwt});
+        let (_server, client) = client_of(&response, "", &[&key]).await;
         let magic_link = client.magic_link();
         let unchecked = magic_link.verify_unchecked(&MagicLinkToken::new("t")).await;
         assert_eq!(
@@ -912,7 +912,7 @@ async fn of_several_new_tokens_the_newest_wins() {
     let session = issued(session_claims(now()), 5);
     let newer_session = issued(session_claims(now()), 0);
     let bad_session = stranger.sign(&session_claims(now()));
-    // In the body, in a cookie, and which is to win; `None`: the answer is refused.
+    // In the body, in a cookie, and which is to win; `None`: the response is refused.
     let refresh_cases: Vec<(Option<&String>, Option<&String>, Option<&String>)> = vec![
         (None, None, Some(&old)),
         (Some(&newer), None, Some(&newer)),
@@ -938,14 +938,14 @@ async fn of_several_new_tokens_the_newest_wins() {
     ];
     let run = async |session: (Option<&String>, Option<&String>),
                      refresh: (Option<&String>, Option<&String>)| {
-        let answer = json!({"sessionJwt": session.0, "refreshJwt": refresh.0});
+        let response = json!({"sessionJwt": session.0, "refreshJwt": refresh.0});
         let mut cookies = String::new();
         for (name, token) in [("DS", session.1), ("DSR", refresh.1)] {
             if let Some(token) = token {
                 cookies += &format!("Set-Cookie: {name}={token}; Path=/; HttpOnly\r\n");
             }
         }
-        let (_server, client) = client_of(&answer, &cookies, &[&key]).await;
+        let (_server, client) = client_of(&response, &cookies, &[&key]).await;
         let token = RefreshToken::new(old.as_str());
         let by_refresh = client.sessions().refresh(&token).await;
         let by_selection = client.sessions().select_tenant(&token, "t1").await;
@@ -979,20 +979,20 @@ async fn of_several_new_tokens_the_newest_wins() {
 #[tokio::test]
 async fn history_comes_in_two_shapes() {
     let record = json!({"userId": "U1", "loginTime": 1_769_331_398, "ip": "1.2.3.4", "city": "Bern", "country": "", "selectedTenant": null, "x": 1});
-    for (answer, count) in [
+    for (response, count) in [
         (json!([record, {}]), 2),
         (json!({"authHistory": [record]}), 1),
         (json!([]), 0),
         (json!({}), 0),
         (json!({"authHistory": null}), 0),
     ] {
-        let (_server, client) = client_of(&answer, "", &[&Key::p256("k")]).await;
+        let (_server, client) = client_of(&response, "", &[&Key::p256("k")]).await;
         let history = client
             .sessions()
             .history(&RefreshToken::new("r"))
             .await
             .unwrap();
-        assert_eq!(history.len(), count, "{answer}");
+        assert_eq!(history.len(), count, "{response}");
         if let Some(first) = history.first() {
             assert_eq!(
                 (first.ip.as_deref(), first.city.as_deref()),
@@ -1010,14 +1010,14 @@ async fn history_comes_in_two_shapes() {
             assert_eq!(at.as_secs(), 1_769_331_398);
         }
     }
-    for answer in [json!("x"), json!([1]), json!({"authHistory": 1})] {
-        let (_server, client) = client_of(&answer, "", &[&Key::p256("k")]).await;
+    for response in [json!("x"), json!([1]), json!({"authHistory": 1})] {
+        let (_server, client) = client_of(&response, "", &[&Key::p256("k")]).await;
         let error = client
             .sessions()
             .history(&RefreshToken::new("r"))
             .await
             .unwrap_err();
-        assert!(matches!(error, Error::Decode(_)), "{answer}: {error:?}");
+        assert!(matches!(error, Error::Decode(_)), "{response}: {error:?}");
     }
     let (server, client) = client_of(&json!([]), "", &[&Key::p256("k")]).await;
     server.answer(Answer::Raw(
@@ -1054,7 +1054,7 @@ async fn the_services_own_verdict() {
             .unwrap_err()
             .is_unauthorized()
     );
-    for (answer, expected) in [
+    for (response, expected) in [
         (json!({"sub": "U1"}), json!({"sub": "U1"})),
         (json!({"parsedJWT": {"sub": "U1"}}), json!({"sub": "U1"})),
         (
@@ -1062,7 +1062,7 @@ async fn the_services_own_verdict() {
             json!({"parsedJWT": "x", "sub": "U1"}),
         ),
     ] {
-        let (_server, client) = client_of(&answer, "", &[&Key::p256("k")]).await;
+        let (_server, client) = client_of(&response, "", &[&Key::p256("k")]).await;
         let claims = client
             .sessions()
             .validate_remote(&SessionToken::new("s"))

@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const EVE: &str = "U3bBd5U3W04ceejiHFy3Szid9f6A";
 
-/// A service that answers as told, and its key.
+/// A service that responds as told, and its key.
 struct Service {
     server: KeyServer,
     key: Key,
@@ -67,8 +67,8 @@ impl Service {
     /// Answers calls of a path with this body, and these header lines.
     fn answer(&self, path: &'static str, headers: &str, body: Value) {
         let headers = format!("Content-Type: application/json\r\n{headers}");
-        let answer = Answer::Raw(200, headers, body.to_string());
-        self.server.answer_to(path, answer);
+        let response = Answer::Raw(200, headers, body.to_string());
+        self.server.answer_to(path, response);
     }
 
     fn issue(&self, path: &'static str, session: Value, refresh: Value) {
@@ -86,7 +86,7 @@ async fn verify(client: &Client) -> Result<Authentication, Error> {
 
 fn is_mix_up<T: std::fmt::Debug>(found: Result<T, Error>) -> bool {
     let error = found.unwrap_err();
-    // To be answered with 503, and no cookie is touched.
+    // To become a 503, and no cookie is touched.
     assert!(!error.is_unauthorized() && error.is_retryable(), "{error}");
     matches!(error, Error::Session(SessionError::UserMismatch))
 }
@@ -108,7 +108,7 @@ async fn tokens_of_another_user_sign_nobody_in() {
         let found = sessions.validate_and_refresh(None, Some(&old)).await;
         assert!(is_mix_up(found));
         let asked = service.server.requests_of("/v1/auth/refresh") - before;
-        assert_eq!(asked, 2, "nothing of the first answer is remembered");
+        assert_eq!(asked, 2, "nothing of the first response is remembered");
         assert!(is_mix_up(sessions.select_tenant(&old, "t1").await));
     }
     // A sign-in has no old token to compare with, but its two tokens must agree.
@@ -568,7 +568,7 @@ async fn tokens_that_reached_nobody_are_kept_for_a_minute() {
                 break;
             }
         }
-        // The answer arrives, and reaches nobody.
+        // The response arrives, and reaches nobody.
         while world.client.has_calls_in_flight() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

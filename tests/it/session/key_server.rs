@@ -27,7 +27,7 @@ pub(crate) enum Answer {
     Drip,
     /// Accepts the connection and says nothing.
     Silent,
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     Hangup,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct KeyServer {
 
 struct Shared {
     requests: AtomicUsize,
-    answer: Mutex<Answer>,
+    response: Mutex<Answer>,
     /// Answers of their own for requests whose head has this text.
     answers: Mutex<Vec<(&'static str, Answer)>>,
     heads: Mutex<Vec<String>>,
@@ -49,13 +49,13 @@ struct Shared {
 }
 
 impl KeyServer {
-    pub(crate) async fn start(answer: Answer) -> Self {
+    pub(crate) async fn start(response: Answer) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             requests: AtomicUsize::new(0),
-            answer: Mutex::new(answer),
+            response: Mutex::new(response),
             answers: Mutex::default(),
             heads: Mutex::default(),
             released: watch::Sender::new(0),
@@ -96,15 +96,15 @@ impl KeyServer {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn answer(&self, answer: Answer) {
-        *self.shared.answer.lock().unwrap() = answer;
+    pub(crate) fn answer(&self, response: Answer) {
+        *self.shared.response.lock().unwrap() = response;
     }
 
     /// Answers requests whose head has this text otherwise than the rest.
-    pub(crate) fn answer_to(&self, text: &'static str, answer: Answer) {
+    pub(crate) fn answer_to(&self, text: &'static str, response: Answer) {
         let mut answers = self.shared.answers.lock().unwrap();
         answers.retain(|(other, _)| *other != text);
-        answers.push((text, answer));
+        answers.push((text, response));
     }
 
     /// Requests so far whose head has this text.
@@ -158,7 +158,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         };
         shared.heads.lock().unwrap().push(head);
         let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
-        let answer = own.unwrap_or_else(|| shared.answer.lock().unwrap().clone());
+        let answer = own.unwrap_or_else(|| shared.response.lock().unwrap().clone());
         let text = match answer {
             Answer::Body(body) => response(200, "", &body),
             Answer::Held(body) => {
@@ -208,7 +208,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// With a `Date` of the machine's clock, unless the headers have one. No connection is used twice: when the client has
-/// the answer, nothing of it is left.
+/// the response, nothing of it is left.
 fn response(status: u16, headers: &str, body: &str) -> String {
     let date = if headers.contains("Date: ") {
         String::new()

@@ -26,7 +26,7 @@ struct World {
 }
 
 impl World {
-    /// A project whose endpoint answers with its one key.
+    /// A project whose endpoint responds with its one key.
     async fn new() -> Self {
         let key = Key::p256("first");
         Self {
@@ -210,11 +210,11 @@ async fn failures_do_not_end_the_cool_down() {
         Answer::Raw(404, String::new(), String::new()),
         Answer::Body("<html>".to_owned()),
     ];
-    for answer in failing {
+    for response in failing {
         let world = World::new().await;
         let validator = world.validator();
         validator.validate(&world.token()).await.unwrap();
-        world.server.answer(answer);
+        world.server.answer(response);
         let before = world.server.requests();
         for n in 0..200 {
             let found = validator.validate(&world.made_up(n)).await;
@@ -359,7 +359,7 @@ async fn a_busy_process_fetches_ahead_and_never_waits() {
     let validator = world.validator();
     let token = world.token();
     validator.validate(&token).await.unwrap();
-    // The endpoint holds its answers back, and still no validation has to wait for one.
+    // The endpoint holds its responses back, and still no validation has to wait for one.
     world.server.answer(Answer::Held(key_set(&[&world.key])));
     for round in 1..8 {
         let before = world.server.requests();
@@ -645,14 +645,16 @@ fn faults() -> Vec<(&'static str, Answer, KeyProblem, usize)> {
 async fn with_every_fault(
     story: impl AsyncFn(&str, Answer, KeyProblem, usize, Duration) -> Option<()>,
 ) {
-    for (name, answer, problem, requests) in faults() {
+    for (name, response, problem, requests) in faults() {
         if problem == KeyProblem::Timeout {
             with_a_limit_that_fits(async |limit| {
-                story(name, answer.clone(), problem, requests, limit).await
+                story(name, response.clone(), problem, requests, limit).await
             })
             .await;
         } else {
-            story(name, answer, problem, requests, LONG).await.unwrap();
+            story(name, response, problem, requests, LONG)
+                .await
+                .unwrap();
         }
     }
 }
@@ -667,9 +669,9 @@ fn in_time<T: std::fmt::Debug>(found: Result<T, SessionError>) -> Option<T> {
 
 #[tokio::test]
 async fn faults_at_the_start() {
-    with_every_fault(async |name, answer, problem, requests, limit| {
+    with_every_fault(async |name, response, problem, requests, limit| {
         let world = World::new().await;
-        world.server.answer(answer);
+        world.server.answer(response);
         let validator = world.builder().key_fetch_timeout(limit).build().unwrap();
         let token = world.token();
         for _ in 0..3 {
@@ -693,7 +695,7 @@ async fn faults_at_the_start() {
 
 #[tokio::test]
 async fn faults_later() {
-    with_every_fault(async |name, answer, problem, requests, limit| {
+    with_every_fault(async |name, response, problem, requests, limit| {
         if problem == KeyProblem::NoUsableKey {
             // No fault: see `a_set_without_a_usable_key_withdraws_the_old_keys`.
             return Some(());
@@ -702,7 +704,7 @@ async fn faults_later() {
         let validator = world.builder().key_fetch_timeout(limit).build().unwrap();
         let token = world.token();
         in_time(validator.validate(&token).await)?;
-        world.server.answer(answer);
+        world.server.answer(response);
         world.clock.advance(TTL);
         validator.validate(&token).await.unwrap();
         if world.server.requests() == 1 {
@@ -763,14 +765,14 @@ async fn a_refused_connection_is_unavailable() {
 
 #[tokio::test]
 async fn no_fetch_outlives_its_deadline() {
-    for answer in [
+    for response in [
         Answer::Silent,
         Answer::Drip,
         Answer::Hangup,
         Answer::Raw(503, String::new(), String::new()),
     ] {
         let world = World::new().await;
-        world.server.answer(answer);
+        world.server.answer(response);
         let limit = Duration::from_millis(100);
         let validator = world.builder().key_fetch_timeout(limit).build().unwrap();
         // That it ends is the test: the server would go on for ever.

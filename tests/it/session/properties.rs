@@ -127,7 +127,7 @@ proptest! {
         claims[name.as_str()] = value;
         let token = SessionToken::new(KEYS[1].sign(&claims));
         if let Ok(session) = VALIDATOR.validate_cached(&token) {
-            // Whatever the shape, each question has an answer.
+            // Whatever the shape, each question has a response.
             let _ = (session.user_id(), session.expires_at(), session.issued_at(), session.is_mfa());
             let _ = (session.expires_at(), session.claims(), session.custom_claims());
             let tenants: Vec<String> = session.tenants().map(str::to_owned).collect();

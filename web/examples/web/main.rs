@@ -177,7 +177,7 @@ async fn sign_up(
         .redirect_url(link.redirect_url())
         .send()
         .await;
-    // Known and unknown addresses get the same answer.
+    // Known and unknown addresses get the same response.
     let sent = link.respond(sent, "/check-your-inbox");
     pages::or_form(sent, |problem| sign_up_form(&form, Some(problem)))
 }

@@ -7,7 +7,7 @@ use descope_magiclink_web::{LandingView, SendError, escape_html};
 /// What is wrong with a form: the field, and what to do about it.
 pub(crate) type Problem = (&'static str, &'static str);
 
-/// The answer to a form that sends a link: where the address is none, the form once more.
+/// The response to a form that sends a link: where the address is none, the form once more.
 pub(crate) fn or_form(
     sent: Result<Response<String>, SendError>,
     form: impl FnOnce(Problem) -> Html<String>,

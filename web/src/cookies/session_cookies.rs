@@ -206,7 +206,7 @@ impl SessionCookies {
     ///
     /// Do this when the user signs out; [`sign_out`](Self::sign_out) does, and ends the session too. Not
     /// when a refresh could not be made, since the user is still signed in then; and not when it was
-    /// refused, since another answer may just have renewed them.
+    /// refused, since another response may just have renewed them.
     pub fn clear(&self, response: &mut HeaderMap) {
         append(response, self.removal_cookies());
     }

@@ -133,7 +133,7 @@ impl LandingPageBuilder {
     }
 
     /// One more origin whose pages are the application's own, beside that of the page itself: for example
-    /// `https://www.example.com` where the application answers there too, or `http://localhost:8080` beside
+    /// `https://www.example.com` where the application responds there too, or `http://localhost:8080` beside
     /// `127.0.0.1`. Forms that they send to their own origin are no other site's.
     pub fn own_origin(mut self, origin: impl Into<String>) -> Self {
         self.own_origins.push(origin.into());
@@ -278,7 +278,7 @@ impl LandingPageBuilder {
         self
     }
 
-    /// Asks before each link whether it may be sent: for example a captcha, whose answer a handler has put
+    /// Asks before each link whether it may be sent: for example a captcha, whose response a handler has put
     /// into the request's extensions. The text is the address. What is not allowed is
     /// [`SendError::Refused`](super::SendError), and is not counted.
     ///

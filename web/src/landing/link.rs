@@ -1,4 +1,4 @@
-//! Sending links to the landing page, with an answer that tells nobody who has an account.
+//! Sending links to the landing page, with a response that tells nobody who has an account.
 
 use std::fmt;
 use std::sync::Arc;
@@ -184,7 +184,7 @@ impl LandingLink {
         self.url.as_str()
     }
 
-    /// The answer to the request: sends the browser to `page` (303), and sets the cookie by
+    /// The response to the request: sends the browser to `page` (303), and sets the cookie by
     /// which the page knows the browser again that asked for the link.
     ///
     /// It is the same whether the address is known or not: what the service has against the address
@@ -285,7 +285,7 @@ impl SendError {
         }
     }
 
-    /// A plain answer. For a page of your own, look for the error in the response's extensions.
+    /// A plain response. For a page of your own, look for the error in the response's extensions.
     #[must_use]
     pub fn response(&self) -> Response<String> {
         let mut response = plain(self.status());
@@ -328,8 +328,8 @@ impl SendError {
     }
 }
 
-/// What the service had against an address: in the extensions of the answer to whoever asked for a
-/// link. An answer that shows it tells who has an account; the feature `tracing` logs its code and
+/// What the service had against an address: in the extensions of the response to whoever asked for a
+/// link. A response that shows it tells who has an account; the feature `tracing` logs its code and
 /// status.
 #[derive(Debug, Clone)]
 pub struct HiddenSendError(Arc<Error>);

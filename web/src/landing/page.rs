@@ -93,7 +93,7 @@ pub(super) enum Browsers {
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
 ///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
-/// - A press whose answer got lost is answered once more. Who opens the link once more while signed in by
+/// - A press whose response got lost is answered once more. Who opens the link once more while signed in by
 ///   it is told so, and goes on from there.
 /// - No path in the referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
@@ -241,7 +241,7 @@ impl LandingPage {
         }
     }
 
-    /// The answer to a form whose link was used by it.
+    /// The response to a form whose link was used by it.
     fn answer(&self, signed_in: &SignedIn, request: &Parts) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
@@ -382,7 +382,7 @@ impl LandingPage {
         tokens: &RequestTokens,
     ) -> Result<Press, Failure> {
         let (cookies, refusal) = match self.links().answer(key, form).await {
-            Some(answer) if !self.has_arrived(&used.whose, tokens).await => answer,
+            Some(response) if !self.has_arrived(&used.whose, tokens).await => response,
             _ if self.is_in_by(used, tokens).await => (Vec::new(), None),
             _ => return Err(LandingError::Used.into()),
         };
@@ -434,9 +434,9 @@ impl LandingPage {
         let (target, refusal) = match after {
             AfterSignIn::Continue => (None, None),
             AfterSignIn::GoTo(target) => (Some(target), None),
-            AfterSignIn::Refuse(answer) => {
+            AfterSignIn::Refuse(response) => {
                 self.end(&auth).await;
-                (None, Some(*answer))
+                (None, Some(*response))
             }
         };
         match (&refusal, link.purpose) {
@@ -697,7 +697,7 @@ pub(super) fn head_of_page(headers: &mut HeaderMap, texts: &LandingTexts, style_
     }
 }
 
-/// There is no `form-action`: browsers apply it to where the answer to the form redirects, and to where that
+/// There is no `form-action`: browsers apply it to where the response to the form redirects, and to where that
 /// redirects, so that a next page on another origin would leave the button dead. What it guards against is a
 /// form that was injected, and here nothing can be: what is not ours is escaped.
 fn policy(style_nonce: &str) -> String {

@@ -12,11 +12,11 @@ use url::form_urlencoded::Serializer;
 use super::form;
 
 /// Opens a link and presses the button of its [page](super::LandingPage), as a browser does: for tests,
-/// so that none takes the page's HTML apart. Gives the answer to the button; if the page has none, the
+/// so that none takes the page's HTML apart. Gives the response to the button; if the page has none, the
 /// page.
 ///
 /// `app` is the landing page, or an application with it. `address` is typed where the page asks for it.
-/// `cookies` is the browser's `Cookie` header: those that the answer to the request for the link has set,
+/// `cookies` is the browser's `Cookie` header: those that the response to the request for the link has set,
 /// or nothing in another browser.
 ///
 /// ```

@@ -59,7 +59,7 @@ pub enum AfterSignIn {
     Continue,
     /// On to this page, if it is allowed; else as [`Continue`](Self::Continue).
     GoTo(String),
-    /// The sign-in is refused with this answer: no cookie is set, and the service ends the session. The
+    /// The sign-in is refused with this response: no cookie is set, and the service ends the session. The
     /// session that the browser had stays.
     Refuse(Box<Response<String>>),
 }

@@ -1,7 +1,7 @@
 //! Which links were used of late: in the client's store, so that all processes know that share one.
 //!
 //! A user who presses the button twice sends the form twice. Both requests share one verification, and
-//! both get its answer. A form that comes back later meets a link that is used up.
+//! both get its response. A form that comes back later meets a link that is used up.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use crate::redirect::RedirectTarget;
 /// For how long a link is remembered that was used, or for which a wrong address was typed.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// For how long the same form gets the same answer once more. An answer that got lost is asked for again at
+/// For how long the same form gets the same response once more. A response that got lost is asked for again at
 /// once; and whoever finds the form on a shared machine, after a sign-out, comes later.
 const REPEATED: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,7 @@ pub(super) struct SignedIn {
     pub(super) cookies: Vec<HeaderValue>,
     pub(super) target: RedirectTarget,
     pub(super) purpose: LinkPurpose,
-    /// The application's own answer, where it has refused the user.
+    /// The application's own response, where it has refused the user.
     pub(super) refusal: Option<Response<String>>,
     pub(super) whose: Whose,
 }
@@ -179,8 +179,8 @@ impl<'a> UsedLinks<'a> {
         let link = key("link", &[token]);
         match outcome {
             Ok(signed_in) => {
-                let answer = Answer::of(signed_in);
-                self.write(key("answer", &[token, form]), &answer, REPEATED)
+                let response = Answer::of(signed_in);
+                self.write(key("answer", &[token, form]), &response, REPEATED)
                     .await;
                 let used = Used {
                     target: signed_in.target.as_str().to_owned(),
@@ -205,8 +205,8 @@ impl<'a> UsedLinks<'a> {
         token: &Hash,
         form: &Hash,
     ) -> Option<(Vec<HeaderValue>, Option<Response<String>>)> {
-        let answer: Answer = self.read(key("answer", &[token, form])).await?;
-        answer.into_parts()
+        let response: Answer = self.read(key("answer", &[token, form])).await?;
+        response.into_parts()
     }
 }
 
@@ -337,7 +337,7 @@ mod tests {
         };
         assert!(link.target == "/in" && link.purpose() == LinkPurpose::StepUp && !link.is_in);
 
-        // The same form gets the same answer for a while, another one does not.
+        // The same form gets the same response for a while, another one does not.
         assert!(links.answer(&TOKEN, &FORM).await.is_none());
         let (cookies, refusal) = links.answer(&TOKEN, &OTHER).await.unwrap();
         let refusal = refusal.unwrap();

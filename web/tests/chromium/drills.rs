@@ -1,5 +1,5 @@
 //! What only a browser can decide: which cookies it sends, what it says of a form's origin, where it lets a
-//! form's answer lead, and what becomes of second presses.
+//! form's response lead, and what becomes of second presses.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -144,7 +144,7 @@ async fn a_robot_presses_every_button_and_the_user_signs_in_on_another_device() 
         .await;
     user.fill("#address", "Joe@Example.com").await;
     user.click("button").await;
-    // The next page redirects to another origin, and the form's answer may lead there.
+    // The next page redirects to another origin, and the form's response may lead there.
     user.expect("Elsewhere").await;
     assert!(user.url().await.starts_with("http://localhost:"));
     assert_eq!(site.verifications(), 1);

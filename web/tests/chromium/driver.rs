@@ -92,7 +92,7 @@ impl Browser {
             "goog:chromeOptions": { "args": arguments },
         } } });
         let url = format!("{driver}/session");
-        let answer: Value = http
+        let response: Value = http
             .post(url)
             .json(&wanted)
             .send()
@@ -101,9 +101,9 @@ impl Browser {
             .json()
             .await
             .unwrap();
-        let id = answer["value"]["sessionId"]
+        let id = response["value"]["sessionId"]
             .as_str()
-            .unwrap_or_else(|| panic!("no browser: {answer}"));
+            .unwrap_or_else(|| panic!("no browser: {response}"));
         Self {
             session: format!("{driver}/session/{id}"),
             http,
@@ -117,22 +117,22 @@ impl Browser {
 
     async fn try_post(&self, path: &str, body: Value) -> Result<Value, Value> {
         let request = self.http.post(format!("{}/{path}", self.session));
-        let answer = request.json(&body).send().await.unwrap();
-        let is_good = answer.status().is_success();
-        let mut answer: Value = answer.json().await.unwrap();
-        let value = answer["value"].take();
+        let response = request.json(&body).send().await.unwrap();
+        let is_good = response.status().is_success();
+        let mut response: Value = response.json().await.unwrap();
+        let value = response["value"].take();
         if is_good { Ok(value) } else { Err(value) }
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
-        let answer = self.try_post(path, body).await;
-        answer.unwrap_or_else(|problem| panic!("{path}: {problem}"))
+        let response = self.try_post(path, body).await;
+        response.unwrap_or_else(|problem| panic!("{path}: {problem}"))
     }
 
     async fn get(&self, path: &str) -> Value {
-        let answer = self.http.get(format!("{}/{path}", self.session)).send();
-        let mut answer: Value = answer.await.unwrap().json().await.unwrap();
-        answer["value"].take()
+        let response = self.http.get(format!("{}/{path}", self.session)).send();
+        let mut response: Value = response.await.unwrap().json().await.unwrap();
+        response["value"].take()
     }
 
     pub(crate) async fn go(&self, url: &str) {

@@ -75,8 +75,12 @@ impl Example {
         let request = self
             .http
             .post(format!("{}/_emulator/v1/{path}", self.emulator));
-        let answer = request.json(&body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let response = request.json(&body).send().await.unwrap();
+        assert!(
+            response.status().is_success(),
+            "{path}: {}",
+            response.status()
+        );
     }
 
     async fn later(&self, minutes: u32) {
@@ -90,7 +94,7 @@ impl Example {
             "{}/_emulator/v1/journal?operation={operation}",
             self.emulator
         );
-        let answer: Value = self
+        let response: Value = self
             .http
             .get(url)
             .send()
@@ -99,8 +103,8 @@ impl Example {
             .json()
             .await
             .unwrap();
-        let requests = answer["requests"].as_array();
-        requests.unwrap_or_else(|| panic!("{answer}")).len()
+        let requests = response["requests"].as_array();
+        requests.unwrap_or_else(|| panic!("{response}")).len()
     }
 
     /// Opens the newest message in the inbox and follows its link.
@@ -301,7 +305,7 @@ async fn the_whole_story() {
     second.go(&example.page("/members")).await;
     second.expect("Members").await;
 
-    // A link that has waited for too long: the page shows the button, and its answer the reason.
+    // A link that has waited for too long: the page shows the button, and its response the reason.
     joe.fill("input[name=email]", "joe@new.example.com").await;
     joe.click("form button").await;
     joe.expect("Check your inbox").await;

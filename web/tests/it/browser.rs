@@ -70,9 +70,9 @@ pub(crate) async fn link_with(
         .redirect_url(link.redirect_url())
         .send()
         .await;
-    let answer = link.respond(sent, "/inbox").unwrap();
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    browser.keep(answer.headers());
+    let response = link.respond(sent, "/inbox").unwrap();
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    browser.keep(response.headers());
     let message = emulator.outbox().last_for(EMAIL).unwrap();
     let link = message.link().strip_prefix(ORIGIN).unwrap();
     link.to_owned()
@@ -208,7 +208,7 @@ pub(crate) fn location(response: &Response<String>) -> &str {
     response.headers()[LOCATION].to_str().unwrap()
 }
 
-/// The body of an answer in which the service refuses something.
+/// The body of a response in which the service refuses something.
 pub(crate) fn problem(code: &str) -> Value {
     json!({ "errorCode": code, "errorDescription": "No", "errorMessage": "no", "message": "no" })
 }

@@ -96,9 +96,9 @@ async fn a_form_tells_its_mistakes_beside_the_field_and_keeps_what_was_typed() {
             "value=\"no\"",
         ),
     ] {
-        let answer = send(&app, path, form, &cookie).await;
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
-        let body = answer.body();
+        let response = send(&app, path, form, &cookie).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        let body = response.body();
         assert!(
             body.contains(&format!("id=\"{field}-problem\"")),
             "{path}: {body}"
@@ -117,21 +117,21 @@ async fn a_form_tells_its_mistakes_beside_the_field_and_keeps_what_was_typed() {
 async fn pages_have_a_language_and_there_is_one_for_what_is_not_there() {
     let (emulator, app) = start().await;
     let german = ("accept-language", "de");
-    let answer = ask(&app, Method::GET, "/nowhere", &[PAGE, german]).await;
-    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-    assert!(answer.body().contains("<html lang=\"de\">"));
-    let answer = ask(&app, Method::GET, "/verify?t=x", &[PAGE, german]).await;
-    assert!(answer.body().contains("<html lang=\"de\">"));
+    let response = ask(&app, Method::GET, "/nowhere", &[PAGE, german]).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(response.body().contains("<html lang=\"de\">"));
+    let response = ask(&app, Method::GET, "/verify?t=x", &[PAGE, german]).await;
+    assert!(response.body().contains("<html lang=\"de\">"));
     // A tenant's page is for its members, each with a role there.
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DS={}", tokens.session_jwt());
     let signed_in = [("cookie", cookie.as_str()), PAGE];
-    let answer = ask(&app, Method::GET, "/houses/north", &signed_in).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    let answer = ask(&app, Method::GET, "/houses/south", &signed_in).await;
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    let answer = ask(&app, Method::GET, "/account", &signed_in).await;
-    assert_eq!(answer.headers()["location"], "/step-up?next=%2Faccount");
+    let response = ask(&app, Method::GET, "/houses/north", &signed_in).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let response = ask(&app, Method::GET, "/houses/south", &signed_in).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    let response = ask(&app, Method::GET, "/account", &signed_in).await;
+    assert_eq!(response.headers()["location"], "/step-up?next=%2Faccount");
 }
 
 #[tokio::test]
@@ -139,10 +139,10 @@ async fn a_page_about_a_problem_keeps_the_cookies_of_a_renewed_session() {
     let (emulator, app) = start().await;
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
-    let answer = ask(&app, Method::GET, "/admin", &[("cookie", &cookie), PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    assert!(answer.body().contains("<h1>Not for this account</h1>"));
-    let headers = answer.headers();
+    let response = ask(&app, Method::GET, "/admin", &[("cookie", &cookie), PAGE]).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert!(response.body().contains("<h1>Not for this account</h1>"));
+    let headers = response.headers();
     assert!(
         set_cookies(headers).contains(&"DS".to_owned()),
         "{headers:?}"
@@ -152,7 +152,7 @@ async fn a_page_about_a_problem_keeps_the_cookies_of_a_renewed_session() {
     let challenge = headers["www-authenticate"].to_str().unwrap();
     assert!(challenge.contains("insufficient_scope"), "{challenge}");
     if let Some(length) = headers.get("content-length") {
-        assert_eq!(*length, *answer.body().len().to_string());
+        assert_eq!(*length, *response.body().len().to_string());
     }
 }
 
@@ -168,10 +168,10 @@ async fn who_is_not_signed_in_comes_back_to_pages_only() {
         ),
         (Method::POST, "/email", "/sign-in"),
     ] {
-        let answer = ask(&app, method, path, &[PAGE]).await;
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-        assert_eq!(answer.headers()["location"], location);
-        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let response = ask(&app, method, path, &[PAGE]).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(response.headers()["location"], location);
+        assert_eq!(response.headers()["cache-control"], "no-store");
     }
 }
 
@@ -183,11 +183,11 @@ async fn another_site_can_sign_nobody_out() {
         [("sec-fetch-site", "same-site"), PAGE],
         [("origin", "https://evil.example"), PAGE],
     ] {
-        let answer = ask(&app, Method::POST, "/sign-out", &headers).await;
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-        assert_eq!(set_cookies(answer.headers()), [""; 0]);
+        let response = ask(&app, Method::POST, "/sign-out", &headers).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(set_cookies(response.headers()), [""; 0]);
         assert!(
-            answer
+            response
                 .body()
                 .contains("<h1>Please open the page again</h1>")
         );
@@ -195,9 +195,9 @@ async fn another_site_can_sign_nobody_out() {
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
     let own = [("origin", URL), ("cookie", &cookie)];
-    let answer = ask(&app, Method::POST, "/sign-out", &own).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(set_cookies(answer.headers()), ["DS", "DSR"]);
+    let response = ask(&app, Method::POST, "/sign-out", &own).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(set_cookies(response.headers()), ["DS", "DSR"]);
 }
 
 #[tokio::test]
@@ -205,10 +205,10 @@ async fn a_value_that_looks_like_a_placeholder_stays_as_it_is() {
     let (emulator, app) = start().await;
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DS={}; DSR={}", tokens.session_jwt(), tokens.refresh_jwt());
-    let answer = ask(&app, Method::GET, "/members", &[("cookie", &cookie)]).await;
-    assert_eq!(answer.status(), StatusCode::OK);
+    let response = ask(&app, Method::GET, "/members", &[("cookie", &cookie)]).await;
+    assert_eq!(response.status(), StatusCode::OK);
     assert!(
-        answer
+        response
             .body()
             .contains("Welcome, <strong>{email} &lt;b&gt;</strong>")
     );

@@ -26,17 +26,17 @@ fn verifications(emulator: &Emulator) -> usize {
 }
 
 /// A page about a problem leaves the browser's session alone.
-fn assert_problem(answer: &Response<String>, problem: LandingError) {
-    assert_eq!(answer.status(), problem.status(), "{}", answer.body());
-    assert!(answer.body().contains("<html lang=\"en\">"));
-    for name in set_cookies(answer.headers()) {
+fn assert_problem(response: &Response<String>, problem: LandingError) {
+    assert_eq!(response.status(), problem.status(), "{}", response.body());
+    assert!(response.body().contains("<html lang=\"en\">"));
+    for name in set_cookies(response.headers()) {
         assert!(!SESSION_COOKIES.contains(&name.as_str()), "{name}");
     }
     assert_eq!(
-        answer.body().contains("<form"),
+        response.body().contains("<form"),
         problem.can_try_again(),
         "{}",
-        answer.body()
+        response.body()
     );
 }
 
@@ -46,18 +46,18 @@ async fn the_button_signs_in_and_the_cookies_hold_the_session() {
     let landing = landing(&emulator).build().unwrap();
     let mut browser = Browser::default();
     let path = link_with(&emulator, &landing, &mut browser, "/orders?page=2").await;
-    let answer = browser.follow(&landing, &path).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(location(&answer), "/orders?page=2");
-    assert_eq!(set_cookies(answer.headers()), SESSION_COOKIES);
-    for cookie in answer.headers().get_all(SET_COOKIE) {
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(location(&response), "/orders?page=2");
+    assert_eq!(set_cookies(response.headers()), SESSION_COOKIES);
+    for cookie in response.headers().get_all(SET_COOKIE) {
         let cookie = cookie.to_str().unwrap();
         for part in ["HttpOnly", "Secure", "SameSite=Lax", "Path=/", "Max-Age="] {
             assert!(cookie.contains(part), "{part}");
         }
     }
-    assert_eq!(answer.headers()["cache-control"], "no-store");
-    assert_eq!(answer.headers()["referrer-policy"], "strict-origin");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(response.headers()["referrer-policy"], "strict-origin");
 }
 
 #[tokio::test]
@@ -70,9 +70,14 @@ async fn a_project_without_refresh_tokens_signs_in_with_the_session_alone() {
     let body = json!({ "sessionJwt": tokens.session_jwt(), "firstSeen": false });
     let fault = Fault::on("VerifyMagicLink").alter().json(&body);
     emulator.faults().add(fault).unwrap();
-    let answer = browser.follow(&landing, &path).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
-    assert_eq!(set_cookies(answer.headers()), ["__Host-DS"]);
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(
+        response.status(),
+        StatusCode::SEE_OTHER,
+        "{}",
+        response.body()
+    );
+    assert_eq!(set_cookies(response.headers()), ["__Host-DS"]);
 }
 
 #[tokio::test]
@@ -86,7 +91,7 @@ async fn scanners_cannot_use_a_link_up() {
     for step in 0..100_u32 {
         let choice = step.wrapping_mul(2_654_435_761) >> 16;
         let method = [Method::GET, Method::HEAD, Method::OPTIONS][choice as usize % 3].clone();
-        let answer = if choice & 8 == 0 {
+        let response = if choice & 8 == 0 {
             let request = with_jar.request(method.clone(), &path);
             with_jar.send(landing.clone(), request).await
         } else {
@@ -95,24 +100,24 @@ async fn scanners_cannot_use_a_link_up() {
             fresh.send(landing.clone(), request).await
         };
         match method {
-            Method::GET => assert!(answer.body().contains("<form")),
-            _ => assert!(answer.body().is_empty()),
+            Method::GET => assert!(response.body().contains("<form")),
+            _ => assert!(response.body().is_empty()),
         }
-        assert!(answer.status().is_success());
+        assert!(response.status().is_success());
     }
     assert_eq!(verifications(&emulator), 0);
 
     let page = user.get(&landing, &path).await;
-    let answer = user.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = user.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(verifications(&emulator), 1);
 
-    // The same form once more, from a browser to which the answer did not come: the same answer.
+    // The same form once more, from a browser to which the response did not come: the same response.
     let session = user.cookies["__Host-DS"].clone();
     user.cookies
         .retain(|name, _| !SESSION_COOKIES.contains(&name.as_str()));
-    let answer = user.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = user.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(user.cookies["__Host-DS"], session);
     assert_eq!(verifications(&emulator), 1);
 }
@@ -153,8 +158,8 @@ async fn the_page_gives_nothing_away() {
     );
     assert_ne!(fields(&page), fields(&again));
     // Two tabs: the earlier page's form still holds.
-    let answer = browser.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = browser.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -165,9 +170,9 @@ async fn other_methods_and_bodies_do_nothing() {
     let path = link(&emulator, &landing, &mut browser).await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
         let request = browser.request(method, &path);
-        let answer = browser.send(landing.clone(), request).await;
-        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.headers()[ALLOW], "GET, HEAD, POST, OPTIONS");
+        let response = browser.send(landing.clone(), request).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD, POST, OPTIONS");
     }
     let page = browser.get(&landing, &path).await;
     let form = fields(&page);
@@ -175,27 +180,27 @@ async fn other_methods_and_bodies_do_nothing() {
     let mut json = browser.post(&form);
     json.headers_mut()
         .insert("content-type", "text/plain".parse().unwrap());
-    let answer = browser.send(landing.clone(), json).await;
-    assert_problem(&answer, LandingError::CrossSite);
+    let response = browser.send(landing.clone(), json).await;
+    assert_problem(&response, LandingError::CrossSite);
 
     let mut large = form.clone();
     large.push(("x".to_owned(), "x".repeat(20_000)));
     let request = browser.post(&large);
-    let answer = browser.send(landing.clone(), request).await;
-    assert_problem(&answer, LandingError::CrossSite);
+    let response = browser.send(landing.clone(), request).await;
+    assert_problem(&response, LandingError::CrossSite);
 
     for missing in ["t", "id", "proof"] {
         let mut form = form.clone();
         form.retain(|(name, _)| name != missing);
         let request = browser.post(&form);
-        let answer = browser.send(landing.clone(), request).await;
-        assert!(answer.status().is_client_error(), "{missing}");
+        let response = browser.send(landing.clone(), request).await;
+        assert!(response.status().is_client_error(), "{missing}");
     }
     let mut doubled = form.clone();
     doubled.push(("t".to_owned(), "another".to_owned()));
     let request = browser.post(&doubled);
-    let answer = browser.send(landing.clone(), request).await;
-    assert_problem(&answer, LandingError::MissingToken);
+    let response = browser.send(landing.clone(), request).await;
+    assert_problem(&response, LandingError::MissingToken);
     assert_eq!(verifications(&emulator), 0);
 }
 
@@ -216,8 +221,8 @@ async fn another_site_can_sign_nobody_in() {
     ] {
         let mut request = victim.post(&form);
         request.headers_mut().insert(header, value.parse().unwrap());
-        let answer = victim.send(landing.clone(), request).await;
-        assert_problem(&answer, LandingError::CrossSite);
+        let response = victim.send(landing.clone(), request).await;
+        assert_problem(&response, LandingError::CrossSite);
     }
     // From an old browser, which says nothing: without the attacker's cookie, and with a cookie of the
     // victim's own.
@@ -228,15 +233,15 @@ async fn another_site_can_sign_nobody_in() {
         let mut request = victim.post(&form);
         request.headers_mut().remove("sec-fetch-site");
         request.headers_mut().remove("origin");
-        let answer = victim.send(landing.clone(), request).await;
-        assert_problem(&answer, LandingError::StaleForm);
+        let response = victim.send(landing.clone(), request).await;
+        assert_problem(&response, LandingError::StaleForm);
     }
     assert_eq!(verifications(&emulator), 0);
 
     // In another browser than the one that asked, the page wants to know the address, and that works.
     let again = victim.get(&landing, &path).await;
-    let answer = victim.press_with(&landing, &again, EMAIL).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = victim.press_with(&landing, &again, EMAIL).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -259,8 +264,8 @@ async fn nothing_prints_a_token() {
     let page = browser.get(&landing, &path).await;
     // Cookies are marked as secrets, so that they print redacted.
     *seen.lock().unwrap() += &format!("{:?}", page.headers());
-    let answer = browser.press(&landing, &page).await;
-    *seen.lock().unwrap() += &format!("{:?}", answer.headers());
+    let response = browser.press(&landing, &page).await;
+    *seen.lock().unwrap() += &format!("{:?}", response.headers());
 
     let printed = seen.lock().unwrap().clone();
     assert!(printed.contains("Form {") && printed.contains("LandingLink"));
@@ -298,14 +303,14 @@ async fn a_link_bound_to_its_browser_works_there_only() {
     let page = own.get(&landing, &first).await;
     let mut stolen = own.clone();
     stolen.cookies.remove("__Host-magic-link-browser");
-    let answer = stolen.press(&landing, &page).await;
-    assert_problem(&answer, LandingError::OtherBrowser);
+    let response = stolen.press(&landing, &page).await;
+    assert_problem(&response, LandingError::OtherBrowser);
     assert_eq!(verifications(&emulator), 0);
 
-    let answer = own.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    let answer = own.follow(&landing, &second).await;
-    assert_eq!(location(&answer), "/orders");
+    let response = own.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let response = own.follow(&landing, &second).await;
+    assert_eq!(location(&response), "/orders");
 }
 
 #[tokio::test]
@@ -349,8 +354,13 @@ async fn cookies_of_other_people_may_have_any_bytes() {
     request
         .headers_mut()
         .insert(COOKIE, HeaderValue::from_bytes(&cookies).unwrap());
-    let answer = browser.send(landing, request).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
+    let response = browser.send(landing, request).await;
+    assert_eq!(
+        response.status(),
+        StatusCode::SEE_OTHER,
+        "{}",
+        response.body()
+    );
 }
 
 #[tokio::test]
@@ -374,15 +384,15 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
         assert!(page.body().contains("href=\"/sign-in\""));
     }
 
-    let answer = browser
+    let response = browser
         .follow(&landing, "/verify?t=nobody-knows-this")
         .await;
-    assert_problem(&answer, LandingError::Expired);
+    assert_problem(&response, LandingError::Expired);
 
     let expired = link(&emulator, &landing, &mut browser).await;
     emulator.clock().advance(Duration::from_secs(3600));
-    let answer = browser.follow(&landing, &expired).await;
-    assert_problem(&answer, LandingError::Expired);
+    let response = browser.follow(&landing, &expired).await;
+    assert_problem(&response, LandingError::Expired);
     // Tokens of the future would be refused.
     emulator.clock().follow_real_time();
 
@@ -450,10 +460,10 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
         ),
     ] {
         emulator.faults().add(fault.times(1)).unwrap();
-        let answer = browser.follow(&landing, &path).await;
-        assert_problem(&answer, problem);
+        let response = browser.follow(&landing, &path).await;
+        assert_problem(&response, problem);
         if problem.can_try_again() {
-            assert_eq!(answer.headers()["retry-after"], "60");
+            assert_eq!(response.headers()["retry-after"], "60");
         }
     }
     assert_eq!(browser.cookies["__Host-DSR"], session);
@@ -463,9 +473,9 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
         .faults()
         .add(Fault::on("VerifyMagicLink").answer(503).times(1))
         .unwrap();
-    let answer = browser.follow(&landing, &path).await;
-    let answer = browser.press(&landing, &answer).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = browser.follow(&landing, &path).await;
+    let response = browser.press(&landing, &response).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_ne!(browser.cookies["__Host-DSR"], session);
 }
 
@@ -529,9 +539,9 @@ async fn pressing_twice_verifies_once_and_both_get_the_session() {
     let mut late = Browser::default();
     late.cookies.clone_from(&browser.cookies);
     late.keep(one.headers());
-    let answer = late.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(set_cookies(answer.headers()), [""; 0]);
+    let response = late.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(set_cookies(response.headers()), [""; 0]);
     assert_eq!(verifications(&emulator), 1);
 }
 
@@ -550,9 +560,9 @@ async fn a_verification_outlives_the_request_that_started_it() {
     let mut second = Box::pin(browser.press(&landing, &page));
     begin(&mut second).await;
     gate.add_permits(1);
-    let answer = second.await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(set_cookies(answer.headers()), SESSION_COOKIES);
+    let response = second.await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(set_cookies(response.headers()), SESSION_COOKIES);
     assert_eq!(verifications(&emulator), 1);
 }
 
@@ -565,11 +575,11 @@ async fn the_page_speaks_the_readers_language_and_the_applications() {
     request
         .headers_mut()
         .insert(ACCEPT_LANGUAGE, "de-CH, en;q=0.5".parse().unwrap());
-    let answer = Browser::default().send(page, request).await;
-    assert!(answer.body().contains("<html lang=\"de\">"));
-    assert!(answer.body().contains("Anmelden"));
-    assert_eq!(answer.headers()["content-language"], "de");
-    assert!(!answer.body().contains("<script"));
+    let response = Browser::default().send(page, request).await;
+    assert!(response.body().contains("<html lang=\"de\">"));
+    assert!(response.body().contains("Anmelden"));
+    assert_eq!(response.headers()["content-language"], "de");
+    assert!(!response.body().contains("<script"));
 
     let own = landing(&emulator)
         .languages([LandingTexts::translation("da")
@@ -586,14 +596,14 @@ async fn the_page_speaks_the_readers_language_and_the_applications() {
         })
         .build()
         .unwrap();
-    let answer = Browser::default().get(&own, path).await;
+    let response = Browser::default().get(&own, path).await;
     assert!(
-        answer
+        response
             .body()
             .starts_with("<p>Log ind &amp; &lt;b&gt;|da|None|<form")
     );
-    let answer = Browser::default().get(&own, "/verify").await;
-    assert_eq!(answer.body(), "<p>Ufuldstændigt|da|Some(MissingToken)|");
+    let response = Browser::default().get(&own, "/verify").await;
+    assert_eq!(response.body(), "<p>Ufuldstændigt|da|Some(MissingToken)|");
 }
 
 #[tokio::test]
@@ -611,11 +621,11 @@ async fn the_application_hears_of_each_sign_in_and_may_choose_the_next_page() {
         .unwrap();
     let mut browser = Browser::default();
     let path = link(&emulator, &landing, &mut browser).await;
-    let answer = browser.follow(&landing, &path).await;
-    assert_eq!(location(&answer), "/welcome?joe@example.com");
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(location(&response), "/welcome?joe@example.com");
     let path = link_with(&emulator, &landing, &mut browser, "/orders").await;
-    let answer = browser.follow(&landing, &path).await;
-    assert_eq!(location(&answer), "/orders");
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(location(&response), "/orders");
 }
 
 #[tokio::test]
@@ -631,11 +641,11 @@ async fn a_hook_that_panics_leaves_nobody_waiting() {
     let other_page = browser.get(&landing, &path).await;
     let (mut one, mut two) = (browser.clone(), browser.clone());
     let (one, two) = tokio::join!(one.press(&landing, &page), two.press(&landing, &other_page));
-    for answer in [one, two] {
-        assert!(!answer.status().is_redirection());
+    for response in [one, two] {
+        assert!(!response.status().is_redirection());
     }
-    let answer = browser.follow(&landing, &path).await;
-    assert_problem(&answer, LandingError::Expired);
+    let response = browser.follow(&landing, &path).await;
+    assert_problem(&response, LandingError::Expired);
 }
 
 #[tokio::test]

@@ -206,9 +206,9 @@ mod trail {
         let wrong = press_button(app.clone(), message.link(), "canary@wrong.example", "").await;
         assert_eq!(wrong.unwrap().status(), 403);
         assert!(noted(&["sign-in failed", "the address is not the one"]));
-        let answer = press_button(app.clone(), message.link(), CANARY, "").await;
+        let response = press_button(app.clone(), message.link(), CANARY, "").await;
         let mut browser = Browser::default();
-        browser.keep(answer.unwrap().headers());
+        browser.keep(response.unwrap().headers());
         assert!(noted(&["signed in", &joe]));
         let other = send("gone@example.org", LinkPurpose::SignIn).await;
         let _ = press_button(app.clone(), other.link(), "gone@example.org", "").await;

@@ -65,16 +65,16 @@ async fn another_browser_types_the_address_and_a_robot_uses_nothing_up() {
         let mut robot = Browser::default();
         let page = robot.get(&landing, &path).await;
         assert!(asks(&page), "{}", page.body());
-        let answer = robot.press(&landing, &page).await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert!(asks(&answer));
-        let answer = robot.press_with(&landing, &page, "  ").await;
-        assert_eq!(answer.status(), StatusCode::OK);
+        let response = robot.press(&landing, &page).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(asks(&response));
+        let response = robot.press_with(&landing, &page, "  ").await;
+        assert_eq!(response.status(), StatusCode::OK);
         // The same text time and again is one try.
-        let answer = robot.press_with(&landing, &page, "test@example.com").await;
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let response = robot.press_with(&landing, &page, "test@example.com").await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
         assert!(
-            answer
+            response
                 .body()
                 .contains("value=\"test@example.com\" required aria-invalid")
         );
@@ -84,16 +84,16 @@ async fn another_browser_types_the_address_and_a_robot_uses_nothing_up() {
     // The user on a phone, who types the address as people do.
     let mut phone = Browser::default();
     let page = phone.get(&landing, &path).await;
-    let answer = phone.press_with(&landing, &page, " Joe@Example.COM ").await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = phone.press_with(&landing, &page, " Joe@Example.COM ").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(verifications(&emulator), 1);
 
     // In the browser that asked, one press is enough.
     let path = link(&emulator, &landing, &mut asked).await;
     let page = asked.get(&landing, &path).await;
     assert!(!asks(&page));
-    let answer = asked.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = asked.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -107,16 +107,16 @@ async fn five_wrong_addresses_close_the_link() {
         let page = other.get(&landing, &path).await;
         assert_eq!(page.status(), StatusCode::OK, "{number}");
         let wrong = format!("joe{number}@example.org");
-        let answer = other.press_with(&landing, &page, &wrong).await;
+        let response = other.press_with(&landing, &page, &wrong).await;
         let expected = match number {
             5 => LandingError::Closed,
             _ => LandingError::WrongAddress,
         };
         assert_eq!(
-            answer.status(),
+            response.status(),
             expected.status(),
             "{number}: {}",
-            answer.body()
+            response.body()
         );
     }
     let page = other.get(&landing, &path).await;
@@ -140,8 +140,12 @@ async fn the_check_is_bound_to_the_form_and_links_without_one_take_one_press() {
         let changed = if taken == "p" { "step-up" } else { "" };
         form.push((taken.to_owned(), changed.to_owned()));
         let request = other.post(&form);
-        let answer = other.send(landing.clone(), request).await;
-        assert_eq!(answer.status(), LandingError::StaleForm.status(), "{taken}");
+        let response = other.send(landing.clone(), request).await;
+        assert_eq!(
+            response.status(),
+            LandingError::StaleForm.status(),
+            "{taken}"
+        );
     }
     assert_eq!(verifications(&emulator), 0);
 
@@ -164,8 +168,8 @@ async fn the_check_is_bound_to_the_form_and_links_without_one_take_one_press() {
         .link()
         .strip_prefix("https://app.example.com")
         .unwrap();
-    let answer = Browser::default().follow(&landing, path).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = Browser::default().follow(&landing, path).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -175,8 +179,8 @@ async fn any_browser_asks_nothing_and_sets_no_cookie() {
     let mut asked = Browser::default();
     let path = link(&emulator, &landing, &mut asked).await;
     assert!(asked.cookies.is_empty());
-    let answer = Browser::default().follow(&landing, &path).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = Browser::default().follow(&landing, &path).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 /// A page on a clock that the test moves.
@@ -200,11 +204,11 @@ async fn an_answer_that_got_lost_is_given_once_more_for_a_while() {
     let page = browser.get(&landing, &path).await;
     let before = browser.clone();
     let first = browser.press(&landing, &page).await;
-    let cookies = |answer: &Response<String>| {
-        let all = answer.headers().get_all("set-cookie").iter();
+    let cookies = |response: &Response<String>| {
+        let all = response.headers().get_all("set-cookie").iter();
         all.cloned().collect::<Vec<_>>()
     };
-    // The answer did not come: the browser is as it was.
+    // The response did not come: the browser is as it was.
     let again = before.clone().press(&landing, &page).await;
     assert_eq!(again.status(), StatusCode::SEE_OTHER);
     assert_eq!(cookies(&again), cookies(&first));
@@ -296,19 +300,23 @@ async fn the_page_says_what_the_link_is_for_in_each_language() {
             page.body()
                 .contains("<button type=\"submit\">Confirm</button>")
         );
-        let answer = browser.press(&landing, &page).await;
-        assert!(set_cookies(answer.headers()).contains(&"__Host-DS".to_owned()));
+        let response = browser.press(&landing, &page).await;
+        assert!(set_cookies(response.headers()).contains(&"__Host-DS".to_owned()));
         if after.is_empty() {
-            assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-            assert_eq!(location(&answer), "/members");
+            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            assert_eq!(location(&response), "/members");
         } else {
-            assert_eq!(answer.status(), StatusCode::OK);
+            assert_eq!(response.status(), StatusCode::OK);
             assert!(
-                answer.body().contains(&format!("<h1>{after}</h1>")),
+                response.body().contains(&format!("<h1>{after}</h1>")),
                 "{}",
-                answer.body()
+                response.body()
             );
-            assert!(answer.body().contains("<a href=\"/members\">Continue</a>"));
+            assert!(
+                response
+                    .body()
+                    .contains("<a href=\"/members\">Continue</a>")
+            );
         }
     }
     let mut titles = std::collections::BTreeSet::new();
@@ -352,14 +360,14 @@ async fn the_application_can_refuse_a_user_who_then_has_no_session() {
         .insert("__Host-DSR".to_owned(), "kept".to_owned());
     let path = link(&emulator, &landing, &mut browser).await;
     let page = browser.get(&landing, &path).await;
-    // Pressed twice, it is the same answer, by one verification.
+    // Pressed twice, it is the same response, by one verification.
     for _ in 0..2 {
-        let answer = browser.press(&landing, &page).await;
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-        assert_eq!(answer.body(), "not here");
-        assert_eq!(answer.headers()["x-own"], "1");
-        assert_eq!(answer.headers()["cache-control"], "no-store");
-        assert!(set_cookies(answer.headers()).is_empty());
+        let response = browser.press(&landing, &page).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(response.body(), "not here");
+        assert_eq!(response.headers()["x-own"], "1");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(set_cookies(response.headers()).is_empty());
     }
     assert_eq!(browser.cookies["__Host-DSR"], "kept");
     assert_eq!(verifications(&emulator), 1);
@@ -435,13 +443,13 @@ async fn browsers_without_fetch_metadata_and_several_own_origins_can_sign_in() {
                 request.headers_mut().insert(name, value.parse().unwrap());
             }
         }
-        let answer = browser.send(landing.clone(), request).await;
+        let response = browser.send(landing.clone(), request).await;
         let status = if allowed {
             StatusCode::SEE_OTHER
         } else {
             StatusCode::FORBIDDEN
         };
-        assert_eq!(answer.status(), status, "{origin:?} {site:?}");
+        assert_eq!(response.status(), status, "{origin:?} {site:?}");
     }
 }
 
@@ -468,8 +476,8 @@ async fn a_body_that_trickles_is_given_up() {
     let page = browser.get(&landing, "/verify?t=abc").await;
     let request = browser.post(&fields(&page));
     let request = request.map(|_| Never);
-    let answer = browser.send(landing, request).await;
-    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    let response = browser.send(landing, request).await;
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(verifications(&emulator), 0);
 }
 
@@ -486,8 +494,8 @@ async fn the_default_next_page_stays_below_the_applications_prefix() {
             .unwrap();
         let mut browser = Browser::default();
         let path = link(&emulator, &landing, &mut browser).await;
-        let answer = browser.follow(&landing, &path).await;
-        assert_eq!(location(&answer), next, "{url}");
+        let response = browser.follow(&landing, &path).await;
+        assert_eq!(location(&response), next, "{url}");
     }
 }
 
@@ -504,9 +512,14 @@ async fn a_user_with_many_tenants_can_sign_in() {
     });
     let fault = Fault::on("VerifyMagicLink").alter().json(&body);
     emulator.faults().add(fault).unwrap();
-    let answer = browser.follow(&landing, &path).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
-    let set = set_cookies(answer.headers());
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(
+        response.status(),
+        StatusCode::SEE_OTHER,
+        "{}",
+        response.body()
+    );
+    let set = set_cookies(response.headers());
     assert!(set.contains(&"__Host-DS.3".to_owned()), "{set:?}");
     assert!(
         browser

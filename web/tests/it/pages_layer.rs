@@ -78,30 +78,30 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
         // What is no page of ours is no way back.
         ("//evil.example/orders", ""),
     ] {
-        let answer = ask(&app, "GET", path, &[PAGE]).await;
+        let response = ask(&app, "GET", path, &[PAGE]).await;
         if location.is_empty() {
-            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
             continue;
         }
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
-        assert_eq!(answer.headers()["location"], location);
-        assert_eq!(answer.headers()["cache-control"], "no-store");
-        assert!(answer.extensions().get::<Rejection>().is_some());
-        assert_eq!(answer.body(), "");
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(response.headers()["location"], location);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(response.extensions().get::<Rejection>().is_some());
+        assert_eq!(response.body(), "");
     }
     for headers in [
         &[][..],
         &[("accept", "*/*")],
         &[("accept", "application/json")],
     ] {
-        let answer = ask(&app, "GET", "/orders?page=2", headers).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(answer.headers()["content-type"], "application/json");
+        let response = ask(&app, "GET", "/orders?page=2", headers).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(
-            answer.headers()["www-authenticate"],
+            response.headers()["www-authenticate"],
             "Bearer realm=\"session\""
         );
-        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        let body: Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(body["error"], "missing_token");
         assert!(body["message"].is_string());
     }
@@ -110,10 +110,10 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
 #[tokio::test]
 async fn a_sign_in_page_that_asks_for_a_session_leads_nowhere_and_not_in_a_circle() {
     let (_emulator, app) = start().await;
-    let answer = ask(&app, "GET", "/sign-in?next=%2Forders", &[PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    assert!(answer.headers().get("location").is_none());
-    assert!(answer.body().contains("<h1>Please sign in</h1>"));
+    let response = ask(&app, "GET", "/sign-in?next=%2Forders", &[PAGE]).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert!(response.headers().get("location").is_none());
+    assert!(response.body().contains("<h1>Please sign in</h1>"));
 }
 
 #[tokio::test]
@@ -130,10 +130,10 @@ async fn what_is_a_page_can_be_said_otherwise() {
                 .pages_layer()
                 .pages_are(|request| !request.uri.path().starts_with("/api/")),
         );
-    let answer = ask(&app, "GET", "/api/orders", &[PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    let answer = ask(&app, "GET", "/orders", &[]).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = ask(&app, "GET", "/api/orders", &[PAGE]).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let response = ask(&app, "GET", "/orders", &[]).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -144,40 +144,43 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     let cookie = format!("__Host-DSR={}", tokens.refresh_jwt());
     let german = ("accept-language", "de_CH, en;q=0.5");
     let headers = [("cookie", cookie.as_str()), PAGE, german];
-    let answer = ask(&app, "GET", "/admin", &headers).await;
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    assert!(answer.body().contains("<html lang=\"de\">"));
-    assert!(answer.body().contains("<h1>Nicht für dieses Konto</h1>"));
-    assert!(answer.body().contains("href=\"/members\""));
-    assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
-    assert_eq!(answer.headers()["content-language"], "de");
-    assert_eq!(answer.headers()["cache-control"], "no-store");
-    let policy = answer.headers()["content-security-policy"]
+    let response = ask(&app, "GET", "/admin", &headers).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert!(response.body().contains("<html lang=\"de\">"));
+    assert!(response.body().contains("<h1>Nicht für dieses Konto</h1>"));
+    assert!(response.body().contains("href=\"/members\""));
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/html; charset=utf-8"
+    );
+    assert_eq!(response.headers()["content-language"], "de");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let policy = response.headers()["content-security-policy"]
         .to_str()
         .unwrap();
     assert!(policy.contains("default-src 'none'"), "{policy}");
-    assert!(set_cookies(answer.headers()).contains(&"__Host-DS".to_owned()));
+    assert!(set_cookies(response.headers()).contains(&"__Host-DS".to_owned()));
 
     // An outage is no sign-out: the page is the one that was asked for.
     let fault = Fault::on("RefreshSession").answer(503).times(1);
     emulator.faults().add(fault).unwrap();
     let other = emulator.tokens(EMAIL).issue().unwrap();
     let other = format!("__Host-DSR={}", other.refresh_jwt());
-    let answer = ask(&app, "GET", "/orders?page=2", &[("cookie", &other), PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.body().contains("<h1>Not right now</h1>"));
-    assert!(answer.body().contains("href=\"/orders?page=2\""));
+    let response = ask(&app, "GET", "/orders?page=2", &[("cookie", &other), PAGE]).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.body().contains("<h1>Not right now</h1>"));
+    assert!(response.body().contains("href=\"/orders?page=2\""));
 
-    let answer = ask(&app, "GET", "/slow", &[PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(answer.headers()["retry-after"], "90");
-    assert!(answer.body().contains("role=\"timer\"") && answer.body().contains("90s linear"));
-    assert!(answer.body().contains("href=\"/sign-in\""));
+    let response = ask(&app, "GET", "/slow", &[PAGE]).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()["retry-after"], "90");
+    assert!(response.body().contains("role=\"timer\"") && response.body().contains("90s linear"));
+    assert!(response.body().contains("href=\"/sign-in\""));
 
     // The router's own 404, and one that the application has made a page for.
-    let answer = ask(&app, "GET", "/nowhere", &[PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
-    assert!(answer.body().contains("<h1>There is no such page</h1>"));
+    let response = ask(&app, "GET", "/nowhere", &[PAGE]).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(response.body().contains("<h1>There is no such page</h1>"));
     assert_eq!(ask(&app, "GET", "/own", &[PAGE]).await.body(), "<p>ours");
     assert_eq!(ask(&app, "GET", "/nowhere", &[]).await.body(), "");
 }
@@ -192,38 +195,38 @@ async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
         ("origin", "https://evil.example"),
     ] {
         for path in ["/orders", "/sign-out"] {
-            let answer = ask(&app, "POST", path, &[("cookie", &cookie), foreign, PAGE]).await;
-            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
-            assert_eq!(set_cookies(answer.headers()), [""; 0]);
+            let response = ask(&app, "POST", path, &[("cookie", &cookie), foreign, PAGE]).await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
+            assert_eq!(set_cookies(response.headers()), [""; 0]);
             assert!(
-                answer
+                response
                     .body()
                     .contains("<h1>Please open the page again</h1>")
             );
         }
-        let answer = ask(&app, "POST", "/orders", &[("cookie", &cookie), foreign]).await;
-        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        let response = ask(&app, "POST", "/orders", &[("cookie", &cookie), foreign]).await;
+        let body: Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(body["error"], "cross_site");
         // Reading is what other sites' links do.
-        let answer = ask(&app, "GET", "/orders", &[("cookie", &cookie), foreign]).await;
-        assert_eq!(answer.body(), "orders");
+        let response = ask(&app, "GET", "/orders", &[("cookie", &cookie), foreign]).await;
+        assert_eq!(response.body(), "orders");
         // No other site can make a browser send this.
         let bearer = format!(
             "Bearer {}",
             emulator.tokens(EMAIL).issue().unwrap().session_jwt()
         );
-        let answer = ask(
+        let response = ask(
             &app,
             "POST",
             "/orders",
             &[("authorization", &bearer), foreign],
         )
         .await;
-        assert_eq!(answer.body(), "ordered");
+        assert_eq!(response.body(), "ordered");
     }
     let own = [("cookie", cookie.as_str()), ("origin", ORIGIN)];
-    let answer = ask(&app, "POST", "/orders", &own).await;
-    assert_eq!(answer.body(), "ordered");
+    let response = ask(&app, "POST", "/orders", &own).await;
+    assert_eq!(response.body(), "ordered");
 }
 
 #[tokio::test]
@@ -233,10 +236,10 @@ async fn a_sign_out_clears_the_cookies_even_when_the_service_cannot_be_told() {
     let fault = Fault::on("Logout").answer(503);
     let fault = emulator.faults().add(fault).unwrap();
     let own = [("cookie", cookie.as_str()), ("origin", ORIGIN), PAGE];
-    let answer = ask(&app, "POST", "/sign-out", &own).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(answer.headers()["location"], "/bye");
-    assert_eq!(set_cookies(answer.headers()), ["__Host-DS", "__Host-DSR"]);
+    let response = ask(&app, "POST", "/sign-out", &own).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers()["location"], "/bye");
+    assert_eq!(set_cookies(response.headers()), ["__Host-DS", "__Host-DSR"]);
     assert!(emulator.faults().hits(fault) > 0);
 }
 
@@ -257,12 +260,12 @@ async fn an_application_chooses_the_language_of_its_pages() {
         .unwrap();
     let app = app(&landing);
     for path in ["/nowhere?lang=pt_BR", "/nowhere?lang=pt-BR"] {
-        let answer = ask(&app, "GET", path, &[PAGE]).await;
-        assert!(answer.body().contains("<html lang=\"pt-BR\">"), "{path}");
-        assert!(answer.body().contains("<h1>Não existe</h1>"), "{path}");
+        let response = ask(&app, "GET", path, &[PAGE]).await;
+        assert!(response.body().contains("<html lang=\"pt-BR\">"), "{path}");
+        assert!(response.body().contains("<h1>Não existe</h1>"), "{path}");
     }
-    let answer = ask(&app, "GET", "/verify?lang=pt_BR", &[PAGE]).await;
-    assert!(answer.body().contains("<html lang=\"pt-BR\">"));
+    let response = ask(&app, "GET", "/verify?lang=pt_BR", &[PAGE]).await;
+    assert!(response.body().contains("<html lang=\"pt-BR\">"));
 }
 
 #[tokio::test]
@@ -276,17 +279,17 @@ async fn a_test_presses_the_button_without_reading_the_page() {
         .await;
     sent.unwrap();
     let message = emulator.outbox().last_for(EMAIL).unwrap();
-    let answer = press_button(app.clone(), message.link(), EMAIL, "")
+    let response = press_button(app.clone(), message.link(), EMAIL, "")
         .await
         .unwrap();
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(answer.headers()["location"], "/members");
-    assert!(set_cookies(answer.headers()).contains(&"__Host-DS".to_owned()));
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers()["location"], "/members");
+    assert!(set_cookies(response.headers()).contains(&"__Host-DS".to_owned()));
     // Where there is no button, the page says why.
-    let answer = press_button(app, message.link(), EMAIL, "").await.unwrap();
-    assert_eq!(answer.status(), StatusCode::GONE);
+    let response = press_button(app, message.link(), EMAIL, "").await.unwrap();
+    assert_eq!(response.status(), StatusCode::GONE);
     assert!(
-        answer
+        response
             .body()
             .contains("<h1>This link was already used</h1>")
     );
@@ -308,12 +311,12 @@ async fn a_call_on_a_users_behalf_that_came_too_often_counts_down_too() {
         .layer(landing.pages_layer());
     let fault = Fault::on("Me").rate_limited(Some(std::time::Duration::from_secs(150)));
     emulator.faults().add(fault).unwrap();
-    let answer = ask(&app, "GET", "/me", &[PAGE]).await;
-    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(answer.headers()["retry-after"], "150");
-    assert!(answer.body().contains("content:counter(wait) \" min\""));
-    assert!(answer.body().contains("wait 150s linear"));
-    let answer = ask(&app, "GET", "/me", &[]).await;
-    let body: Value = serde_json::from_str(answer.body()).unwrap();
+    let response = ask(&app, "GET", "/me", &[PAGE]).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()["retry-after"], "150");
+    assert!(response.body().contains("content:counter(wait) \" min\""));
+    assert!(response.body().contains("wait 150s linear"));
+    let response = ask(&app, "GET", "/me", &[]).await;
+    let body: Value = serde_json::from_str(response.body()).unwrap();
     assert_eq!(body["error"], "rate_limited");
 }

@@ -66,15 +66,15 @@ async fn a_cors_layer_outside_answers_preflights_and_lets_scripts_read_refusals(
     assert_eq!(headers["access-control-allow-origin"], SHOP);
 }
 
-/// An application that answers preflights by itself, inside of the layers.
+/// An application that responds to preflights by itself, inside of the layers.
 #[tokio::test]
 async fn preflights_and_nothing_else_are_let_through_where_that_is_set() {
     let emulator = emulator().await;
     let client = client(&emulator);
     let app = |layer: SessionLayer| {
-        let answer = async || ([("access-control-allow-origin", SHOP)], "yes");
+        let response = async || ([("access-control-allow-origin", SHOP)], "yes");
         Router::new()
-            .route("/orders", get(async || "orders").options(answer))
+            .route("/orders", get(async || "orders").options(response))
             .route_layer(require_roles(["admin"]))
             .route_layer(require_session())
             .layer(layer.required())

@@ -265,7 +265,7 @@ fn payloads() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// Where a browser on the page goes, by the standard that browsers follow; and where it would go if
-/// something on the way decoded the answer once more.
+/// something on the way decoded the response once more.
 fn lands_at_home(location: &str) -> bool {
     let page = Url::parse(VERIFY).unwrap();
     let origin = |text: &str| page.join(text).unwrap().origin().ascii_serialization();
@@ -353,16 +353,16 @@ async fn no_payload_leaves_the_origin_through_the_form() {
         let next: String = url::form_urlencoded::byte_serialize(payload.as_bytes()).collect();
         let page = browser.get(&landing, &format!("{path}&next={next}")).await;
         assert_eq!(page.status(), StatusCode::OK, "{class}: {payload:?}");
-        let answer = browser.press(&landing, &page).await;
+        let response = browser.press(&landing, &page).await;
         assert_eq!(
-            answer.status(),
+            response.status(),
             StatusCode::SEE_OTHER,
             "{class}: {payload:?}"
         );
         assert!(
-            lands_at_home(location(&answer)),
+            lands_at_home(location(&response)),
             "{class}: {payload:?} leads to {}",
-            location(&answer)
+            location(&response)
         );
     }
 }
@@ -381,8 +381,8 @@ async fn a_target_put_into_the_form_later_is_refused() {
         }
     }
     let request = browser.post(&form);
-    let answer = browser.send(landing.clone(), request).await;
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let response = browser.send(landing.clone(), request).await;
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert_eq!(emulator.requests().count("VerifyMagicLink"), 0);
 }
 

@@ -154,11 +154,11 @@ async fn the_landing_page_says_when_to_press_again() {
         (on().answer(503), 503, "60"),
     ] {
         emulator.faults().add(fault.times(1)).unwrap();
-        let answer = browser.press(&landing, &page).await;
-        assert_eq!(answer.status().as_u16(), status);
-        assert_eq!(retry_after(&answer), Some(wait));
+        let response = browser.press(&landing, &page).await;
+        assert_eq!(response.status().as_u16(), status);
+        assert_eq!(retry_after(&response), Some(wait));
     }
-    let answer = browser.press(&landing, &page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
-    assert_eq!(answer.headers().get(RETRY_AFTER), None);
+    let response = browser.press(&landing, &page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers().get(RETRY_AFTER), None);
 }

@@ -140,8 +140,8 @@ async fn a_sign_in_takes_back_what_its_addresses_have_used_up() {
     assert!(site.wait("other", EMAIL).await.is_some());
     let message = site.emulator.outbox().last_for(EMAIL).unwrap();
     let landing = site.landing.clone();
-    let answer = press_button(landing, message.link(), EMAIL, "").await;
-    assert_eq!(answer.unwrap().status(), StatusCode::SEE_OTHER);
+    let response = press_button(landing, message.link(), EMAIL, "").await;
+    assert_eq!(response.unwrap().status(), StatusCode::SEE_OTHER);
     assert_eq!(site.wait("one", EMAIL).await, None);
     assert_eq!(site.wait("one", EMAIL).await, Some(30));
     assert_eq!(site.wait("other", EMAIL).await, None);
@@ -151,8 +151,8 @@ async fn a_sign_in_takes_back_what_its_addresses_have_used_up() {
 async fn without_a_function_the_client_is_the_browser_and_those_without_a_cookie_are_one() {
     let site = Site::start().await;
     let mut known = Browser::default();
-    let answer = site.send(&known.parts(), EMAIL).await.unwrap();
-    known.keep(answer.headers());
+    let response = site.send(&known.parts(), EMAIL).await.unwrap();
+    known.keep(response.headers());
     for _ in 0..10 {
         let refused = site.send(&Browser::default().parts(), EMAIL).await;
         assert_eq!(refused.unwrap_err().code(), "rate_limited");

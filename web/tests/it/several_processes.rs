@@ -66,8 +66,13 @@ async fn a_form_pressed_twice_is_verified_once_whichever_process_it_meets() {
     let page = browser.get(&one, &path).await;
     let (mut first, mut second) = (browser.clone(), browser.clone());
     let (first, second) = tokio::join!(first.press(&one, &page), second.press(&other, &page));
-    for answer in [&first, &second] {
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{}", answer.body());
+    for response in [&first, &second] {
+        assert_eq!(
+            response.status(),
+            StatusCode::SEE_OTHER,
+            "{}",
+            response.body()
+        );
     }
     let cookies = |headers: &http::HeaderMap| -> Vec<_> {
         headers.get_all(SET_COOKIE).iter().cloned().collect()
@@ -76,8 +81,8 @@ async fn a_form_pressed_twice_is_verified_once_whichever_process_it_meets() {
     assert_eq!(cookies(first.headers()), cookies(second.headers()));
     assert_eq!(emulator.requests().count("VerifyMagicLink"), 1);
     // Whoever opens the link in the other process is told that it was used.
-    let answer = Browser::default().get(&other, &path).await;
-    assert_eq!(answer.status(), StatusCode::GONE);
+    let response = Browser::default().get(&other, &path).await;
+    assert_eq!(response.status(), StatusCode::GONE);
 }
 
 #[tokio::test]
@@ -93,17 +98,17 @@ async fn wrong_addresses_count_for_all_processes() {
         form.retain(|(name, _)| name != "address");
         form.push(("address".to_owned(), format!("{number}@example.com")));
         let request = robot.post(&form);
-        let answer = robot.send(landing.clone(), request).await;
+        let response = robot.send(landing.clone(), request).await;
         let closed = number == 4;
         let status = if closed {
             StatusCode::GONE
         } else {
             StatusCode::FORBIDDEN
         };
-        assert_eq!(answer.status(), status, "{number}");
+        assert_eq!(response.status(), status, "{number}");
     }
     for landing in &pages {
-        let answer = robot.get(landing, &path).await;
-        assert_eq!(answer.status(), StatusCode::GONE);
+        let response = robot.get(landing, &path).await;
+        assert_eq!(response.status(), StatusCode::GONE);
     }
 }

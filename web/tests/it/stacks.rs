@@ -32,7 +32,7 @@ async fn app<B>(_: Request<B>) -> Result<Response<Plain>, Infallible> {
     Ok(Response::new(Full::from("for those who are signed in")))
 }
 
-/// Nobody is signed in, and the answer says so.
+/// Nobody is signed in, and the response says so.
 async fn refuses<S, B>(service: S)
 where
     S: Service<Request<Plain>, Response = Response<B>, Error: std::fmt::Debug>,

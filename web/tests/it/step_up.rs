@@ -95,14 +95,14 @@ async fn a_client_is_told_to_step_up_and_not_that_its_session_has_ended() {
     let (emulator, app) = app().await;
     let plain = emulator.tokens(EMAIL).issue().unwrap().cookie_header();
     for (path, code) in [("/pay", "step_up_required"), ("/vault", "mfa_required")] {
-        let answer = ask(&app, request("GET", path, &[("cookie", &plain)])).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-        let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+        let response = ask(&app, request("GET", path, &[("cookie", &plain)])).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        let challenge = response.headers()["www-authenticate"].to_str().unwrap();
         assert!(
             challenge.contains("error=\"insufficient_user_authentication\""),
             "{challenge}"
         );
-        let body: Value = serde_json::from_str(answer.body()).unwrap();
+        let body: Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(body["error"], code);
     }
     let issue = |claim: &str, value: Value| {
@@ -110,15 +110,15 @@ async fn a_client_is_told_to_step_up_and_not_that_its_session_has_ended() {
         tokens.unwrap().cookie_header()
     };
     let stepped = issue("su", json!(true));
-    let answer = ask(&app, request("POST", "/pay", &[("cookie", &stepped)])).await;
-    assert_eq!(answer.body(), "paid");
+    let response = ask(&app, request("POST", "/pay", &[("cookie", &stepped)])).await;
+    assert_eq!(response.body(), "paid");
     let factors = issue("amr", json!(["email", "sms", "mfa"]));
-    let answer = ask(&app, request("GET", "/vault", &[("cookie", &factors)])).await;
-    assert_eq!(answer.body(), "vault");
+    let response = ask(&app, request("GET", "/vault", &[("cookie", &factors)])).await;
+    assert_eq!(response.body(), "vault");
     // Nobody steps up to hear that they may not.
     for cookie in [&plain, &stepped] {
-        let answer = ask(&app, request("GET", "/admin", &[("cookie", cookie)])).await;
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        let response = ask(&app, request("GET", "/admin", &[("cookie", cookie)])).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
     }
 }
 
@@ -128,9 +128,9 @@ async fn a_link_by_another_method_is_a_second_factor() {
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = tokens.cookie_header();
     let page = [("cookie", cookie.as_str()), ("accept", PAGE)];
-    let answer = ask(&app, request("GET", "/vault?x=1", &page)).await;
+    let response = ask(&app, request("GET", "/vault?x=1", &page)).await;
     let way = "/step-up?next=%2Fvault%3Fx%3D1&mfa=true";
-    assert_eq!(answer.headers()["location"], way);
+    assert_eq!(response.headers()["location"], way);
 
     let refresh = RefreshToken::new(tokens.refresh_jwt());
     let sent = client(&emulator)
@@ -146,11 +146,11 @@ async fn a_link_by_another_method_is_a_second_factor() {
     let mut browser = Browser::default();
     browser.keep(back.headers());
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
-    let answer = ask(&app, request("GET", "/vault", &[("cookie", &cookies)])).await;
-    assert_eq!(answer.body(), "vault");
+    let response = ask(&app, request("GET", "/vault", &[("cookie", &cookies)])).await;
+    assert_eq!(response.body(), "vault");
     // It is no step-up.
-    let answer = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
-    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let response = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
@@ -159,10 +159,10 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = tokens.cookie_header();
     let headers = [("cookie", cookie.as_str()), ("accept", PAGE)];
-    let answer = ask(&app, request("GET", "/pay?to=ann&sum=5", &headers)).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = ask(&app, request("GET", "/pay?to=ann&sum=5", &headers)).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let way = "/step-up?next=%2Fpay%3Fto%3Dann%26sum%3D5";
-    assert_eq!(answer.headers()["location"], way);
+    assert_eq!(response.headers()["location"], way);
     // A form is not sent once more: the way back is to the page that it was on.
     let form = [
         headers[0],
@@ -170,9 +170,9 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
         ("referer", "https://app.example.com/cart?x=1"),
         ("origin", "https://app.example.com"),
     ];
-    let answer = ask(&app, request("POST", "/pay", &form)).await;
+    let response = ask(&app, request("POST", "/pay", &form)).await;
     assert_eq!(
-        answer.headers()["location"],
+        response.headers()["location"],
         "/step-up?next=%2Fcart%3Fx%3D1"
     );
     for foreign in [
@@ -182,8 +182,8 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
         "",
     ] {
         let form = [headers[0], headers[1], ("referer", foreign)];
-        let answer = ask(&app, request("POST", "/pay", &form)).await;
-        assert_eq!(answer.headers()["location"], "/step-up", "{foreign}");
+        let response = ask(&app, request("POST", "/pay", &form)).await;
+        assert_eq!(response.headers()["location"], "/step-up", "{foreign}");
     }
 
     let asked = ask(
@@ -213,14 +213,14 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
     assert_eq!(back.headers()["location"], "/pay?to=ann&sum=5");
     browser.keep(back.headers());
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
-    let answer = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
-    assert_eq!(answer.body(), "pay");
+    let response = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
+    assert_eq!(response.body(), "pay");
 
     // It wears off with its token, and the refresh that follows does not give it back.
     browser.cookies.remove("__Host-DS");
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
     let headers = [("cookie", cookies.as_str()), ("accept", PAGE)];
-    let answer = ask(&app, request("GET", "/pay", &headers)).await;
-    assert_eq!(answer.headers()["location"], "/step-up?next=%2Fpay");
+    let response = ask(&app, request("GET", "/pay", &headers)).await;
+    assert_eq!(response.headers()["location"], "/step-up?next=%2Fpay");
     assert_eq!(emulator.requests().count("RefreshSession"), 1);
 }
