@@ -127,7 +127,7 @@ impl Proxy {
                 "403 of a firewall" => own(403, ""),
                 "no HTTP" => "*** out of order ***\r\n\r\n".to_owned(),
                 "black hole" => {
-                    client.read(&mut [0]).await?;
+                    client.read_u8().await?;
                     return Ok(());
                 }
                 _ => String::new(),
