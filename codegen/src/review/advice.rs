@@ -135,7 +135,7 @@ impl Sides<'_> {
                 ("describe the content of the success; the method's result gets a type".to_owned(), Major)
             }
             (Some(_), None) if member.starts_with("response") => (
-                "the service may response with no content: take ours out of the success; the method's result loses its \
+                "the service may respond with no content: take ours out of the success; the method's result loses its \
                  type".to_owned(),
                 Major,
             ),
