@@ -146,7 +146,7 @@ const CASES: &[Case] = &[
     case(
         "schemas that collide",
         "    SendLinkResponse:\n",
-        "    send_options: {type: object, description: Same.}\n    SendLinkResponse:\n",
+        "    send_link_request: {type: object, description: Same.}\n    SendLinkResponse:\n",
         &["give types of the same name"],
     ),
     case(
