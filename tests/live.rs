@@ -998,6 +998,10 @@ const INBOX: &str =
 
 /// Rows without a probe, and why.
 static REASONS: &[(&str, &str)] = &[
+    (
+        "A refresh, or a choice of tenant, after a step-up",
+        "a real project sends no step-up link without somebody who opens it",
+    ),
     ("Lifetime of a link", SETTING),
     ("No redirect URL in the request", SETTING),
     ("Redirect URL of a domain that is not approved", SETTING),
