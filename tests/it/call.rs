@@ -373,7 +373,8 @@ async fn sessions_can_be_made_in_process() {
     }
     copy.validate(&second).await.unwrap();
 
-    let fetching = SessionValidator::builder(PROJECT).build().unwrap();
+    let fetching = SessionValidator::builder(PROJECT).base_url("http://127.0.0.1:9");
+    let fetching = fetching.build().unwrap();
     let error = fetching.replace_key_set(keys()).unwrap_err();
     assert!(error.to_string().contains("are fetched"), "{error}");
 }

@@ -131,13 +131,18 @@ async fn count(
 
 /// The key of the hashes, which all who share the store have.
 async fn key(store: &dyn Store) -> Result<hmac::Key, StoreError> {
-    let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| StoreError::new("the system has no random numbers"))?;
-    let kept = store.get(KEY).await?;
-    let bytes = match kept {
+    let bytes = match store.get(KEY).await? {
         Some((bytes, _)) => bytes,
-        None if store.insert(KEY, bytes.to_vec(), KEY_AGE).await? => bytes.to_vec(),
-        None => store.get(KEY).await?.unwrap_or_default().0,
+        None => {
+            let mut bytes = [0; 32];
+            let random = rand::fill(&mut bytes);
+            random.map_err(|_| StoreError::new("the system has no random numbers"))?;
+            // Of many at once, one key counts.
+            store.insert(KEY, bytes.to_vec(), KEY_AGE).await?;
+            let kept = store.get(KEY).await?;
+            kept.ok_or_else(|| StoreError::new("it has dropped a key at once"))?
+                .0
+        }
     };
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }
