@@ -203,15 +203,18 @@ impl Error {
     }
 
     /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
-    /// door (status 408 or 504). A connection that could not be made in time is
-    /// [`is_connect`](Self::is_connect).
+    /// door (status 408 or 504). Where the limit ended while the call had no connection yet,
+    /// [`is_connect`](Self::is_connect) holds too: nothing was sent.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Timeout(_))
-            || matches!(
+        match self {
+            Self::Timeout(_) => true,
+            Self::Transport(error) => matches!(error.kind, TransportKind::ConnectTimeout { .. }),
+            _ => matches!(
                 self.status(),
                 Some(StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT)
-            )
+            ),
+        }
     }
 
     /// Whether no connection could be made, or the service refused the request unseen, so that the call

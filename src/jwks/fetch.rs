@@ -76,7 +76,7 @@ impl Endpoint {
             Error::Api(refusal) => {
                 KeysUnavailable::from(KeyProblem::Status(refusal.status().as_u16()))
             }
-            Error::Timeout(_) => KeysUnavailable::caused(KeyProblem::Timeout, error),
+            _ if error.is_timeout() => KeysUnavailable::caused(KeyProblem::Timeout, error),
             Error::Transport(failure) if failure.is_tls() => {
                 KeysUnavailable::caused(KeyProblem::Tls, error)
             }

@@ -358,6 +358,7 @@ async fn a_call_whose_time_is_over_while_it_connects_says_that_nothing_was_sent(
         for result in [sign_in(&client).await, read(&client).await] {
             let error = result.unwrap_err();
             assert!(error.is_connect() && error.is_retryable(), "{error:?}");
+            assert!(error.is_timeout(), "the limit was the call's: {error:?}");
             let text = format!(
                 "no connection to the service could be made within {limit:?}; nothing was sent"
             );
