@@ -109,7 +109,7 @@ const IN_FLIGHT: [usize; 2] = [1, 16];
 #[divan::bench(args = IN_FLIGHT)]
 fn reqwest_and_serde_json(bencher: Bencher<'_, '_>, in_flight: usize) {
     let (runtime, url) = (runtime(), server());
-    let client = reqwest::Client::builder().build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     bencher.counter(ItemsCount::new(in_flight)).bench_local(|| {
         runtime.block_on(async {
             let mut calls = tokio::task::JoinSet::new();

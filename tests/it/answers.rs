@@ -359,7 +359,7 @@ fn no_harmless_change_of_an_answer_costs_a_token() {
         .enable_all()
         .build()
         .unwrap();
-    let http = reqwest::Client::builder().build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let config = Config {
         cases: 600,
         failure_persistence: None,

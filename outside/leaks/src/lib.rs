@@ -22,7 +22,8 @@ mod test {
     async fn the_request_has_the_same_bytes() {
         // The features are on: a client that nobody has told otherwise asks for encodings.
         let service = Canned::start([(200, "{}".to_owned()), (200, "{}".to_owned())]);
-        reqwest::get(service.url()).await.unwrap();
+        let plain = reqwest::Client::builder().no_proxy().build().unwrap();
+        plain.get(service.url()).send().await.unwrap();
         assert!(service.requests()[0].contains("accept-encoding: "));
 
         sign_in(&client(service.url())).await.unwrap();

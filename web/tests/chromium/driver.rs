@@ -77,7 +77,7 @@ fn axe() -> &'static str {
 
 impl Browser {
     pub(crate) async fn start(driver: &str) -> Self {
-        let http = reqwest::Client::builder().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let arguments = [
             "--headless=new",
             "--no-sandbox",

@@ -61,7 +61,7 @@ impl Example {
         Self {
             app: app.trim_end_matches('/').to_owned(),
             emulator: inbox.strip_suffix("/_emulator/").unwrap().to_owned(),
-            http: reqwest::Client::builder().build().unwrap(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
             _running: running,
         }
     }
