@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use descope_magiclink::Authentication;
 use descope_magiclink::raw::{Call, Operation, ResponseValue, types};
-use descope_magiclink::session::Authentication;
 use descope_magiclink::{Client, Error};
 use http::Method;
 use serde_json::json;
