@@ -16,7 +16,7 @@ use crate::error::{
     ApiError, Call, CredentialKind, DecodeError, Error, TransportError, from_reqwest,
 };
 
-/// Longest answer that is read, in bytes.
+/// Longest response that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 /// Longest error response that is looked at, in bytes.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     client: Client,
 ) -> Result<Response<String>, Infallible> {
@@ -34,7 +34,7 @@ async fn serve(listener: TcpListener, client: Client) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let client = client.clone();
-        let service = service_fn(move |request| answer(request, client.clone()));
+        let service = service_fn(move |request| respond(request, client.clone()));
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }

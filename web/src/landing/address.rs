@@ -42,7 +42,7 @@ pub(super) fn kind(value: &str) -> Option<AddressKind> {
 }
 
 /// Whether what was typed fits.
-pub(super) fn fits(value: &str, typed: &str) -> bool {
+pub(super) fn matches(value: &str, typed: &str) -> bool {
     let (Some((_, bytes)), Some((_, normalised))) = (parse(value), normalise(typed)) else {
         return false;
     };
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(kind(&value), Some(AddressKind::Email));
         assert_eq!(value.len(), 15);
         for typed in ["joe@example.com", " JOE@EXAMPLE.COM\n"] {
-            assert!(fits(&value, typed), "{typed}");
+            assert!(matches(&value, typed), "{typed}");
         }
         for typed in [
             "",
@@ -118,15 +118,15 @@ mod tests {
             "j oe@example.com",
             "+15555555555",
         ] {
-            assert!(!fits(&value, typed), "{typed}");
+            assert!(!matches(&value, typed), "{typed}");
         }
         let value = check_value("+1 (555) 555-0123").unwrap();
         assert_eq!(kind(&value), Some(AddressKind::Phone));
         for typed in ["+15555550123", "555 555 0123", "55550123", "0555/5550123"] {
-            assert!(fits(&value, typed), "{typed}");
+            assert!(matches(&value, typed), "{typed}");
         }
         for typed in ["", "5550123", "+15555550124", "joe@example.com"] {
-            assert!(!fits(&value, typed), "{typed}");
+            assert!(!matches(&value, typed), "{typed}");
         }
         // The same address never gives the same value.
         assert_ne!(check_value("a@b.c"), check_value("a@b.c"));
@@ -155,7 +155,7 @@ mod tests {
         }
         for value in ["", "e", "x0000000000000", "e!!", "\u{e9}", "eAAAA"] {
             assert_eq!(kind(value), None, "{value}");
-            assert!(!fits(value, "joe@example.com"));
+            assert!(!matches(value, "joe@example.com"));
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum LandingError {
     /// The form was sent by another site, or by something that is no form.
     #[error("the form was sent by another site")]
     CrossSite,
-    /// The link could not be tried: the service could not be reached, or something answered in its
+    /// The link could not be tried: the service could not be reached, or something responded in its
     /// place. The link is as good as it was.
     #[error("the link could not be tried")]
     ServiceUnavailable,

@@ -39,7 +39,7 @@ async fn tokens_that_were_kept_are_of_no_use_after_a_sign_out_even_when_the_serv
         let cookie = ("cookie", cookie.as_str());
         assert_eq!(ask(&app, "GET", "/orders", cookie).await, StatusCode::OK);
         if is_down {
-            let fault = Fault::on("Logout").answer(503);
+            let fault = Fault::on("Logout").respond(503);
             emulator.faults().add(fault).unwrap();
         }
         let out = ask(&app, "POST", "/sign-out", cookie).await;

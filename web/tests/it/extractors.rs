@@ -148,7 +148,7 @@ async fn an_outage_is_no_sign_out() {
     let emulator = emulator().await;
     emulator
         .faults()
-        .add(Fault::on("GetKeysV2").answer(503))
+        .add(Fault::on("GetKeysV2").respond(503))
         .unwrap();
     let app = routes().layer(SessionLayer::new(&client(&emulator)));
     let good = emulator.tokens(EMAIL).issue().unwrap();

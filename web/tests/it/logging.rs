@@ -109,7 +109,7 @@ async fn refusals_that_no_page_tells_are_noted_without_the_address() {
     asked.respond(sent, "/inbox").unwrap();
 
     let path = link(&emulator, &landing, &mut browser).await;
-    let fault = Fault::on("VerifyMagicLink").answer(403);
+    let fault = Fault::on("VerifyMagicLink").respond(403);
     let fault = fault.json(&problem("E061001")).times(1);
     emulator.faults().add(fault).unwrap();
     browser.follow(&landing, &path).await;

@@ -162,7 +162,7 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     assert!(set_cookies(response.headers()).contains(&"__Host-DS".to_owned()));
 
     // An outage is no sign-out: the page is the one that was asked for.
-    let fault = Fault::on("RefreshSession").answer(503).times(1);
+    let fault = Fault::on("RefreshSession").respond(503).times(1);
     emulator.faults().add(fault).unwrap();
     let other = emulator.tokens(EMAIL).issue().unwrap();
     let other = format!("__Host-DSR={}", other.refresh_jwt());
@@ -233,7 +233,7 @@ async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
 async fn a_sign_out_clears_the_cookies_even_when_the_service_cannot_be_told() {
     let (emulator, app) = start().await;
     let cookie = emulator.tokens(EMAIL).issue().unwrap().cookie_header();
-    let fault = Fault::on("Logout").answer(503);
+    let fault = Fault::on("Logout").respond(503);
     let fault = emulator.faults().add(fault).unwrap();
     let own = [("cookie", cookie.as_str()), ("origin", ORIGIN), PAGE];
     let response = ask(&app, "POST", "/sign-out", &own).await;

@@ -37,7 +37,7 @@ fn cors() -> CorsLayer {
 }
 
 #[tokio::test]
-async fn a_cors_layer_outside_answers_preflights_and_lets_scripts_read_refusals() {
+async fn a_cors_layer_outside_responds_to_preflights_and_lets_scripts_read_refusals() {
     let emulator = emulator().await;
     let app = Router::new()
         .route("/orders", get(async || "orders"))
