@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Authentication, Client, MagicLinkToken, timeout};
+use descope_magiclink::{Authentication, Client, MagicLinkToken, SessionToken, timeout};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -501,7 +501,20 @@ impl LandingPage {
                     (Some(old), Some(new)) => old != new,
                     _ => false,
                 };
-                if is_other && let Err(error) = client.sessions().logout(&old.token).await {
+                if !is_other {
+                    continue;
+                }
+                // Its session tokens would be good for some minutes more. Two of one second may be one text.
+                let overwritten =
+                    |token: &&SessionToken| hash(token.expose_secret()) != new.session;
+                for token in tokens.sessions.iter().filter(overwritten) {
+                    let session = client.sessions().validate(token).await;
+                    if session.is_ok_and(|session| session.user_id() == old.user_id) {
+                        client.sessions().end(token).await;
+                    }
+                }
+                client.sessions().end_refresh(&old.token).await;
+                if let Err(error) = client.sessions().logout(&old.token).await {
                     log_error(
                         "a session that a sign-in has overwritten was not ended",
                         &error,
@@ -529,8 +542,7 @@ impl LandingPage {
     /// Whether the cookies of a sign-in are in the browser, or newer ones that came of them. To set them
     /// once more would then put superseded tokens into the place of good ones.
     async fn has_arrived(&self, whose: &Whose, tokens: &RequestTokens) -> bool {
-        let is_it =
-            |token: &descope_magiclink::SessionToken| hash(token.expose_secret()) == whose.session;
+        let is_it = |token: &SessionToken| hash(token.expose_secret()) == whose.session;
         if tokens.sessions.iter().any(is_it) {
             return true;
         }
