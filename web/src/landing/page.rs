@@ -63,7 +63,7 @@ pub(super) enum Browsers {
 ///
 /// Mail scanners and link previews open links before their user does, and some run the scripts of what
 /// they open. A link works once; a page that verifies it when it is opened is used up by them. So `GET`
-/// and `HEAD` change nothing here: they answer a page without scripts, with a form. Its `POST`
+/// and `HEAD` change nothing here: they give a page without scripts, with a form. Its `POST`
 /// verifies the link, stores the session in cookies, and sends the browser on (303).
 ///
 /// With the feature `tower` it is a service of requests with any body, cheap to clone. In axum:
@@ -93,7 +93,7 @@ pub(super) enum Browsers {
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
 ///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
-/// - A press whose response got lost is answered once more. Who opens the link once more while signed in by
+/// - A press whose response got lost gets it once more. Who opens the link once more while signed in by
 ///   it is told so, and goes on from there.
 /// - No path in the referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
@@ -418,7 +418,10 @@ impl LandingPage {
             .cookies
             .set_over(&mut headers, &auth.tokens, &link.tokens)
         {
-            log_error("the tokens of a sign-in do not fit into cookies", &error);
+            log_error(
+                "the tokens of a sign-in do not fit into cookies, so that the user is not signed in",
+                &error,
+            );
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
                 self.end(&auth).await;
@@ -480,7 +483,7 @@ impl LandingPage {
             && let Err(error) = self.0.client.sessions().logout(refresh).await
         {
             log_error(
-                "the session of a sign-in that was refused was not ended",
+                "the session of a user who was not let in could not be ended at the service",
                 &error,
             );
         }
@@ -516,7 +519,7 @@ impl LandingPage {
                 client.sessions().end_refresh(&old.token).await;
                 if let Err(error) = client.sessions().logout(&old.token).await {
                     log_error(
-                        "a session that a sign-in has overwritten was not ended",
+                        "a session that a sign-in has overwritten could not be ended at the service",
                         &error,
                     );
                 }

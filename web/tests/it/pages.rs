@@ -280,12 +280,12 @@ async fn the_page_says_what_the_link_is_for_in_each_language() {
         (
             LinkPurpose::ChangeEmail,
             "Confirm your new email address",
-            "Your email address is changed",
+            "Your email address has changed",
         ),
         (
             LinkPurpose::ChangePhone,
             "Confirm your new phone number",
-            "Your phone number is changed",
+            "Your phone number has changed",
         ),
         (LinkPurpose::StepUp, "Confirm that it is you", ""),
     ] {
