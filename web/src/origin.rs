@@ -30,7 +30,7 @@ fn log_cross_site(headers: &HeaderMap) {
     tracing::warn!(
         origin = ?headers.get(ORIGIN),
         site = ?headers.get("sec-fetch-site"),
-        "a form was refused, for it came from another site; name an origin of your own by `own_origin`"
+        "a form was refused as another site's; if the origin is one of the application's, name it by `own_origin`"
     );
     #[cfg(not(feature = "tracing"))]
     let _ = headers;

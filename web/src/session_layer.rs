@@ -141,10 +141,10 @@ impl<V> SessionLayer<V> {
     /// Lets CORS preflights through: `OPTIONS` requests with `Origin` and
     /// `Access-Control-Request-Method`, which browsers send without cookies and tokens. Both a
     /// [required](Self::required) layer and the [requirements](crate::require_session) inside of it let
-    /// them pass. For applications that response them in their own handlers.
+    /// them pass. For applications that respond to them in their own handlers.
     ///
-    /// Better leave it off, and put the layer that responds to preflights outside of this one: then it adds
-    /// its headers to what this layer responds with, too, and scripts can read that. What this opens: anybody,
+    /// Better leave it off, and put the layer that responds to preflights outside of this one: there it adds
+    /// its headers to this layer's refusals, too, so that scripts can read them. What this opens: anybody,
     /// without a session, can have each of your `OPTIONS` handlers run.
     #[must_use]
     pub fn let_preflights_through(mut self) -> Self {
@@ -440,7 +440,10 @@ impl Settings {
         let mut headers = HeaderMap::new();
         if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.
-            log_error("a renewed session was not put into cookies", &error);
+            log_error(
+                "a renewed session was not put into cookies, so that the next request renews it again",
+                &error,
+            );
         }
         let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
         // A sign-out clears what is in the browser by then.

@@ -15,7 +15,7 @@ use super::send_guard::{AllowSend, ClientKey};
 use super::texts::LandingTexts;
 use super::view::{LandingView, default_page};
 use crate::cookies::SessionCookies;
-use crate::redirect::{RedirectTarget, RedirectTargets, app_origin, app_url};
+use crate::redirect::{RedirectTarget, RedirectTargets, app_url, bare_origin};
 
 /// How long a page may stay open before its button has to be pressed twice.
 const FORM_AGE: Duration = Duration::from_secs(60 * 60);
@@ -362,8 +362,9 @@ impl LandingPageBuilder {
     /// # Errors
     ///
     /// [`ConfigError::InvalidSetting`] when the URL or one of the pages or origins cannot be used, there is
-    /// no language, or browsers would drop the session's cookies without a word: `Secure` ones of a page
-    /// over http, and those of a domain that does not hold the page's host.
+    /// no language, or browsers would drop the session's cookies without a word (`Secure` ones of a page
+    /// over http, and those of a domain that does not hold the page's host), or nobody would read them
+    /// ([`token_sources`](crate::cookies::SessionCookiesBuilder::token_sources) without cookies).
     pub fn build(self) -> Result<LandingPage, ConfigError> {
         let url = app_url("url", &self.url)?;
         if url.fragment().is_some() {
@@ -399,11 +400,7 @@ impl LandingPageBuilder {
         self.cookies.check_page(&url)?;
         let mut own_origins = vec![url.origin().ascii_serialization()];
         for origin in &self.own_origins {
-            own_origins.push(
-                app_origin("own_origin", origin)?
-                    .origin()
-                    .ascii_serialization(),
-            );
+            own_origins.push(bare_origin("own_origin", origin)?);
         }
         let folder = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         let signed_in_page = self.signed_in_page.unwrap_or(format!("{folder}/"));

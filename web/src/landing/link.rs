@@ -315,7 +315,7 @@ impl SendError {
             }
             error if is_refusal(&error) => {
                 log_refusal(
-                    "the service refused to send a link; the page does not tell",
+                    "the service refused to send a link; the user is not told, since it could say who has an account",
                     &error,
                 );
                 Ok(HiddenSendError(Arc::new(error)))

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Authentication, Client, MagicLinkToken, timeout};
+use descope_magiclink::{Authentication, Client, MagicLinkToken, SessionToken, timeout};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -93,7 +93,7 @@ pub(super) enum Browsers {
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
 ///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
-/// - A press owner response got lost gets it once more. Who opens the link once more while signed in by
+/// - A press whose response got lost gets it once more. Who opens the link once more while signed in by
 ///   it is told so, and goes on from there.
 /// - No path in the referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
@@ -418,7 +418,10 @@ impl LandingPage {
             .cookies
             .set_over(&mut headers, &auth.tokens, &link.tokens)
         {
-            log_error("the tokens of a sign-in do not fit into cookies", &error);
+            log_error(
+                "the tokens of a sign-in do not fit into cookies, so that the user is not signed in",
+                &error,
+            );
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
                 self.end(&auth).await;
@@ -480,7 +483,7 @@ impl LandingPage {
             && let Err(error) = self.0.client.sessions().logout(refresh).await
         {
             log_error(
-                "the session of a sign-in that was refused was not ended",
+                "the session of a user who was not let in could not be ended at the service",
                 &error,
             );
         }
@@ -501,9 +504,22 @@ impl LandingPage {
                     (Some(old), Some(new)) => old != new,
                     _ => false,
                 };
-                if is_other && let Err(error) = client.sessions().logout(&old.token).await {
+                if !is_other {
+                    continue;
+                }
+                // Its session tokens would be good for some minutes more. Two of one second may be one text.
+                let overwritten =
+                    |token: &&SessionToken| hash(token.expose_secret()) != new.session;
+                for token in tokens.sessions.iter().filter(overwritten) {
+                    let session = client.sessions().validate(token).await;
+                    if session.is_ok_and(|session| session.user_id() == old.user_id) {
+                        client.sessions().end(token).await;
+                    }
+                }
+                client.sessions().end_refresh(&old.token).await;
+                if let Err(error) = client.sessions().logout(&old.token).await {
                     log_error(
-                        "a session that a sign-in has overwritten was not ended",
+                        "a session that a sign-in has overwritten could not be ended at the service",
                         &error,
                     );
                 }
@@ -529,8 +545,7 @@ impl LandingPage {
     /// Whether the cookies of a sign-in are in the browser, or newer ones that came of them. To set them
     /// once more would then put superseded tokens into the place of good ones.
     async fn has_arrived(&self, owner: &Owner, tokens: &RequestTokens) -> bool {
-        let is_it =
-            |token: &descope_magiclink::SessionToken| hash(token.expose_secret()) == owner.session;
+        let is_it = |token: &SessionToken| hash(token.expose_secret()) == owner.session;
         if tokens.sessions.iter().any(is_it) {
             return true;
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Client, DeliveryMethod, ManualClock, RefreshToken};
-use descope_magiclink_emulator::{Emulator, Fault};
+use descope_magiclink::{Client, DeliveryMethod, ManualClock, RefreshToken, SessionToken};
+use descope_magiclink_emulator::{Emulator, Fault, User};
 use descope_magiclink_web::{AfterSignIn, LandingError, LandingPage, LandingTexts, LinkPurpose};
 use http::{Method, Response, StatusCode};
 
@@ -280,12 +280,12 @@ async fn the_page_says_what_the_link_is_for_in_each_language() {
         (
             LinkPurpose::ChangeEmail,
             "Confirm your new email address",
-            "Your email address is changed",
+            "Your email address has changed",
         ),
         (
             LinkPurpose::ChangePhone,
             "Confirm your new phone number",
-            "Your phone number is changed",
+            "Your phone number has changed",
         ),
         (LinkPurpose::StepUp, "Confirm that it is you", ""),
     ] {
@@ -409,6 +409,50 @@ async fn a_sign_in_ends_the_session_that_it_overwrites_and_nothing_else_does() {
         assert_eq!(renewed.is_err(), is_ended, "{purpose:?}: {renewed:?}");
         let new = RefreshToken::new(&*browser.cookies["__Host-DSR"]);
         client(&emulator).sessions().refresh(&new).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_session_token_that_a_sign_in_overwrites_is_taken_no_more() {
+    let emulator = Emulator::builder()
+        .user(User::new(EMAIL))
+        .user(User::new("eve@example.com"))
+        .start()
+        .await
+        .unwrap();
+    for (old_user, purpose, is_ended) in [
+        ("eve@example.com", LinkPurpose::SignIn, true),
+        (EMAIL, LinkPurpose::SignIn, true),
+        ("eve@example.com", LinkPurpose::StepUp, false),
+        (EMAIL, LinkPurpose::ChangeEmail, false),
+    ] {
+        let client = client(&emulator);
+        let landing = LandingPage::builder(&client, VERIFY)
+            .unlimited_sends()
+            .build()
+            .unwrap();
+        let mut browser = Browser::default();
+        let old = emulator.tokens(old_user).issue().unwrap();
+        for (name, token) in [("DS", old.session_jwt()), ("DSR", old.refresh_jwt())] {
+            let name = format!("__Host-{name}");
+            browser.cookies.insert(name, token.to_owned());
+        }
+        let before = emulator.requests().count("Logout");
+        emulator.clock().advance(Duration::from_secs(2));
+        let path = link_for(&emulator, &landing, &mut browser, purpose).await;
+        browser.follow(&landing, &path).await;
+        if is_ended {
+            while emulator.requests().count("Logout") == before {
+                tokio::task::yield_now().await;
+            }
+        }
+        let sessions = client.sessions();
+        let old = sessions
+            .validate(&SessionToken::new(old.session_jwt()))
+            .await;
+        assert_eq!(old.is_err(), is_ended, "{old_user} {purpose:?}");
+        let new = SessionToken::new(&*browser.cookies["__Host-DS"]);
+        sessions.validate(&new).await.unwrap();
     }
 }
 
