@@ -22,7 +22,7 @@ async fn sign_in(client: &Client) -> Error {
 }
 
 /// A call that is not repeated, and is of no use without what the body says.
-async fn ask(client: &Client) -> Error {
+async fn send(client: &Client) -> Error {
     let sessions = client.sessions();
     sessions.validate_remote(&"s".into()).await.unwrap_err()
 }
@@ -324,7 +324,7 @@ async fn every_response_keeps_its_status_and_says_what_to_do() {
     ];
     for (name, reply, expected) in cases {
         let socket = Socket::start(vec![reply]).await;
-        let error = ask(&socket.client()).await;
+        let error = send(&socket.client()).await;
         let text = words(&error).replace(&socket.url, "[url]");
         let found = Expected {
             status: error.status().map(|status| status.as_u16()),
@@ -686,7 +686,7 @@ async fn no_call_outlives_its_time() {
                     let me = client.raw().me(&RefreshToken::new("r"));
                     me.send().await.unwrap_err()
                 } else {
-                    ask(&client).await
+                    send(&client).await
                 };
                 let is_well = error.is_timeout() && error.is_retryable();
                 assert!(is_well, "{reply:?}: {error:?}");

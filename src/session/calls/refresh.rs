@@ -193,8 +193,8 @@ async fn make_refresh(
             Ok(None) => return (Ok(None), None),
             Err(error) => {
                 let refused = error.is_unauthorized();
-                let kept = refused.then(|| CachedOutcome::Refused(error.clone()));
-                return (Err(error), kept);
+                let cached = refused.then(|| CachedOutcome::Refused(error.clone()));
+                return (Err(error), cached);
             }
         },
     };
@@ -208,13 +208,13 @@ async fn make_refresh(
                 tokens,
                 user,
             };
-            let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
-            (Ok(Some(refreshed)), Some(kept))
+            let cached = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
+            (Ok(Some(refreshed)), Some(cached))
         }
         Err(error) => {
             let unchecked = matches!(error, SessionError::Unavailable(_));
-            let kept = unchecked.then_some(CachedOutcome::Unchecked(response));
-            (Err(error.into()), kept)
+            let cached = unchecked.then_some(CachedOutcome::Unchecked(response));
+            (Err(error.into()), cached)
         }
     }
 }
