@@ -5,8 +5,8 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 use url::Url;
 
-use super::header::{HOST_PREFIX, SameSite, has_prefix, is_host_only};
 use super::session_cookies::{Jar, Scope, SessionCookies, part_names};
+use super::set_cookie::{HOST_PREFIX, SameSite, has_prefix, is_host_only};
 use super::tokens::TokenSource;
 
 /// What browsers promise of a cookie whose name starts so. They compare without regard to case.

@@ -6,7 +6,8 @@ use descope_magiclink::{Clock as _, RefreshToken, SessionToken, SystemClock, Tok
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use super::header::{SameSite, SetCookie, is_host_only, pairs, trim};
+use super::cookie_header::{pairs, trim};
+use super::set_cookie::{SameSite, SetCookie, is_host_only};
 use super::tokens::{RequestTokens, TokenSource};
 
 /// What browsers keep of a cookie's name and value together (RFC 6265bis section 5.6). They drop a

@@ -43,7 +43,7 @@ pub(super) fn kind(value: &str) -> Option<AddressKind> {
 }
 
 /// Whether what was typed fits.
-pub(super) fn fits(value: &str, typed: &str) -> bool {
+pub(super) fn matches(value: &str, typed: &str) -> bool {
     let (Some((_, bytes)), Some((_, normalised))) = (parse(value), normalise(typed)) else {
         return false;
     };
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(kind(&value), Some(AddressKind::Email));
         assert_eq!(value.len(), 15);
         for typed in ["joe@example.com", " JOE@EXAMPLE.COM\n"] {
-            assert!(fits(&value, typed), "{typed}");
+            assert!(matches(&value, typed), "{typed}");
         }
         for typed in [
             "",
@@ -132,7 +132,7 @@ mod tests {
             "j oe@example.com",
             "+15555555555",
         ] {
-            assert!(!fits(&value, typed), "{typed}");
+            assert!(!matches(&value, typed), "{typed}");
         }
         let value = check_value("+1 (555) 555-0123").unwrap();
         assert_eq!(kind(&value), Some(AddressKind::Phone));
@@ -145,10 +145,10 @@ mod tests {
             "(+1)\u{2009}555\u{2013}555 . 0123",
             "001\\555\\5550123",
         ] {
-            assert!(fits(&value, typed), "{typed}");
+            assert!(matches(&value, typed), "{typed}");
         }
         for typed in ["", "5550123", "+15555550124", "joe@example.com"] {
-            assert!(!fits(&value, typed), "{typed}");
+            assert!(!matches(&value, typed), "{typed}");
         }
         // As Chromium writes the domain in a field for a mail address, and as it is typed elsewhere.
         for (one, other) in [
@@ -161,9 +161,9 @@ mod tests {
             ("joe@[127.0.0.1]", "JOE@[127.0.0.1]"),
             ("joe@a b", "Joe@A B"),
         ] {
-            assert!(fits(&check_value(one).unwrap(), other), "{one}");
+            assert!(matches(&check_value(one).unwrap(), other), "{one}");
         }
-        assert!(!fits(
+        assert!(!matches(
             &check_value("joe@m\u{fc}ller.example").unwrap(),
             "joe@muller.example"
         ));
@@ -194,7 +194,7 @@ mod tests {
         }
         for value in ["", "e", "x0000000000000", "e!!", "\u{e9}", "eAAAA"] {
             assert_eq!(kind(value), None, "{value}");
-            assert!(!fits(value, "joe@example.com"));
+            assert!(!matches(value, "joe@example.com"));
         }
     }
 }

@@ -260,7 +260,7 @@ async fn the_whole_story() {
     example
         .control(
             "faults",
-            json!({ "operation": "RefreshSession", "answer": { "status": 503 }, "times": 1 }),
+            json!({ "operation": "RefreshSession", "respond": { "status": 503 }, "times": 1 }),
         )
         .await;
     joe.go(&example.page("/members")).await;

@@ -196,7 +196,7 @@ fn with_clock(emulator: &Emulator) -> (LandingPage, Arc<ManualClock>) {
 }
 
 #[tokio::test]
-async fn an_answer_that_got_lost_is_given_once_more_for_a_while() {
+async fn a_response_that_got_lost_is_given_once_more_for_a_while() {
     let emulator = emulator().await;
     let (landing, clock) = with_clock(&emulator);
     let mut browser = Browser::default();
