@@ -160,3 +160,44 @@ impl LazyHttp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_certificates_are_read_where_a_call_can_meet_tls() {
+        let through = |url: &str| Proxy::Through(Secret::new(url));
+        for (url, proxy, expected) in [
+            ("https://api.descope.com", Proxy::Never, true),
+            ("https://localhost:8443", Proxy::Environment, true),
+            ("http://127.0.0.1:8080", Proxy::Environment, false),
+            ("http://127.0.0.1:8080", through("https://proxy:3128"), true),
+            ("http://emulator:8080", Proxy::Never, false),
+            // The environment may name a proxy with https.
+            ("http://emulator:8080", Proxy::Environment, true),
+        ] {
+            let settings = HttpSettings {
+                base_url: BaseUrl::parse(url, true).unwrap(),
+                connect_timeout: Duration::from_secs(1),
+                proxy,
+                own: None,
+            };
+            assert_eq!(settings.may_need_tls(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_made_at_its_first_use_and_kept() {
+        let settings = HttpSettings {
+            base_url: BaseUrl::parse("http://127.0.0.1:8080", false).unwrap(),
+            connect_timeout: Duration::from_secs(1),
+            proxy: Proxy::Never,
+            own: None,
+        };
+        let http = LazyHttp::new(settings);
+        assert!(http.0.1.get().is_none());
+        http.get().unwrap();
+        assert!(http.clone().0.1.get().is_some());
+    }
+}
