@@ -314,7 +314,7 @@ impl Client {
             Err(error) => Err(error.of(operation)),
         };
         if let Some(observer) = observer {
-            observer.tell(&mut CallEvent::Completed {
+            observer.notify(&mut CallEvent::Completed {
                 operation,
                 result: result.as_ref().map(|received| received.status),
                 attempts: sent.attempts,

@@ -96,7 +96,7 @@ impl FetchSettings {
 
 /// What a client hands over to its validator.
 #[cfg(feature = "client")]
-pub(crate) struct OfClient {
+pub(crate) struct ClientSettings {
     pub(crate) inner: Inner,
     pub(crate) clock: Arc<dyn Clock>,
     /// The names of the cookies mark the tokens too.
@@ -267,7 +267,7 @@ impl SessionValidatorBuilder {
     ///
     /// A longer time keeps users signed in through a longer outage, and also accepts for as long a key
     /// that was withdrawn during it. After this time no session can be checked until the endpoint
-    /// answers again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
+    /// responds again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {
@@ -333,7 +333,7 @@ impl SessionValidatorBuilder {
 
     #[cfg(feature = "client")]
     /// Takes over what a client for the same project was given.
-    pub(crate) fn of_client(mut self, client: OfClient) -> Self {
+    pub(crate) fn client(mut self, client: ClientSettings) -> Self {
         // One that the client has looked at.
         self.base_url = Some(client.inner.settings.base_url.to_string());
         self.allow_plain_http = true;

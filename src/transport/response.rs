@@ -14,7 +14,7 @@ use url::Url;
 use super::body::{self, FromJson, Skipped, Stop};
 use crate::error::{ApiError, Call, DecodeError, Error, TransportError, from_reqwest};
 
-/// Longest answer that is read, in bytes.
+/// Longest response that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 /// Longest error response that is looked at, in bytes.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
@@ -59,6 +59,8 @@ pub struct ResponseValue<T> {
     inner: T,
     status: StatusCode,
     headers: HeaderMap,
+    /// As it came; empty where there is none.
+    body: Vec<u8>,
     body_error: Option<Error>,
     operation: Option<&'static str>,
 }
@@ -120,6 +122,7 @@ impl<T> ResponseValue<T> {
             inner,
             status,
             headers,
+            body: Vec::new(),
             body_error: None,
             operation: None,
         }
@@ -151,13 +154,16 @@ impl<T> ResponseValue<T> {
     }
 
     /// The whole body as JSON, as it came: with what the description lacks, and with what could not be
-    /// read as described. It prints all that it holds, tokens too.
+    /// read as described. Of a response that was [made](Self::new), or has no body: what its decoded
+    /// body is written as. It prints all that it holds, tokens too.
     #[must_use]
     pub fn json(&self) -> Value
     where
         T: Serialize,
     {
-        serde_json::to_value(&self.inner).unwrap_or_default()
+        body::from_json(&self.body)
+            .or_else(|_| serde_json::to_value(&self.inner))
+            .unwrap_or_default()
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
@@ -165,6 +171,7 @@ impl<T> ResponseValue<T> {
             inner: change(self.inner),
             status: self.status,
             headers: self.headers,
+            body: self.body,
             body_error: self.body_error,
             operation: self.operation,
         }
@@ -184,7 +191,9 @@ impl<T> ResponseValue<T> {
             return Ok(Self::new(T::default(), received.status, received.headers));
         }
         let mut skipped = Skipped::default();
-        let decoded = take_body(&mut received, operation, limit).and_then(|body| {
+        let mut body = Vec::new();
+        let decoded = take_body(&mut received, operation, limit).and_then(|read| {
+            body = read;
             decode(&received, &body, &mut skipped).map_err(|error| {
                 let error = error.with_headers(&received.headers);
                 Error::Decode(error).of(operation)
@@ -200,6 +209,7 @@ impl<T> ResponseValue<T> {
             inner,
             status: received.status,
             headers: received.headers,
+            body,
             body_error,
             operation: Some(operation),
         })
@@ -214,13 +224,14 @@ impl<T: DeserializeOwned> ResponseValue<T> {
         limit: Duration,
     ) -> Result<Self, Error> {
         let body = take_body(&mut received, operation, limit)?;
-        let body = body::without_mark(&body);
-        let body = if body.is_empty() { b"null" } else { body };
-        let inner = serde_json::from_slice(body).map_err(|error| {
+        let is_empty = body::without_mark(&body).is_empty();
+        let json = if is_empty { b"null" } else { &*body };
+        let inner = body::from_json(json).map_err(|error| {
             let error = not_json(&received, &error).with_headers(&received.headers);
             Error::Decode(error).of(operation)
         })?;
         Ok(Self {
+            body,
             operation: Some(operation),
             ..Self::new(inner, received.status, received.headers)
         })

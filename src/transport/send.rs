@@ -7,9 +7,9 @@ use super::body::Stop;
 use super::deadline::Deadline;
 use super::http::LazyHttp;
 use super::response::Received;
-use super::retry::RetryPolicy;
+use super::retry::{self, RetryPolicy};
 use super::watched_body::Watch;
-use crate::error::{Error, connect_timed_out, from_reqwest, is_refused_stream, tls_failure};
+use crate::error::{Error, connect_timed_out, from_reqwest};
 
 /// What came of a request.
 pub(crate) struct Sent {
@@ -60,14 +60,9 @@ pub(crate) async fn send(
             },
             Err(error) => Err(error),
         };
-        let is_passing = match &result {
-            Ok(received) => is_read && RetryPolicy::is_retryable_status(received.status),
-            Err(error) if tls_failure(error).is_some() => false,
-            // The service has seen nothing, so that any call may be tried again.
-            Err(error) if error.is_connect() || is_refused_stream(error) => true,
-            Err(error) => is_read && !error.is_timeout(),
-        };
-        let wait = retry.wait(attempts).filter(|_| is_passing);
+        let status = result.as_ref().map(|received| received.status);
+        let is_retryable = retry::is_retryable(is_read, status);
+        let wait = retry.wait(attempts).filter(|_| is_retryable);
         match (again, wait) {
             (Some(again), Some(wait)) if wait < deadline.left() => {
                 tokio::time::sleep(wait).await;
