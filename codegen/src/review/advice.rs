@@ -13,6 +13,10 @@ use crate::generate::lint::FORMATS;
 use crate::generate::lint::secrets::looks_secret;
 use crate::generate::prepare::SCHEMES;
 
+const SCALARS: [&str; 4] = ["string", "integer", "number", "boolean"];
+/// The statuses of a success that our description may have.
+const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
+
 /// What a release must be called that adopts a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -94,6 +98,11 @@ impl Sides<'_> {
             _ if group == "document" && member == "servers" => {
                 ("see whether calls still reach the service, then change `servers`".to_owned(), Patch)
             }
+            _ if !is_field && member == "servers" => (
+                "see whether calls still reach the service, and keep ours with an entry: the client calls one server"
+                    .to_owned(),
+                Patch,
+            ),
             _ if group == "document" => (
                 "find out how the service authenticates now; the client has to send it so".to_owned(),
                 Major,
@@ -126,10 +135,11 @@ impl Sides<'_> {
             _ if member == "security" => {
                 ("change `security` of the operation; its method takes another credential".to_owned(), Major)
             }
-            _ if member == "success" => (
-                "change the status of the success in `responses`; the client takes every one from 200 to 299".to_owned(),
-                Patch,
-            ),
+            _ if member == "success" => {
+                let is_described = theirs.as_deref().is_some_and(|status| SUCCESSES.contains(&status));
+                let do_this = if is_described { "change the status in `responses`" } else { "keep ours with an entry" };
+                (format!("{do_this}; the client takes every success from 200 to 299"), Patch)
+            }
             (None, Some(theirs)) if member.starts_with("response") => {
                 let _ = snippet.kind(theirs, "");
                 ("describe the content of the success; the method's result gets a type".to_owned(), Major)
@@ -142,9 +152,9 @@ impl Sides<'_> {
             (None, Some(theirs)) if is_parameter => {
                 let (place, name) = member.split_once(' ').unwrap_or_default();
                 add = snippet.parameter(place, name, theirs);
-                let more = if place == "header" { "; no pass writes headers yet, see codegen/src/generate/passes/calls.rs" } else { "" };
+                let more = unwritten(member, theirs);
                 if place == "query" && !theirs.contains("required") {
-                    ("add the parameter to the operation; its call gets a setter".to_owned(), Minor)
+                    (format!("add the parameter to the operation; its call gets a setter{more}"), Minor)
                 } else {
                     (format!("add the parameter to the operation{more}"), Major)
                 }
@@ -153,7 +163,7 @@ impl Sides<'_> {
                 match snippet.property(member, theirs) {
                     Some(property) => {
                         add = json!({ member: property });
-                        (format!("add it; {setter} in the facade where users need it"), Minor)
+                        (format!("add under `properties`; {setter} in the facade where users need it"), Minor)
                     }
                     None => (
                         "it has no one type: leave it out with an entry; it is kept in `extra`".to_owned(),
@@ -205,8 +215,29 @@ impl Sides<'_> {
                 "beside {sibling}, so perhaps a new delivery method: add the operation, the method to `DeliveryMethod` \
                  in src/delivery.rs, and its arm to the matches that the compiler names"
             ),
-            None => "add the operation and its schemas; the facade can follow later".to_owned(),
+            None => {
+                let members = self.theirs.operations.get(key).into_iter().flatten();
+                let more = members
+                    .map(|(member, value)| unwritten(member, value))
+                    .max();
+                let more = more.unwrap_or_default();
+                format!("add the operation and its schemas; the facade can follow later{more}")
+            }
         }
+    }
+}
+
+/// What there is to say of a parameter that no method can have yet.
+fn unwritten(member: &str, value: &str) -> &'static str {
+    let is_scalar = SCALARS.iter().any(|scalar| value.starts_with(scalar));
+    match member.split_once(' ') {
+        Some(("header", _)) => {
+            "; no pass writes headers yet, see codegen/src/generate/passes/calls.rs"
+        }
+        Some(("query", _)) if !is_scalar => {
+            "; the query takes texts, numbers and flags alone, see codegen/src/generate/passes/calls.rs"
+        }
+        _ => "",
     }
 }
 
@@ -225,7 +256,10 @@ pub(crate) fn find<'a>(facts: &'a Facts, others: &Facts, id: &str) -> Option<&'a
 
 fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Release) {
     use Release::{Major, Minor, Patch};
-    let bare = |text: &str| kind(text).split(" in {").next().unwrap_or(text).to_owned();
+    let bare = |text: &str| match kind(text).split(" in {").next().unwrap_or(text) {
+        text if text.starts_with("string (") => "string".to_owned(),
+        other => other.to_owned(),
+    };
     let is_required = |text: &str| attributes(text).contains("; required");
     if bare(ours) != bare(theirs) {
         let follow = format!(
@@ -236,12 +270,23 @@ fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Rele
     if kind(ours) != kind(theirs) {
         return (
             format!(
-                "name the values in the description of `{member}` in {place}; it stays plain text"
+                "name the values, or their form, in the description of `{member}` in {place}; it stays plain text, so keep \
+                 ours with an entry"
             ),
             Patch,
         );
     }
     match (is_required(ours), is_required(theirs)) {
+        (true, false) if member == "request" => (
+            "keep ours with an entry: the client always sends one".to_owned(),
+            Patch,
+        ),
+        (false, true) | (true, false) if member.starts_with("query ") => (
+            format!(
+                "change `required` of `{member}` in {place}; an argument and a setter change places"
+            ),
+            Major,
+        ),
         (false, true) => (
             format!(
                 "write \"Needed.\" into the description of `{member}` in {place}; if the facade can leave it out, make it \
@@ -297,7 +342,7 @@ impl YamlSnippet<'_> {
         let (scalar, format) = bare.split_once(" (").unwrap_or((bare, ""));
         let mut schema = match scalar {
             "object" => return Some(json!({ "type": "object", "additionalProperties": true })),
-            "string" | "integer" | "number" | "boolean" => json!({ "type": scalar }),
+            _ if SCALARS.contains(&scalar) => json!({ "type": scalar }),
             _ => return None,
         };
         let format = format.trim_end_matches(')');

@@ -26,6 +26,8 @@ pub(super) struct FaultInput {
     times: Option<u32>,
     #[serde(default)]
     after_handling: bool,
+    // As scripts and state files from before the first release have it.
+    #[serde(alias = "answer")]
     respond: Option<ChangeInput>,
     alter: Option<ChangeInput>,
     tokens_of: Option<String>,

@@ -38,6 +38,15 @@ macro_rules! one_test_per_rule {
     };
 }
 
+/// An example is no example when it is long: 40 lines, with neither those that are empty nor those that name
+/// its tests.
+pub fn is_short(source: &str) {
+    let lines = source.lines().filter(|line| !line.is_empty());
+    let lines = lines.filter(|line| !["#[cfg(test)]", "mod test;"].contains(line));
+    let count = lines.count();
+    assert!(count <= 40, "{count} lines");
+}
+
 /// The service, and a client of it.
 pub async fn service(rotating: bool) -> (Emulator, Client) {
     let emulator = Emulator::builder()

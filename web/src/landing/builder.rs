@@ -330,8 +330,9 @@ impl LandingPageBuilder {
     ///
     /// Mail security opens links in browsers of its own, runs their scripts, and presses buttons; it does
     /// not know what to type. The link carries 16 bits of a salted hash of the address, the same on every
-    /// machine. A phone number is known by its last eight digits. An empty field is no try, five wrong
-    /// addresses close the link for this process, and the browser that asked for the link (by a `__Host-`
+    /// machine. A phone number is known by its last eight digits. An empty field and the same text once
+    /// more are no try, five wrong addresses close the link in this process and those that share its
+    /// [store](descope_magiclink::ClientBuilder::store), and the browser that asked for the link (by a `__Host-`
     /// cookie that [`LandingLink::respond`](super::LandingLink::respond) sets) presses once, as before.
     ///
     /// It is a guard against robots, not against a person who holds the link: that person will mostly hold

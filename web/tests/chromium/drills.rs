@@ -12,7 +12,7 @@ use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::get;
 use descope_magiclink::{Client, DeliveryMethod, SessionToken, Tokens};
 use descope_magiclink_emulator::{Emulator, User};
-use descope_magiclink_web::cookies::{RequestTokens, SessionCookies};
+use descope_magiclink_web::cookies::{RequestTokens, SameSite, SessionCookies};
 use descope_magiclink_web::{
     AfterSignIn, CurrentSession, LandingPage, LandingPageBuilder, SessionLayer,
 };
@@ -537,4 +537,94 @@ async fn each_language_signs_in_without_scripts() {
         browser.expect(done).await;
         browser.quit().await;
     }
+}
+
+/// What can be built is kept, and what cannot be built is dropped, without a word.
+#[tokio::test]
+#[ignore = "needs Chromium and chromedriver"]
+async fn the_browser_keeps_what_can_be_built_and_drops_what_cannot() {
+    let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    let named = |name: &str| SessionCookies::builder(&client).session_cookie_name(name);
+    let built = [
+        named("c0"),
+        named("c1").domain("site.localhost"),
+        named("c2").session_path("/app"),
+        named("c3").plain_names(),
+        named("c4").insecure_cookies_for_local_development_only(),
+        named("c5").session_same_site(SameSite::None),
+        named("__Host-Http-c6"),
+        named("__Http-c7"),
+    ];
+    let built = built.map(|builder| builder.build().unwrap());
+    // To the last byte: of one cookie with a name like `__Host-c0`, and of the four of one.
+    let one = 4096 - "__Host-c0".len();
+    let four = 4 * (one - ".0".len()) - "4.".len();
+    let tokens = [one, four].map(|size| format!("{}.b.c", "a".repeat(size - ".b.c".len())));
+    let mut set = HeaderMap::new();
+    for (index, cookies) in built.iter().enumerate() {
+        let token = match index {
+            0 | 5 => &tokens[index / 5],
+            _ => "a.b.c",
+        };
+        let tokens = Tokens::new(SessionToken::new(token));
+        cookies.set(&mut set, &tokens).unwrap();
+    }
+    let stored = set.get_all(header::SET_COOKIE).iter();
+    let stored = stored.filter(|line| !line.to_str().unwrap().contains("Max-Age=0"));
+    assert_eq!(stored.count(), built.len() + 3);
+    let value = "a".repeat(4096 - "drop".len());
+    let dropped = [
+        format!("drop={value}a"),
+        "__Host-drop=a; Secure; Path=/; Domain=site.localhost".to_owned(),
+        "__Host-drop=a; Secure; Path=/app".to_owned(),
+        "__hOST-drop=a; Secure; Path=/app".to_owned(),
+        "__Host-Http-drop=a; Secure; HttpOnly; Path=/app".to_owned(),
+        "__Secure-drop=a; Path=/".to_owned(),
+        "__secure-drop=a; Path=/".to_owned(),
+        "__Http-drop=a; HttpOnly; Path=/".to_owned(),
+        "drop=a; SameSite=None; Path=/".to_owned(),
+        "drop=a; Domain=other.localhost".to_owned(),
+        "drop=a; Domain=www.app.site.localhost".to_owned(),
+        "drop=a; Domain=localhost".to_owned(),
+        "drop=a; Domain=127.0.0.1".to_owned(),
+        "drop=a; Domain=m\u{fc}ller.example".to_owned(),
+    ];
+    for line in &dropped {
+        let line = header::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+        set.append(header::SET_COOKIE, line);
+    }
+    let read = move |headers: HeaderMap| {
+        let read = built.iter().enumerate().filter(|(index, cookies)| {
+            let token = match index {
+                0 | 5 => &tokens[index / 5],
+                _ => "a.b.c",
+            };
+            let session = cookies.read(&headers).session;
+            session.is_some_and(|session| session.expose_secret() == token)
+        });
+        let read: Vec<_> = read.map(|(index, _)| index).collect();
+        let sent = headers[header::COOKIE].to_str().unwrap();
+        let dropped = sent.split("; ").filter(|pair| pair.contains("drop"));
+        let dropped: Vec<&str> = dropped.map(|pair| &pair[..pair.len().min(30)]).collect();
+        Html(format!("<h1>read</h1><p>{read:?} {dropped:?}</p>"))
+    };
+    let app: Router = Router::new()
+        .route("/app/set", get(async move || (set, Html("<h1>set</h1>"))))
+        .route(
+            "/app/read",
+            get(async move |headers: HeaderMap| read(headers)),
+        );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let (_driver, driver) = chromedriver();
+    let browser = Browser::start(&driver).await;
+    let page = |path: &str| format!("http://app.site.localhost:{port}/app/{path}");
+    browser.go(&page("set")).await;
+    browser.expect("set").await;
+    browser.go(&page("read")).await;
+    browser.expect("read").await;
+    assert_eq!(browser.text("p").await, "[0, 1, 2, 3, 4, 5, 6, 7] []");
+    browser.quit().await;
 }

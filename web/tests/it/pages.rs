@@ -412,6 +412,34 @@ async fn a_sign_in_ends_the_session_that_it_overwrites_and_nothing_else_does() {
     }
 }
 
+/// A second factor is a link without a purpose, and its session says what it is.
+#[tokio::test]
+async fn a_second_factor_ends_no_session() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).build().unwrap();
+    let mut browser = Browser::default();
+    let old = emulator.tokens(EMAIL).issue().unwrap();
+    for (name, token) in [("DS", old.session_jwt()), ("DSR", old.refresh_jwt())] {
+        let name = format!("__Host-{name}");
+        browser.cookies.insert(name, token.to_owned());
+    }
+    let new = emulator.tokens(EMAIL).amr(["email", "sms", "mfa"]).issue();
+    let new = new.unwrap();
+    let body = serde_json::json!({
+        "sessionJwt": new.session_jwt(), "refreshJwt": new.refresh_jwt(), "firstSeen": false,
+    });
+    let fault = Fault::on("VerifyMagicLink").alter().json(&body);
+    emulator.faults().add(fault).unwrap();
+    let path = link(&emulator, &landing, &mut browser).await;
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    for kept in [old, new] {
+        let kept = RefreshToken::new(kept.refresh_jwt());
+        client(&emulator).sessions().refresh(&kept).await.unwrap();
+    }
+    assert_eq!(emulator.requests().count("Logout"), 0);
+}
+
 #[tokio::test]
 async fn the_session_token_that_a_sign_in_overwrites_is_taken_no_more() {
     let emulator = Emulator::builder()
