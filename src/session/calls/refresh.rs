@@ -8,11 +8,12 @@ use crate::client::Client;
 use crate::error::{Error, Result, SessionError, Timeout, TokenProblem};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::refreshes::{CachedOutcome, Outcome, ROTATED, SAME_TOKEN, Turn};
+use crate::session::refreshes::{CachedOutcome, Forget, Outcome, ROTATED, SAME_TOKEN, Turn};
 use crate::session::session::{RefreshClaims, Session};
-use crate::session::shared_refreshes::{SharedRefresh, SharedTurn, was_changed};
+use crate::session::shared_refreshes::{Made, SharedRefresh, SharedTurn, was_changed};
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::{hash, hash_parts};
+use crate::sync::single_flight::run;
 use crate::transport::deadline::Deadline;
 
 /// A user who is signed in, from [`Sessions::validate_and_refresh`].
@@ -157,12 +158,28 @@ impl Sessions {
             async move { make_refresh(&client, response, &token, &claims, endpoint).await }
         });
         match turn {
-            Turn::Cached(outcome) => *outcome,
+            Turn::Cached(outcome, age) => {
+                if outcome.is_ok() && self.was_changed_elsewhere(claims, age).await {
+                    refreshes.forget(hash, Some(claims), Forget::Session);
+                    return Err(SessionError::Token(TokenProblem::SessionEnded).into());
+                }
+                *outcome
+            }
             Turn::InFlight(refresh) => match refresh.wait(deadline.at()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Err(deadline.error(error)),
             },
         }
+    }
+
+    /// Whether another process has ended or changed the session since a refresh of this age began.
+    async fn was_changed_elsewhere(&self, claims: &RefreshClaims, age: Duration) -> bool {
+        let Some(remote) = self.client.remote().cloned() else {
+            return false;
+        };
+        let claims = claims.clone();
+        let changed = run(async move { was_changed(&remote, &claims, age).await });
+        changed.await.unwrap_or_default()
     }
 }
 
@@ -243,30 +260,34 @@ async fn share_refresh(
         },
         lease,
     };
-    match refresh.take_turn().await {
-        SharedTurn::Lead => {}
+    let began = match refresh.take_turn().await {
+        SharedTurn::Lead(began) => began,
         SharedTurn::Made(response, age) if !was_changed(remote, claims, age).await => {
             let received = validator.clock().instant();
-            if let Some(response) = TokenResponse::from_bytes(&response, received) {
-                return Ok(Some(response));
-            }
+            return match TokenResponse::from_bytes(&response, received) {
+                Some(response) => Ok(Some(response)),
+                // Of another version of this crate.
+                None => Err(Error::Timeout(Timeout::new(limit))),
+            };
         }
-        SharedTurn::Made(..) | SharedTurn::Lost => {
+        SharedTurn::Made(..) | SharedTurn::Refused | SharedTurn::Lost => {
             return Err(SessionError::Token(TokenProblem::SessionEnded).into());
         }
         SharedTurn::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
-    }
+    };
     let response = request_refresh(client, token, endpoint).await;
-    let made = response.as_ref().ok().and_then(Option::as_ref);
-    let made = made.map(|response| {
-        let ttl = if response.may_replace(token) {
-            ROTATED
-        } else {
-            SAME_TOKEN
-        };
-        (response.to_bytes(), ttl)
-    });
-    refresh.complete(made).await;
+    let made = match &response {
+        Ok(Some(response)) => {
+            let is_new = response.may_replace(token);
+            let ttl = if is_new { ROTATED } else { SAME_TOKEN };
+            Made::Response(response.to_bytes(), ttl)
+        }
+        Err(error) if error.is_unauthorized() => Made::Refused,
+        // It may have reached the service. To present the token again costs nothing then, since nobody has what
+        // came of it; where it has not, it saves the sign-in.
+        Ok(None) | Err(_) => Made::Nothing,
+    };
+    refresh.complete(began, made).await;
     response
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{SharedRefresh, SharedTurn};
+use super::{Made, SharedRefresh, SharedTurn};
 use crate::store::shared::Remote;
 use crate::store::{Store, StoreError, StoreFuture};
 use crate::sync::hash::hash_parts;
@@ -28,6 +28,8 @@ struct Faults {
     longest_pause: Duration,
     /// How many of 1000 calls of the store fail, half of them after they had their effect.
     store: u64,
+    /// How many of 1000 refreshes break on their way, half of them after the service has made them.
+    service: u64,
     /// Whether there is no store at all.
     alone: bool,
 }
@@ -43,6 +45,10 @@ struct Report {
     ended: u64,
     /// Sign-ins of which a machine has put its mark into the store, and no outcome.
     interrupted: u64,
+    /// Sign-ins of which a refresh has broken on its way to the service or back.
+    broken: u64,
+    /// Sign-ins whose new tokens were lost in that way.
+    cut: u64,
     /// Sign-ins whose token gets no tokens any more.
     lost: u64,
     /// Requests that were told that their sign-in is over.
@@ -74,6 +80,8 @@ struct Family {
     presented: u64,
     is_marked: bool,
     is_stored: bool,
+    is_broken: bool,
+    is_cut: bool,
     has_requests: bool,
 }
 
@@ -202,22 +210,39 @@ async fn refresh(world: &World, remote: &Remote, id: u64, skew: u64) -> Told {
         lease,
     };
     let is_alone = world.faults.alone;
-    if !is_alone {
+    let began = if is_alone {
+        Instant::now()
+    } else {
         match shared.take_turn().await {
-            SharedTurn::Lead => {}
+            SharedTurn::Lead(began) => began,
             SharedTurn::Made(..) => return Told::Tokens,
-            SharedTurn::Lost => return Told::Refused,
+            SharedTurn::Refused | SharedTurn::Lost => return Told::Refused,
             SharedTurn::Unknown => return Told::Unavailable,
         }
-    }
+    };
+    let breaks = world.chance(world.faults.service);
+    let arrives = !breaks || world.chance(500);
     world.travel(100, 8000).await;
-    let made = world.present(id, 0);
+    let presented = arrives.then(|| world.present(id, 0));
     world.travel(100, 8000).await;
+    let (made, told) = match presented.filter(|_| !breaks) {
+        Some(Some(new)) => (
+            Made::Response(new.to_be_bytes().to_vec(), KEPT),
+            Told::Tokens,
+        ),
+        Some(None) => (Made::Refused, Told::Refused),
+        None => {
+            world.family(id, |family| {
+                family.is_broken = true;
+                family.is_cut |= presented.flatten().is_some();
+            });
+            (Made::Nothing, Told::Unavailable)
+        }
+    };
     if !is_alone {
-        let stored = made.map(|new| (new.to_be_bytes().to_vec(), KEPT));
-        shared.complete(stored).await;
+        shared.complete(began, made).await;
     }
-    made.map_or(Told::Refused, |_| Told::Tokens)
+    told
 }
 
 /// Runs on a machine that dies at an instant, or stands still from one to another.
@@ -305,12 +330,19 @@ fn run(seed: u64, faults: Faults) -> Report {
             report.presented += family.presented;
             report.ended += u64::from(family.is_ended);
             report.interrupted += u64::from(family.is_marked && !family.is_stored);
+            report.broken += u64::from(family.is_broken);
             used.extend(family.has_requests.then_some(*id));
         }
         // One more request for each, by a machine that nothing happens to.
         for id in used.into_iter().filter(|_| !faults.alone) {
-            let told = refresh(&world, &remotes[0], id, 10).await;
+            let told = loop {
+                let told = refresh(&world, &remotes[0], id, 10).await;
+                if faults.service == 0 || told != Told::Unavailable {
+                    break told;
+                }
+            };
             report.lost += u64::from(told == Told::Refused);
+            report.cut += world.family(id, |family| u64::from(family.is_cut));
         }
         report
     })
@@ -325,6 +357,8 @@ fn run_all(seeds: u64, faults: Faults) -> Report {
         all.presented += report.presented;
         all.ended += report.ended;
         all.interrupted += report.interrupted;
+        all.broken += report.broken;
+        all.cut += report.cut;
         all.lost += report.lost;
         all.unavailable += report.unavailable;
         all.refused += report.refused;
@@ -376,6 +410,18 @@ fn a_pause_beyond_the_lease_ends_no_sign_in() {
 }
 
 #[test]
+fn a_refresh_that_breaks_loses_the_sign_in_only_where_its_new_tokens_were_lost() {
+    let faults = Faults {
+        service: 300,
+        ..Faults::default()
+    };
+    let report = run_all(60, faults);
+    // Never to present a token again would lose all that a refresh has broken of.
+    assert_eq!(report.lost, report.cut);
+    assert!(report.broken > report.lost + 50, "{report:?}");
+}
+
+#[test]
 fn a_store_that_fails_costs_less_than_no_store() {
     let alone = run_all(
         100,
@@ -408,6 +454,7 @@ fn a_seed_gives_the_same_run_each_time() {
         pauses: 100,
         longest_pause: 2 * LEASE,
         store: 20,
+        service: 20,
         alone: false,
     };
     for seed in 0..20 {
