@@ -11,6 +11,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError, Value};
 use tokio::sync::OnceCell;
 
+use crate::garbage::Garbage;
 use crate::sealing::Sealing;
 
 /// How long a call may take unless it is set.
@@ -89,6 +90,7 @@ pub struct RedisStore {
     client: redis::Client,
     manager: OnceCell<ConnectionManager>,
     sealing: Sealing,
+    garbage: Garbage,
     prefix: String,
     timeout: Duration,
 }
@@ -150,12 +152,16 @@ impl RedisStore {
         };
         // Nothing of this crate's is without an end.
         let left = u64::try_from(left).ok().map(Duration::from_millis);
-        Ok(
-            match left.zip(self.sealing.open(name.as_bytes(), &sealed)) {
-                Some((left, value)) => Found::Value(value, left),
-                None => Found::Garbage(sealed),
-            },
-        )
+        Ok(match left.zip(self.open(name, &sealed)) {
+            Some((left, value)) => Found::Value(value, left),
+            None => Found::Garbage(sealed),
+        })
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let value = self.sealing.open(name.as_bytes(), sealed);
+        self.garbage.note(value.is_none());
+        value
     }
 }
 
@@ -255,7 +261,10 @@ impl Store for RedisStore {
             }
             command.arg("+").arg("COUNT").arg(PAGE);
             let added: Vec<(String, Vec<Vec<u8>>)> = match self.query(command).await {
-                Err(error) if is_wrong_type(&error) => Vec::new(),
+                Err(error) if is_wrong_type(&error) => {
+                    self.garbage.note(true);
+                    Vec::new()
+                }
                 added => added.map_err(failed)?,
             };
             let last = added
@@ -264,7 +273,7 @@ impl Store for RedisStore {
                 .unwrap_or(mark);
             let entries = added.iter().filter_map(|(_, fields)| {
                 let sealed = fields.get(1)?;
-                self.sealing.open(name.as_bytes(), sealed)
+                self.open(&name, sealed)
             });
             Ok((entries.collect(), last))
         })
@@ -399,6 +408,7 @@ impl RedisStoreBuilder {
             client: redis::Client::open(info).map_err(|_| not_redis())?,
             manager: OnceCell::new(),
             sealing: Sealing::new(&self.key, self.other_key.as_ref())?,
+            garbage: Garbage::default(),
             prefix: self.prefix,
             timeout: self.timeout,
         })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use descope_magiclink_emulator::{Emulator, Fault, User};
 use serde_json::json;
 
-use crate::support::{KEY, Process, Server, SlowWay, results};
+use crate::support::{KEY, Process, Server, SlowWay, free_port, results};
 
 struct Fleet {
     emulator: Emulator,
@@ -15,18 +15,27 @@ struct Fleet {
 
 impl Fleet {
     async fn start() -> Self {
+        Self::with(Server::start().await).await
+    }
+
+    async fn with(server: Server) -> Self {
         let emulator = Emulator::builder()
             .rotate_refresh_tokens(true)
             .user(User::new("joe@example.com"))
             .start();
         Self {
             emulator: emulator.await.unwrap(),
-            server: Server::start().await,
+            server,
         }
     }
 
     async fn process(&self, store: Option<&str>) -> Process {
-        Process::start(self.emulator.base_url(), self.emulator.project_id(), store).await
+        self.process_with(store, &[]).await
+    }
+
+    async fn process_with(&self, store: Option<&str>, variables: &[(&str, &str)]) -> Process {
+        let (base_url, project_id) = (self.emulator.base_url(), self.emulator.project_id());
+        Process::start(base_url, project_id, store, variables).await
     }
 
     async fn processes(&self, url: &str) -> [Process; 3] {
@@ -231,6 +240,122 @@ async fn garbage_in_the_place_of_an_outcome_is_passed_over() {
     fleet.server.query(&["SET", names[0], "garbage"]).await;
     other.refresh(&token, 1).await.pop().unwrap().unwrap();
     assert_eq!(fleet.refreshes(), 2);
+}
+
+/// Refreshes until there is an event, then some more; gives all of them.
+#[cfg(feature = "tracing")]
+async fn events(fleet: &Fleet, process: &mut Process) -> Vec<String> {
+    let mut events = Vec::new();
+    let mut more = 10;
+    while more > 0 {
+        let token = fleet.refresh_token();
+        process.refresh(&token, 2).await.pop().unwrap().unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        events.append(&mut process.events().await);
+        if !events.is_empty() {
+            more -= 1;
+        }
+    }
+    events
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn each_change_of_the_server_is_told_in_one_event() {
+    let mut fleet = Fleet::start().await;
+    let way = SlowWay::to(fleet.server.port).await;
+    let url = format!("redis://127.0.0.1:{}/", way.port);
+    let mut process = fleet.process(Some(&url)).await;
+    let worse = |events: &[String]| {
+        let [event] = events else {
+            panic!("{events:?}");
+        };
+        assert!(
+            event.starts_with("WARN the store is unavailable"),
+            "{event}"
+        );
+    };
+    let again = |events: &[String]| assert_eq!(events, ["INFO the store is available again"]);
+    fleet.meet(std::array::from_mut(&mut process)).await;
+    process.events().await;
+
+    fleet.server.stop().await;
+    worse(&events(&fleet, &mut process).await);
+    fleet.server.restart().await;
+    again(&events(&fleet, &mut process).await);
+
+    way.millis.store(400, Ordering::SeqCst);
+    worse(&events(&fleet, &mut process).await);
+    way.millis.store(0, Ordering::SeqCst);
+    again(&events(&fleet, &mut process).await);
+
+    // One that is full can be read all the time.
+    let memory = async |limit| {
+        fleet
+            .server
+            .query(&["CONFIG", "SET", "maxmemory", limit])
+            .await
+    };
+    memory("1").await;
+    worse(&events(&fleet, &mut process).await);
+    memory("0").await;
+    again(&events(&fleet, &mut process).await);
+
+    let mut other = fleet.process(Some(&url)).await;
+    for _ in 0..5 {
+        let token = fleet.refresh_token();
+        process.refresh(&token, 1).await.pop().unwrap().unwrap();
+        for name in fleet.server.names().await {
+            fleet.server.query(&["SET", &name, "garbage"]).await;
+        }
+        // It presents what was replaced, as it would without a store.
+        let _ = other.refresh(&token, 1).await;
+    }
+    let told = other.events().await;
+    let [event] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(event.starts_with("WARN the store holds values"), "{event}");
+    assert!(process.events().await.is_empty());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn processes_meet_over_tls_where_they_trust_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let certificate = file("server.pem", certificate.pem());
+    let key = file("server.key", key.serialize_pem());
+    let port = free_port().await.to_string();
+    let tls = [
+        ["--tls-port", &port],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &certificate],
+        ["--tls-auth-clients", "no"],
+    ];
+    let fleet = Fleet::with(Server::start_with(folder, tls.as_flattened()).await).await;
+    let url = format!("rediss://localhost:{port}/");
+    let trusting = [("SSL_CERT_FILE", certificate.as_str())];
+    let mut processes = [
+        fleet.process_with(Some(&url), &trusting).await,
+        fleet.process_with(Some(&url), &trusting).await,
+    ];
+    while !fleet.meet(&mut processes).await {}
+    // One that does not trust it works on its own.
+    let mut alone = fleet.process(Some(&url)).await;
+    let token = fleet.refresh_token();
+    for result in alone.refresh(&token, 5).await {
+        result.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -371,6 +371,17 @@ async fn a_call_whose_time_is_over_while_it_connects_says_that_nothing_was_sent(
     assert!(error.to_string().ends_with(text), "{error}");
 }
 
+#[tokio::test]
+async fn the_longest_limit_of_all_is_no_limit() {
+    let server = Server::start(|mut wire| {
+        let length = format!("content-length: {}\r\nconnection: close\r\n", USER.len());
+        wire.send(head(200, &length) + USER);
+    });
+    let client = builder(&server.url).timeout(Duration::MAX).build().unwrap();
+    read(&client).await.unwrap();
+    sign_in(&client).await.unwrap();
+}
+
 /// Without TLS the connection is there at once, and what follows may have been sent.
 #[tokio::test]
 async fn a_call_whose_time_is_over_later_does_not_say_so() {

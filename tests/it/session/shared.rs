@@ -1,10 +1,11 @@
 //! Clients of several processes that share a store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use descope_magiclink::{Client, Store, StoreError, StoreFuture};
+use descope_magiclink_emulator::Fault;
 
 use super::world::World;
 
@@ -13,6 +14,7 @@ use super::world::World;
 struct Meeting {
     memory: Client,
     fails: AtomicBool,
+    reads: AtomicUsize,
 }
 
 impl Meeting {
@@ -26,6 +28,7 @@ impl Meeting {
 
 impl Store for Meeting {
     fn get(&self, key: [u8; 32]) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.call(self.memory.store().get(key))
     }
     fn set(&self, key: [u8; 32], value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
@@ -48,19 +51,20 @@ impl Store for Meeting {
     }
 }
 
-fn processes(world: &World) -> ([Client; 2], Arc<Meeting>) {
+fn processes<const N: usize>(world: &World) -> ([Client; N], Arc<Meeting>) {
     let builder = || World::builder(&world.emulator);
     let meeting = Arc::new(Meeting {
         memory: builder().build().unwrap(),
         fails: AtomicBool::new(false),
+        reads: AtomicUsize::new(0),
     });
-    let client = || {
+    let client = |_| {
         builder()
             .store(Arc::clone(&meeting) as Arc<dyn Store>)
             .build()
             .unwrap()
     };
-    ([client(), client()], meeting)
+    ([0; N].map(client), meeting)
 }
 
 #[tokio::test]
@@ -102,6 +106,110 @@ async fn what_one_process_has_signed_out_another_neither_refreshes_nor_gives_awa
     let error = other.sessions().refresh(&refresh).await.unwrap_err();
     assert!(error.is_unauthorized(), "{error}");
     assert_eq!(world.emulator.requests().count("RefreshSession"), 1);
+}
+
+/// The outcome reaches the store, and the process itself, after the sign-out elsewhere.
+#[tokio::test]
+async fn a_sign_out_during_a_refresh_ends_what_comes_of_it_in_every_process() {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other, third], _) = processes(&world);
+    let (_, refresh) = world.tokens();
+    let held = Fault::on("RefreshSession").hold().after_handling();
+    let held = world.emulator.faults().add(held).unwrap();
+    let refreshing = tokio::spawn({
+        let (sessions, refresh) = (one.sessions(), refresh.clone());
+        async move { sessions.refresh(&refresh).await }
+    });
+    world.emulator.faults().reached(held, 1).await;
+    // The service knows a newer token, and may refuse this one.
+    let _ = other.sessions().logout(&refresh).await;
+    world.emulator.faults().clear();
+    refreshing.await.unwrap().unwrap();
+    for late in [&one, &other, &third, &one] {
+        let error = late.sessions().refresh(&refresh).await.unwrap_err();
+        assert!(error.is_unauthorized(), "{error}");
+    }
+    assert_eq!(world.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_process_gives_nothing_out_of_its_memory_after_a_sign_out_in_another() {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other], _) = processes(&world);
+    let (_, refresh) = world.tokens();
+    let new = one.sessions().refresh(&refresh).await.unwrap();
+    one.sessions().refresh(&refresh).await.unwrap();
+    let new = new.tokens.refresh_token().unwrap();
+    other.sessions().logout(new).await.unwrap();
+    for _ in 0..2 {
+        let error = one.sessions().refresh(&refresh).await.unwrap_err();
+        assert!(error.is_unauthorized(), "{error}");
+    }
+    assert_eq!(world.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn what_the_service_refuses_one_process_no_other_asks_for() {
+    let world = World::with(|builder| builder).await;
+    let ([one, other], _) = processes(&world);
+    let (_, refresh) = world.tokens();
+    world.client.sessions().logout(&refresh).await.unwrap();
+    for client in [&one, &other, &one] {
+        let error = client.sessions().refresh(&refresh).await.unwrap_err();
+        assert!(error.is_unauthorized(), "{error}");
+    }
+    assert_eq!(world.refreshes(), 1);
+    world.advance(Duration::from_secs(30));
+    other.sessions().refresh(&refresh).await.unwrap_err();
+    assert_eq!(world.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn who_waited_for_a_refresh_that_breaks_is_told_so_and_the_next_request_makes_it() {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other], meeting) = processes(&world);
+    let (_, refresh) = world.tokens();
+    let spawn = |client: &Client| {
+        let (sessions, refresh) = (client.sessions(), refresh.clone());
+        tokio::spawn(async move { sessions.refresh(&refresh).await })
+    };
+    let lost = Fault::on("RefreshSession").black_hole();
+    let lost = world.emulator.faults().add(lost).unwrap();
+    let first = spawn(&one);
+    world.emulator.faults().reached(lost, 1).await;
+    let second = spawn(&other);
+    while meeting.reads.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    world.emulator.faults().remove(lost);
+    for told in [first, second] {
+        let error = told.await.unwrap().unwrap_err();
+        assert!(error.is_retryable() && !error.is_unauthorized(), "{error}");
+    }
+    assert_eq!(world.refreshes(), 1);
+    let new = other.sessions().refresh(&refresh).await.unwrap();
+    let same = one.sessions().refresh(&refresh).await.unwrap();
+    assert_eq!(same.session.expires_at(), new.session.expires_at());
+    assert_eq!(world.refreshes(), 2);
+}
+
+/// A late request with the token that was replaced would end the session that a tenant was chosen for.
+#[tokio::test]
+async fn a_replaced_token_is_not_presented_again_after_a_tenant_was_selected() {
+    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other], _) = processes(&world);
+    for (client, late) in [(&world.client, &world.client), (&one, &one), (&one, &other)] {
+        let before = world.refreshes();
+        let (_, refresh) = world.tokens();
+        let new = client.sessions().refresh(&refresh).await.unwrap();
+        let new = new.tokens.refresh_token().unwrap();
+        let selected = client.sessions().select_tenant(new, "acme").await.unwrap();
+        let error = late.sessions().refresh(&refresh).await.unwrap_err();
+        assert!(error.is_unauthorized(), "{error}");
+        assert_eq!(world.refreshes(), before + 1);
+        let selected = selected.tokens.refresh_token().unwrap();
+        client.sessions().refresh(selected).await.unwrap();
+    }
 }
 
 #[tokio::test]
