@@ -358,6 +358,67 @@ async fn processes_meet_over_tls_where_they_trust_the_server() {
     }
 }
 
+#[cfg(feature = "cluster")]
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn processes_meet_in_a_cluster_and_a_node_that_is_gone_costs_nobody_anything() {
+    let node = || async {
+        let folder = tempfile::tempdir().unwrap();
+        Server::start_with(folder, &["--cluster-enabled", "yes"]).await
+    };
+    let fleet = Fleet::with(node().await).await;
+    let mut others = [node().await, node().await];
+    let slots = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]];
+    let nodes = [&fleet.server, &others[0], &others[1]];
+    for (node, [first, last]) in nodes.into_iter().zip(slots) {
+        let added = node.query(&["CLUSTER", "ADDSLOTSRANGE", first, last]).await;
+        assert_eq!(added, "+OK");
+        let port = node.port.to_string();
+        fleet
+            .server
+            .query(&["CLUSTER", "MEET", "127.0.0.1", &port])
+            .await;
+    }
+    for node in nodes {
+        while !node
+            .query(&["CLUSTER", "INFO"])
+            .await
+            .contains("cluster_state:ok")
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let cluster = [(crate::support::CLUSTER, "yes")];
+    let url = fleet.server.url();
+    let mut processes = [
+        fleet.process_with(Some(&url), &cluster).await,
+        fleet.process_with(Some(&url), &cluster).await,
+    ];
+    // Names lie on all nodes.
+    let mut in_a_row = 0;
+    while in_a_row < 10 {
+        let meet = fleet.meet(&mut processes).await;
+        in_a_row = if meet { in_a_row + 1 } else { 0 };
+    }
+    for node in nodes {
+        assert!(!node.names().await.is_empty());
+    }
+    let [mut one, mut other] = processes;
+    let session = fleet.emulator.tokens("joe@example.com").issue().unwrap();
+    let session = |end: bool| json!({ "session": session.session_jwt(), "end": end });
+    one.ask(&session(true)).await;
+    while other.ask(&session(false)).await == json!(true) {}
+    others[1].stop().await;
+    for process in [&mut one, &mut other] {
+        for _ in 0..5 {
+            let token = fleet.refresh_token();
+            for result in process.refresh(&token, 2).await {
+                result.unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs redis-server"]
 async fn a_session_that_ends_in_one_process_ends_in_all() {

@@ -16,6 +16,10 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
 
+/// Set for processes whose store is a cluster.
+#[cfg(feature = "cluster")]
+pub(crate) const CLUSTER: &str = "STORE_IS_CLUSTER";
+
 /// A `redis-server` without persistence, ended with its value.
 pub(crate) struct Server {
     child: Option<Child>,
@@ -247,7 +251,13 @@ async fn child() {
         .base_url(settings["base_url"].as_str().unwrap())
         .timeout(Duration::from_secs(3));
     if let Some(url) = settings["store"].as_str() {
-        builder = builder.store(Arc::new(RedisStore::new(url, KEY).unwrap()));
+        let store = RedisStore::builder(url, KEY);
+        #[cfg(feature = "cluster")]
+        let store = match std::env::var(CLUSTER) {
+            Ok(_) => store.cluster(),
+            Err(_) => store,
+        };
+        builder = builder.store(Arc::new(store.build().unwrap()));
     }
     let client = builder.build().unwrap();
     println!("\n@\"ready\"");
