@@ -199,7 +199,7 @@ impl Refreshes {
         table.remove_ended(now);
         // Whoever presents a new token has no use for the old one any more.
         if let Some(old) = table.replaced.get(&token).copied() {
-            table.forget(&old);
+            table.spend(&old);
         }
         if let Some(flight) = table.in_flight.get(&token)
             && !flight.outcome.is_lost()

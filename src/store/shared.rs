@@ -25,6 +25,8 @@ struct Health {
     /// What has failed, and has not succeeded since.
     reads_fail: bool,
     writes_fail: bool,
+    /// Whether reads have succeeded while writes failed.
+    is_full: bool,
     /// Since when that is so. What calls tell that began earlier is out of date.
     since: Instant,
 }
@@ -52,10 +54,14 @@ impl Health {
         match need {
             Need::Read if fails => self.reads_fail = true,
             Need::Write if fails => self.writes_fail = true,
-            // It was out of reach, and is back: nobody knows yet whether it is full.
-            Need::Read if self.reads_fail => (self.reads_fail, self.writes_fail) = (false, false),
-            Need::Read => {}
-            Need::Write => (self.reads_fail, self.writes_fail) = (false, false),
+            Need::Read => {
+                // Writes that failed while it was out of reach tell nothing any more.
+                self.is_full = self.writes_fail && (self.is_full || !self.reads_fail);
+                (self.reads_fail, self.writes_fail) = (false, self.is_full);
+            }
+            Need::Write => {
+                (self.reads_fail, self.writes_fail, self.is_full) = (false, false, false);
+            }
         }
         if before != (self.reads_fail, self.writes_fail) {
             self.since = SystemClock.instant();
@@ -72,6 +78,7 @@ impl Remote {
             health: Arc::new(Mutex::new(Health {
                 reads_fail: false,
                 writes_fail: false,
+                is_full: false,
                 since: SystemClock.instant(),
             })),
         }
@@ -316,6 +323,56 @@ mod tests {
             Shared::new(Remote::new(store, "P1"), memory())
         };
         (process(), process(), flaky)
+    }
+
+    #[test]
+    fn a_change_of_state_is_told_once() {
+        use Need::{Read, Write};
+        let mut health = Health {
+            reads_fail: false,
+            writes_fail: false,
+            is_full: false,
+            since: SystemClock.instant(),
+        };
+        let mut note = |need, fails| {
+            let now = SystemClock.instant();
+            health.note(need, now, fails)
+        };
+        for (story, calls) in [
+            (
+                "down, and back",
+                &[
+                    (Write, true, true),
+                    (Read, true, false),
+                    (Write, true, false),
+                    (Read, false, true),
+                    (Write, false, false),
+                ][..],
+            ),
+            (
+                "full, with one read that took too long",
+                &[
+                    (Write, true, true),
+                    (Read, false, false),
+                    (Write, true, false),
+                    (Read, true, false),
+                    (Read, false, false),
+                    (Write, true, false),
+                    (Write, false, true),
+                    (Read, false, false),
+                ],
+            ),
+        ] {
+            for (index, (need, fails, changes)) in calls.iter().enumerate() {
+                assert_eq!(note(*need, *fails), *changes, "{story}: {index}");
+            }
+        }
+        // What began before the last change tells nothing.
+        let before = SystemClock.instant();
+        while SystemClock.instant() == before {}
+        assert!(health.note(Read, SystemClock.instant(), true));
+        assert!(!health.note(Read, before, false));
+        assert!(health.is_down());
     }
 
     #[tokio::test]

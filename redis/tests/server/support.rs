@@ -16,6 +16,9 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
 
+/// How many seconds a call of the store may take in a process; unset, the default.
+pub(crate) const TIMEOUT: &str = "STORE_TIMEOUT";
+
 /// Set for processes whose store is a cluster.
 #[cfg(feature = "cluster")]
 pub(crate) const CLUSTER: &str = "STORE_IS_CLUSTER";
@@ -252,6 +255,10 @@ async fn child() {
         .timeout(Duration::from_secs(3));
     if let Some(url) = settings["store"].as_str() {
         let store = RedisStore::builder(url, KEY);
+        let store = match std::env::var(TIMEOUT) {
+            Ok(seconds) => store.timeout(Duration::from_secs(seconds.parse().unwrap())),
+            Err(_) => store,
+        };
         #[cfg(feature = "cluster")]
         let store = match std::env::var(CLUSTER) {
             Ok(_) => store.cluster(),
