@@ -41,8 +41,9 @@ impl Sessions {
     /// is presented, the service invalidates all tokens that came of that sign-in, the newest included
     /// ([`ErrorCode`](crate::ErrorCode) `E064006`). Two processes that refresh one token at the same
     /// moment sign the user out in that way. Where refresh tokens rotate, have them share a
-    /// [store](crate::ClientBuilder::store): then all of the above holds for them together. A process
-    /// that dies between sending a refresh and storing its outcome leaves
+    /// [store](crate::ClientBuilder::store): then what is said here of one token holds for them together. A
+    /// refresh that breaks on its way is told as such, and the next call presents the token again: nobody has what
+    /// came of it, if anything did. A process that dies between sending a refresh and storing its outcome leaves
     /// [`TokenProblem::SessionEnded`](crate::session::TokenProblem::SessionEnded).
     ///
     /// # Errors
