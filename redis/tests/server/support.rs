@@ -59,7 +59,8 @@ impl Server {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         let port = self.port.to_string();
-        let child = Command::new("redis-server")
+        let program = std::env::var("STORE_SERVER");
+        let child = Command::new(program.as_deref().unwrap_or("redis-server"))
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
             .args(&self.arguments)
             .current_dir(self.folder.path())
