@@ -20,7 +20,7 @@ use crate::session::SessionValidatorBuilder;
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
 use crate::session::validator::SessionValidator;
-use crate::session::validator_builder::OfClient;
+use crate::session::validator_builder::ClientSettings;
 use crate::store::Store;
 use crate::store::memory::Memory;
 use crate::store::shared::{Remote, Shared as SharedStore};
@@ -192,7 +192,7 @@ impl Client {
 
     /// The low-level client of work in flight. It has the time of the most patient client, since others
     /// may come to wait for the same work.
-    pub(crate) fn patient_raw(&self) -> raw::Client {
+    pub(crate) fn raw_with_longest_timeout(&self) -> raw::Client {
         self.raw.with_timeout(self.longest_timeout())
     }
 
@@ -540,7 +540,7 @@ impl ClientBuilder {
         let inner = Inner::new(settings, headers, self.timeout);
         let lazy_http = LazyHttp::new(http);
         let http = lazy_http.get()?;
-        let of_client = OfClient {
+        let client_settings = ClientSettings {
             base_url: base_url.as_str().to_owned(),
             http: lazy_http,
             inner: inner.clone(),
@@ -548,7 +548,7 @@ impl ClientBuilder {
             session_cookie: self.names.session,
             refresh_cookie: self.names.refresh,
         };
-        let validator = self.validation.of_client(of_client).build()?;
+        let validator = self.validation.client(client_settings).build()?;
         if let Some(remote) = &remote {
             validator.ended().follow(remote.clone());
         }

@@ -384,7 +384,7 @@ impl Client {
     }
     /// Refresh a session if there is one
     ///
-    /// Works like a refresh, but answers an empty object when the refresh JWT is missing, invalid or expired.
+    /// Works like a refresh, but responds with an empty object when the refresh JWT is missing, invalid or expired.
     ///
     /// Sends a `POST` request to `/v1/auth/try-refresh`
     ///
@@ -399,7 +399,7 @@ impl Client {
     }
     /// Validate a session at the service
     ///
-    /// Checks the session JWT at the service and answers its claims as the whole body. Validating with the public keys needs no call and is the usual way.
+    /// Checks the session JWT at the service and responds with its claims as the whole body. Validating with the public keys needs no call and is the usual way.
     ///
     /// Sends a `POST` request to `/v1/auth/validate`
     ///

@@ -312,7 +312,7 @@ impl Client {
             Err(error) => Err(error.of(operation)),
         };
         if let Some(observer) = observer {
-            observer.tell(&mut CallEvent::Completed {
+            observer.notify(&mut CallEvent::Completed {
                 operation,
                 result: result.as_ref().map(reqwest::Response::status),
                 attempts: sent.attempts,

@@ -23,9 +23,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a process's refresh goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SharedTurn {
+pub(crate) enum SharedState {
     /// It is to be made here, and is noted since then. Tell [`SharedRefresh::complete`] of it.
-    Lead(Instant),
+    Leader(Instant),
     /// Another process has made it: what it has stored, and how long ago it began.
     Made(Vec<u8>, Duration),
     /// The service has refused it to another process.
@@ -90,7 +90,7 @@ fn millis(time: Duration) -> [u8; 8] {
 
 impl SharedRefresh<'_> {
     /// Puts the mark, or waits for the outcome of whoever has.
-    pub(crate) async fn take_turn(&self) -> SharedTurn {
+    pub(crate) async fn join_or_start(&self) -> SharedState {
         let mark = self.mark();
         let [mut poll, longest] = POLL;
         // Since when it is known that another process is at it.
@@ -109,7 +109,7 @@ impl SharedRefresh<'_> {
                         has_failed = true;
                         continue;
                     }
-                    Ok(true) | Err(_) => return SharedTurn::Lead(began),
+                    Ok(true) | Err(_) => return SharedState::Leader(began),
                 }
             }
             match self.remote.get(self.key).await {
@@ -117,16 +117,16 @@ impl SharedRefresh<'_> {
                     let state = State::read(&value).filter(|_| value != mark);
                     // This call's own, or nothing that this crate has put there.
                     let Some(state) = state else {
-                        return SharedTurn::Lead(began);
+                        return SharedState::Leader(began);
                     };
                     let age = state.ttl.saturating_sub(left);
                     match (state.kind, state.rest.split_first_chunk()) {
                         (MADE, Some((took, response))) => {
                             let took = Duration::from_millis(u64::from_be_bytes(*took));
-                            return SharedTurn::Made(response.to_vec(), age.saturating_add(took));
+                            return SharedState::Made(response.to_vec(), age.saturating_add(took));
                         }
-                        (REFUSED, _) => return SharedTurn::Refused,
-                        _ if age >= self.lease => return SharedTurn::Lost,
+                        (REFUSED, _) => return SharedState::Refused,
+                        _ if age >= self.lease => return SharedState::Lost,
                         _ => {}
                     }
                     pending.get_or_insert_with(Instant::now);
@@ -134,7 +134,7 @@ impl SharedRefresh<'_> {
                 // It has failed, or the store has forgotten it: who waited for it is told so, and does not present
                 // the token at once. One that does not rotate may be of a process that is gone.
                 Ok(None) if pending.is_some() && self.ttl > self.lease => {
-                    return SharedTurn::Unknown;
+                    return SharedState::Unknown;
                 }
                 Ok(None) => pending = None,
                 Err(_) => {
@@ -142,7 +142,7 @@ impl SharedRefresh<'_> {
                 }
             }
             if pending.is_some_and(|since| since.elapsed() >= self.lease) {
-                return SharedTurn::Unknown;
+                return SharedState::Unknown;
             }
             sleep(poll).await;
             poll = (poll * 3 / 2).min(longest);
@@ -181,7 +181,7 @@ impl SharedRefresh<'_> {
 const CHANGED: Duration = Duration::from_secs(2 * ROTATED.as_secs());
 
 /// Tells the others that what is stored of a session is not to be used any more, or of all of its user's.
-pub(crate) async fn note_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
+pub(crate) async fn publish_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
     let family = claims.family_id().filter(|_| what == Forget::Session);
     // What fails is told by the store.
     let _ = remote.set(changed(claims, family), vec![1], CHANGED).await;

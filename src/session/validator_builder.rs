@@ -98,7 +98,7 @@ impl FetchSettings {
 
 /// What a client hands over to its validator.
 #[cfg(feature = "client")]
-pub(crate) struct OfClient {
+pub(crate) struct ClientSettings {
     /// One that the client has looked at.
     pub(crate) base_url: String,
     pub(crate) http: LazyHttp,
@@ -272,7 +272,7 @@ impl SessionValidatorBuilder {
     ///
     /// A longer time keeps users signed in through a longer outage, and also accepts for as long a key
     /// that was withdrawn during it. After this time no session can be checked until the endpoint
-    /// answers again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
+    /// responds again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {
@@ -338,7 +338,7 @@ impl SessionValidatorBuilder {
 
     #[cfg(feature = "client")]
     /// Takes over what a client for the same project was given.
-    pub(crate) fn of_client(mut self, client: OfClient) -> Self {
+    pub(crate) fn client(mut self, client: ClientSettings) -> Self {
         self.base_url = Some(client.base_url);
         self.allow_plain_http = true;
         self.fetch.client = Some((client.http, client.inner));

@@ -12,7 +12,8 @@ use serde::de::value::{
     BorrowedStrDeserializer, MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer,
 };
 use serde::de::{
-    DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess,
+    Visitor,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
@@ -67,6 +68,17 @@ pub(crate) fn parse<T: FromJson>(
         json.end().map(|()| read)
     };
     parse(body).or_else(|error| parse(mend(body).as_bytes()).map_err(|_| error))
+}
+
+/// Any type of serde's, from JSON with the same tolerance.
+///
+/// # Errors
+///
+/// When it is no JSON, even after [`mend`], or no `T`.
+pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let body = without_mark(body);
+    serde_json::from_slice(body)
+        .or_else(|error| serde_json::from_str(&mend(body)).map_err(|_| error))
 }
 
 /// JSON in which U+FFFD stands for bad bytes and for lone surrogates, and a text for a number that no

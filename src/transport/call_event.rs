@@ -61,7 +61,7 @@ impl Observer {
         }
     }
 
-    pub(crate) fn tell(&self, event: &mut CallEvent<'_>) {
+    pub(crate) fn notify(&self, event: &mut CallEvent<'_>) {
         (self.0)(event);
     }
 }

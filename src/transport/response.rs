@@ -16,7 +16,7 @@ use crate::error::{
     ApiError, Call, CredentialKind, DecodeError, Error, TransportError, from_reqwest,
 };
 
-/// Longest answer that is read, in bytes.
+/// Longest response that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 /// Longest error response that is looked at, in bytes.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
@@ -27,6 +27,8 @@ pub struct ResponseValue<T> {
     inner: T,
     status: StatusCode,
     headers: HeaderMap,
+    /// As it came; empty where there is none.
+    body: Vec<u8>,
     body_error: Option<Error>,
     operation: Option<&'static str>,
 }
@@ -88,6 +90,7 @@ impl<T> ResponseValue<T> {
             inner,
             status,
             headers,
+            body: Vec::new(),
             body_error: None,
             operation: None,
         }
@@ -119,13 +122,16 @@ impl<T> ResponseValue<T> {
     }
 
     /// The whole body as JSON, as it came: with what the description lacks, and with what could not be
-    /// read as described. It prints all that it holds, tokens too.
+    /// read as described. Of a response that was [made](Self::new), or has no body: what its decoded
+    /// body is written as. It prints all that it holds, tokens too.
     #[must_use]
     pub fn json(&self) -> Value
     where
         T: Serialize,
     {
-        serde_json::to_value(&self.inner).unwrap_or_default()
+        body::from_json(&self.body)
+            .or_else(|_| serde_json::to_value(&self.inner))
+            .unwrap_or_default()
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
@@ -133,6 +139,7 @@ impl<T> ResponseValue<T> {
             inner: change(self.inner),
             status: self.status,
             headers: self.headers,
+            body: self.body,
             body_error: self.body_error,
             operation: self.operation,
         }
@@ -150,11 +157,15 @@ impl<T> ResponseValue<T> {
         }
         let call = Call::of(&response);
         let mut skipped = Skipped::default();
+        let mut body = Vec::new();
         let decoded = match read_body(&mut response, &call).await {
-            Ok(body) => decode(&response, &body, &mut skipped).map_err(|error| {
-                let error = error.with_headers(response.headers());
-                Error::Decode(error).of(call.operation_id)
-            }),
+            Ok(read) => {
+                body = read;
+                decode(&response, &body, &mut skipped).map_err(|error| {
+                    let error = error.with_headers(response.headers());
+                    Error::Decode(error).of(call.operation_id)
+                })
+            }
             Err(error) => Err(error),
         };
         let (inner, body_error) = match decoded {
@@ -167,6 +178,7 @@ impl<T> ResponseValue<T> {
             inner,
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
+            body,
             body_error,
             operation: Some(call.operation_id),
         })
@@ -178,9 +190,9 @@ impl<T: DeserializeOwned> ResponseValue<T> {
     pub(crate) async fn of_any(mut response: reqwest::Response) -> Result<Self, Error> {
         let call = Call::of(&response);
         let body = read_body(&mut response, &call).await?;
-        let body = body::without_mark(&body);
-        let body = if body.is_empty() { b"null" } else { body };
-        let inner = serde_json::from_slice(body).map_err(|error| {
+        let is_empty = body::without_mark(&body).is_empty();
+        let json = if is_empty { b"null" } else { &*body };
+        let inner = body::from_json(json).map_err(|error| {
             let error = not_json(&response, &error).with_headers(response.headers());
             Error::Decode(error).of(call.operation_id)
         })?;
@@ -188,6 +200,7 @@ impl<T: DeserializeOwned> ResponseValue<T> {
         let headers = std::mem::take(response.headers_mut());
         let operation = Some(call.operation_id);
         Ok(Self {
+            body,
             operation,
             ..Self::new(inner, status, headers)
         })

@@ -5,9 +5,9 @@ use reqwest::{Request, Response, ResponseBuilderExt as _};
 
 use super::body::{self, Stop};
 use super::deadline::Deadline;
-use super::retry::RetryPolicy;
+use super::retry::{self, RetryPolicy};
 use super::watched_body::Watch;
-use crate::error::{Error, connect_timed_out, from_reqwest, is_refused_stream, tls_failure};
+use crate::error::{Error, connect_timed_out, from_reqwest};
 
 /// What came of a request.
 pub(crate) struct Sent {
@@ -43,14 +43,8 @@ pub(crate) async fn send(
         if is_read && let Ok(response) = result {
             result = buffer(response, max_body).await;
         }
-        let is_passing = match &result {
-            Ok(response) => is_read && RetryPolicy::is_retryable_status(response.status()),
-            Err(error) if tls_failure(error).is_some() => false,
-            // The service has seen nothing, so that any call may be tried again.
-            Err(error) if error.is_connect() || is_refused_stream(error) => true,
-            Err(error) => is_read && !error.is_timeout(),
-        };
-        let wait = retry.wait(attempts).filter(|_| is_passing);
+        let is_retryable = retry::is_retryable(is_read, result.as_ref().map(Response::status));
+        let wait = retry.wait(attempts).filter(|_| is_retryable);
         match (again, wait) {
             (Some(again), Some(wait)) if wait < deadline.left() => {
                 tokio::time::sleep(wait).await;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 const PROJECT: &str = "P2aAc4T2V93bddihGEx2Ryhc8e5Z";
-const ANSWER: &[u8] =
+const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 34\r\n\r\n\
                         {\"maskedEmail\":\"j***@example.com\"}";
 
@@ -30,19 +30,19 @@ fn server() -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.unwrap();
-            std::thread::spawn(move || answer(stream));
+            std::thread::spawn(move || respond(stream));
         }
     });
     url
 }
 
-fn answer(mut stream: TcpStream) {
+fn respond(mut stream: TcpStream) {
     stream.set_nodelay(true).unwrap();
     let mut buffer = [0; 4096];
     // A request of this benchmark ends with its JSON, and with nothing else that ends like it.
     while let Ok(read) = stream.read(&mut buffer) {
         match buffer.get(..read) {
-            Some([.., b'}']) => stream.write_all(ANSWER).unwrap(),
+            Some([.., b'}']) => stream.write_all(RESPONSE).unwrap(),
             Some([]) | None => return,
             Some(_) => {}
         }
@@ -65,7 +65,7 @@ struct Request<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct SignInResponse {
     masked_email: String,
 }
 
@@ -74,7 +74,7 @@ async fn by_reqwest(client: &reqwest::Client, url: &str) -> String {
         login_id: "joe@example.com",
         redirect_url: "https://app.example.com/verify",
     };
-    let response: Answer = client
+    let response: SignInResponse = client
         .post(format!("{url}/v1/auth/magiclink/signin/email"))
         .bearer_auth(PROJECT)
         .header("accept", "application/json")

@@ -18,12 +18,12 @@ use aws_lc_rs::signature::{
 use descope_magiclink::SessionToken;
 use descope_magiclink::SessionValidator;
 use divan::{Bencher, black_box};
-use kit::{Key, PROJECT, Pair, key_set, merged, session_claims, unb64};
 use serde_json::json;
+use signing::{Key, PROJECT, Pair, key_set, merged, session_claims, unb64};
 
 #[expect(dead_code, reason = "shared with the tests")]
-#[path = "../it/session/kit.rs"]
-mod kit;
+#[path = "../it/session/signing.rs"]
+mod signing;
 
 fn main() {
     divan::Divan::from_args().sample_count(2000).main();

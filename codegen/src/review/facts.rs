@@ -22,6 +22,8 @@ const SCHEMES: [(&str, &str); 5] = [
     ("Descope Project ID:Access Key", "accessKey"),
     ("Descope Project ID and Management Key", "management"),
 ];
+/// The content that is described here.
+const JSON: &str = "application/json";
 /// References followed in a row, and lists in lists: more is a circle.
 const DEPTH: usize = 16;
 
@@ -121,16 +123,8 @@ impl Facts {
             facts: Self::default(),
             missing: None,
         };
-        let servers = document
-            .get("servers")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let servers: BTreeSet<&str> = servers.map(|server| text(server, "url")).collect();
-        reader
-            .facts
-            .document
-            .insert("servers".to_owned(), join(servers, ", "));
+        let servers = servers(document).unwrap_or_default();
+        reader.facts.document.insert("servers".to_owned(), servers);
         let schemes = document
             .pointer("/components/securitySchemes")
             .and_then(Value::as_object);
@@ -144,6 +138,7 @@ impl Facts {
         }
         let paths = document.get("paths").and_then(Value::as_object);
         for (path, item) in paths.into_iter().flatten() {
+            let item = reader.follow(item);
             for method in METHODS {
                 let Some(operation) = item.get(method) else {
                     continue;
@@ -219,6 +214,19 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or("")
 }
 
+/// The servers that a document, a path or an operation names.
+fn servers(holder: &Value) -> Option<String> {
+    let servers = holder.get("servers")?.as_array()?.iter();
+    let servers: BTreeSet<&str> = servers.map(|server| text(server, "url")).collect();
+    Some(join(servers, ", "))
+}
+
+/// A media type without its parameters.
+fn bare(media: &str) -> String {
+    let bare = media.split(';').next().unwrap_or("");
+    bare.trim().to_ascii_lowercase()
+}
+
 fn join<'a>(words: impl IntoIterator<Item = &'a str>, by: &str) -> String {
     words.into_iter().collect::<Vec<_>>().join(by)
 }
@@ -252,6 +260,9 @@ impl<'a> Reader<'a> {
         }
         if is_true(operation.get("deprecated")) {
             members.insert("deprecated".to_owned(), "yes".to_owned());
+        }
+        if let Some(servers) = servers(operation).or_else(|| servers(item)) {
+            members.insert("servers".to_owned(), servers);
         }
         let security = operation.get("security").or(self.document.get("security"));
         let security = security
@@ -288,15 +299,21 @@ impl<'a> Reader<'a> {
                 let member = format!("{place} {name}");
                 let schema = parameter.get("schema").unwrap_or(&Value::Null);
                 let mut value = self.kind(schema, &format!("{key} {member}"), false, DEPTH);
-                attributes(&mut value, is_true(parameter.get("required")), parameter);
+                attributes(
+                    &mut value,
+                    is_true(parameter.get("required")),
+                    is_true(parameter.get("deprecated")),
+                );
                 members.insert(member, value);
             }
         }
+        let mut others: Vec<String> = Vec::new();
         if let Some(body) = operation.get("requestBody") {
             let body = self.follow(body);
             let mut value = self.body(body, &format!("{key} request"));
-            attributes(&mut value, is_true(body.get("required")), body);
+            attributes(&mut value, is_true(body.get("required")), false);
             members.insert("request".to_owned(), value);
+            others.extend(other_content(body, "request"));
         }
         let responses = operation.get("responses").and_then(Value::as_object);
         let (successes, errors): (Vec<_>, Vec<_>) = responses
@@ -325,18 +342,28 @@ impl<'a> Reader<'a> {
                 };
                 let value = self.body(response, &format!("{key} {member}"));
                 members.insert(member, value);
+                others.extend(other_content(response, &format!("response {status}")));
             }
+        }
+        if !others.is_empty() {
+            members.insert("others".to_owned(), others.join(", "));
         }
         members
     }
 
     /// The end of a chain of references.
-    fn follow(&self, mut value: &'a Value) -> &'a Value {
+    fn follow<'b>(&mut self, mut value: &'b Value) -> &'b Value
+    where
+        'a: 'b,
+    {
         for _ in 0..DEPTH {
-            let target = value.get("$ref").and_then(Value::as_str);
-            let Some(next) =
-                target.and_then(|target| self.document.pointer(target.strip_prefix('#')?))
-            else {
+            let Some(target) = value.get("$ref").and_then(Value::as_str) else {
+                break;
+            };
+            let document: &'a Value = self.document;
+            let next = target.strip_prefix('#');
+            let Some(next) = next.and_then(|local| document.pointer(local)) else {
+                self.missing.get_or_insert_with(|| target.to_owned());
                 break;
             };
             value = next;
@@ -346,18 +373,10 @@ impl<'a> Reader<'a> {
 
     fn body(&mut self, holder: &'a Value, place: &str) -> String {
         let content = holder.get("content").and_then(Value::as_object);
-        let bare = |media: &str| {
-            media
-                .split(';')
-                .next()
-                .unwrap_or("")
-                .trim()
-                .to_ascii_lowercase()
-        };
         let json = content
             .into_iter()
             .flatten()
-            .find(|(media, _)| bare(media) == "application/json");
+            .find(|(media, _)| bare(media) == JSON);
         match json {
             Some((_, media)) => self.kind(
                 media.get("schema").unwrap_or(&Value::Null),
@@ -397,7 +416,8 @@ impl<'a> Reader<'a> {
             return self.kind(part, place, is_component, depth);
         }
         if parts.is_some() {
-            return self.kind(&self.merged(schema, depth), place, is_component, depth);
+            let merged = self.merged(schema, depth);
+            return self.kind(&merged, place, is_component, depth);
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(choices) = schema.get(keyword).and_then(Value::as_array) {
@@ -471,7 +491,7 @@ impl<'a> Reader<'a> {
 
     fn object(
         &mut self,
-        schema: &Value,
+        whole: &Value,
         properties: Option<&Map<String, Value>>,
         values: Option<&Value>,
         name: &str,
@@ -482,13 +502,14 @@ impl<'a> Reader<'a> {
         }
         // Here at once, for an object inside itself.
         self.facts.schemas.insert(name.to_owned(), Members::new());
-        let required = schema.get("required").and_then(Value::as_array);
+        let required = whole.get("required").and_then(Value::as_array);
         let mut members = Members::new();
         for (property, schema) in properties.into_iter().flatten() {
             let mut kind = self.kind(schema, &format!("{name}.{property}"), false, depth.max(2));
             let is_required =
                 required.is_some_and(|names| names.iter().any(|name| name == property));
-            attributes(&mut kind, is_required, schema);
+            let is_deprecated = is_true(whole.get("deprecated").or(schema.get("deprecated")));
+            attributes(&mut kind, is_required, is_deprecated);
             members.insert(property.clone(), kind);
         }
         if let Some(values) = values {
@@ -498,7 +519,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The parts of an `allOf` as one schema.
-    fn merged(&self, schema: &Value, depth: usize) -> Value {
+    fn merged(&mut self, schema: &Value, depth: usize) -> Value {
         let mut whole = schema.clone();
         let parts = whole
             .as_object_mut()
@@ -512,13 +533,7 @@ impl<'a> Reader<'a> {
             .into_iter()
             .flatten()
         {
-            let target = part
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|target| target.strip_prefix('#'));
-            let part = target
-                .and_then(|target| self.document.pointer(target))
-                .unwrap_or(part);
+            let part = self.follow(part);
             let part = self.merged(part, depth);
             for (name, member) in part.as_object().into_iter().flatten() {
                 match (whole.get_mut(name), member) {
@@ -535,11 +550,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn attributes(kind: &mut String, required: bool, schema: &Value) {
+/// What a body may be beside JSON.
+fn other_content(holder: &Value, place: &str) -> Vec<String> {
+    let content = holder.get("content").and_then(Value::as_object);
+    let media: Vec<String> = content
+        .into_iter()
+        .flatten()
+        .map(|(media, _)| bare(media))
+        .collect();
+    if !media.iter().any(|media| media == JSON) {
+        return Vec::new();
+    }
+    let others = media.iter().filter(|media| *media != JSON);
+    others.map(|media| format!("{place} {media}")).collect()
+}
+
+fn attributes(kind: &mut String, required: bool, deprecated: bool) {
     if required {
         kind.push_str("; required");
     }
-    if is_true(schema.get("deprecated")) {
+    if deprecated {
         kind.push_str("; deprecated");
     }
 }

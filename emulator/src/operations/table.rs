@@ -77,7 +77,7 @@ const fn undocumented(
     }
 }
 
-/// The path that some SDKs use to update a phone number; answers only when the setting allows it.
+/// The path that some SDKs use to update a phone number, there only when the setting allows it.
 pub(crate) const SHORT_UPDATE_PHONE: &str = "UpdateUserPhoneMagicLinkShort";
 
 pub(crate) static OPERATIONS: &[Operation] = &[

@@ -8,9 +8,11 @@ use crate::client::Client;
 use crate::error::{Error, Result, SessionError, Timeout, TokenProblem};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::refreshes::{CachedOutcome, Forget, Outcome, ROTATED, SAME_TOKEN, Turn};
+use crate::session::refreshes::{
+    CachedOutcome, Forget, Outcome, ROTATED, RefreshState, SAME_TOKEN,
+};
 use crate::session::session::{RefreshClaims, Session};
-use crate::session::shared_refreshes::{Made, SharedRefresh, SharedTurn, was_changed};
+use crate::session::shared_refreshes::{Made, SharedRefresh, SharedState, was_changed};
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::{hash, hash_parts};
 use crate::sync::single_flight::run;
@@ -124,7 +126,7 @@ impl Sessions {
             (Ok(session), token) => {
                 if let Some(token) = token {
                     let hash = || hash(token.expose_secret());
-                    self.client.refreshes().note_seen(hash);
+                    self.client.refreshes().record_use(hash);
                 }
                 Ok(SignedIn {
                     session,
@@ -159,14 +161,14 @@ impl Sessions {
             async move { make_refresh(&client, response, &token, &claims, endpoint).await }
         });
         match turn {
-            Turn::Cached(outcome, age) => {
+            RefreshState::Cached(outcome, age) => {
                 if outcome.is_ok() && self.was_changed_elsewhere(claims, age).await {
                     refreshes.forget(hash, Some(claims), Forget::Session);
                     return Err(SessionError::Token(TokenProblem::SessionEnded).into());
                 }
                 *outcome
             }
-            Turn::InFlight(refresh) => match refresh.wait(deadline.at()).await {
+            RefreshState::InFlight(refresh) => match refresh.wait(deadline.at()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Err(deadline.error(error)),
             },
@@ -211,28 +213,28 @@ async fn make_refresh(
             Ok(None) => return (Ok(None), None),
             Err(error) => {
                 let refused = error.is_unauthorized();
-                let kept = refused.then(|| CachedOutcome::Refused(error.clone()));
-                return (Err(error), kept);
+                let cached = refused.then(|| CachedOutcome::Refused(error.clone()));
+                return (Err(error), cached);
             }
         },
     };
     let old = Some((token, claims));
     match response.check(client.validator(), old, deadline).await {
         Ok((session, tokens)) => {
-            client.refreshes().note_rotation(tokens.rotated);
+            client.refreshes().record_rotation(tokens.rotated);
             let user = response.user.clone();
             let refreshed = Refreshed {
                 session,
                 tokens,
                 user,
             };
-            let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
-            (Ok(Some(refreshed)), Some(kept))
+            let cached = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
+            (Ok(Some(refreshed)), Some(cached))
         }
         Err(error) => {
             let unchecked = matches!(error, SessionError::Unavailable(_));
-            let kept = unchecked.then_some(CachedOutcome::Unchecked(response));
-            (Err(error.into()), kept)
+            let cached = unchecked.then_some(CachedOutcome::Unchecked(response));
+            (Err(error.into()), cached)
         }
     }
 }
@@ -261,9 +263,9 @@ async fn share_refresh(
         },
         lease,
     };
-    let began = match refresh.take_turn().await {
-        SharedTurn::Lead(began) => began,
-        SharedTurn::Made(response, age) if !was_changed(remote, claims, age).await => {
+    let began = match refresh.join_or_start().await {
+        SharedState::Leader(began) => began,
+        SharedState::Made(response, age) if !was_changed(remote, claims, age).await => {
             let received = validator.clock().instant();
             return match TokenResponse::from_bytes(&response, received) {
                 Some(response) => Ok(Some(response)),
@@ -271,10 +273,10 @@ async fn share_refresh(
                 None => Err(Error::Timeout(Timeout::new(limit))),
             };
         }
-        SharedTurn::Made(..) | SharedTurn::Refused | SharedTurn::Lost => {
+        SharedState::Made(..) | SharedState::Refused | SharedState::Lost => {
             return Err(SessionError::Token(TokenProblem::SessionEnded).into());
         }
-        SharedTurn::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
+        SharedState::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
     };
     let response = request_refresh(client, token, endpoint).await;
     let made = match &response {
@@ -297,7 +299,7 @@ async fn request_refresh(
     token: &RefreshToken,
     endpoint: Endpoint,
 ) -> Result<Option<TokenResponse>> {
-    let raw = client.patient_raw();
+    let raw = client.raw_with_longest_timeout();
     let validator = client.validator();
     let body = types::RefreshSessionRequest::default();
     match endpoint {

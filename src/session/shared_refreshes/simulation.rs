@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Made, SharedRefresh, SharedTurn};
+use super::{Made, SharedRefresh, SharedState};
 use crate::store::shared::Remote;
 use crate::store::{Store, StoreError, StoreFuture};
 use crate::sync::hash::hash_parts;
@@ -63,7 +63,7 @@ type Values = HashMap<[u8; 32], (Vec<u8>, Instant)>;
 
 /// Everything outside of the machines.
 #[derive(Debug)]
-struct World {
+struct Simulation {
     /// The state of SplitMix64.
     random: Mutex<u64>,
     values: Mutex<Values>,
@@ -85,7 +85,7 @@ struct Family {
     has_requests: bool,
 }
 
-impl World {
+impl Simulation {
     fn below(&self, limit: u64) -> u64 {
         let mut state = self.random.lock().unwrap();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -145,7 +145,7 @@ impl World {
     }
 }
 
-impl Store for World {
+impl Store for Simulation {
     fn get(&self, key: [u8; 32]) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>> {
         self.call(move |values, now| {
             let found = values.get(&key)?;
@@ -189,17 +189,17 @@ impl Store for World {
 
 /// What a request is told.
 #[derive(PartialEq)]
-enum Told {
+enum Outcome {
     Tokens,
     Refused,
     Unavailable,
 }
 
 /// What a machine does with a refresh token.
-async fn refresh(world: &World, remote: &Remote, id: u64, skew: u64) -> Told {
+async fn refresh(simulation: &Simulation, remote: &Remote, id: u64, skew: u64) -> Outcome {
     let key = hash_parts([&id.to_be_bytes()[..]]);
     let of_project = hash_parts([&b"P1"[..], &key]);
-    world.keys.lock().unwrap().insert(of_project, id);
+    simulation.keys.lock().unwrap().insert(of_project, id);
     // Clocks go up to 10 % wrong, and differ by up to an hour.
     let lease = LEASE * u32::try_from(90 + skew % 21).unwrap() / 100;
     let ttl = 28 * DAY - Duration::from_secs(skew * 36);
@@ -209,40 +209,40 @@ async fn refresh(world: &World, remote: &Remote, id: u64, skew: u64) -> Told {
         ttl,
         lease,
     };
-    let is_alone = world.faults.alone;
+    let is_alone = simulation.faults.alone;
     let began = if is_alone {
         Instant::now()
     } else {
-        match shared.take_turn().await {
-            SharedTurn::Lead(began) => began,
-            SharedTurn::Made(..) => return Told::Tokens,
-            SharedTurn::Refused | SharedTurn::Lost => return Told::Refused,
-            SharedTurn::Unknown => return Told::Unavailable,
+        match shared.join_or_start().await {
+            SharedState::Leader(began) => began,
+            SharedState::Made(..) => return Outcome::Tokens,
+            SharedState::Refused | SharedState::Lost => return Outcome::Refused,
+            SharedState::Unknown => return Outcome::Unavailable,
         }
     };
-    let breaks = world.chance(world.faults.service);
-    let arrives = !breaks || world.chance(500);
-    world.travel(100, 8000).await;
-    let presented = arrives.then(|| world.present(id, 0));
-    world.travel(100, 8000).await;
-    let (made, told) = match presented.filter(|_| !breaks) {
+    let breaks = simulation.chance(simulation.faults.service);
+    let arrives = !breaks || simulation.chance(500);
+    simulation.travel(100, 8000).await;
+    let presented = arrives.then(|| simulation.present(id, 0));
+    simulation.travel(100, 8000).await;
+    let (made, outcome) = match presented.filter(|_| !breaks) {
         Some(Some(new)) => (
             Made::Response(new.to_be_bytes().to_vec(), KEPT),
-            Told::Tokens,
+            Outcome::Tokens,
         ),
-        Some(None) => (Made::Refused, Told::Refused),
+        Some(None) => (Made::Refused, Outcome::Refused),
         None => {
-            world.family(id, |family| {
+            simulation.family(id, |family| {
                 family.is_broken = true;
                 family.is_cut |= presented.flatten().is_some();
             });
-            (Made::Nothing, Told::Unavailable)
+            (Made::Nothing, Outcome::Unavailable)
         }
     };
     if !is_alone {
         shared.complete(began, made).await;
     }
-    told
+    outcome
 }
 
 /// Runs on a machine that dies at an instant, or stands still from one to another.
@@ -276,56 +276,58 @@ fn run(seed: u64, faults: Faults) -> Report {
         .build()
         .unwrap();
     runtime.block_on(async move {
-        let world = Arc::new(World {
+        let simulation = Arc::new(Simulation {
             random: Mutex::new(seed),
             keys: Mutex::default(),
             values: Mutex::default(),
             families: Mutex::default(),
             faults,
         });
-        let machines = 3 + world.below(48);
+        let machines = 3 + simulation.below(48);
         let remotes: Vec<Remote> = (0..machines)
-            .map(|_| Remote::new(Arc::clone(&world) as Arc<dyn Store>, "P1"))
+            .map(|_| Remote::new(Arc::clone(&simulation) as Arc<dyn Store>, "P1"))
             .collect();
         let mut report = Report::default();
         let mut requests = Vec::new();
         for id in 0..8 {
-            world.family(id, |_| ());
+            simulation.family(id, |_| ());
             for remote in &remotes {
                 // Within a machine one request stands for all: they share its refresh.
-                if !world.chance(500) {
+                if !simulation.chance(500) {
                     continue;
                 }
                 report.requests += 1;
-                world.family(id, |family| family.has_requests = true);
-                let (world, remote) = (Arc::clone(&world), remote.clone());
-                let late = if world.chance(100) { 120_000 } else { 200 };
-                let start = Instant::now() + Duration::from_millis(world.below(late));
-                let within = |limit| Duration::from_millis(world.below(limit));
-                let crash = world.chance(faults.crashes).then(|| start + within(400));
-                let pause = world.chance(faults.pauses).then(|| {
+                simulation.family(id, |family| family.has_requests = true);
+                let (simulation, remote) = (Arc::clone(&simulation), remote.clone());
+                let late = if simulation.chance(100) { 120_000 } else { 200 };
+                let start = Instant::now() + Duration::from_millis(simulation.below(late));
+                let within = |limit| Duration::from_millis(simulation.below(limit));
+                let crash = simulation
+                    .chance(faults.crashes)
+                    .then(|| start + within(400));
+                let pause = simulation.chance(faults.pauses).then(|| {
                     let from = start + within(400);
                     let longest = u64::try_from(faults.longest_pause.as_millis()).unwrap();
                     (from, from + within(longest))
                 });
-                let skew = world.below(100);
+                let skew = simulation.below(100);
                 requests.push(tokio::spawn(async move {
                     sleep_until(start).await;
-                    let refresh = refresh(&world, &remote, id, skew);
-                    let told = on_machine(crash, pause, refresh).await;
+                    let refresh = refresh(&simulation, &remote, id, skew);
+                    let outcome = on_machine(crash, pause, refresh).await;
                     let held = pause.map_or(Duration::ZERO, |(from, to)| to - from);
-                    (told, start.elapsed().saturating_sub(held))
+                    (outcome, start.elapsed().saturating_sub(held))
                 }));
             }
         }
         for request in requests {
-            let (told, took) = request.await.unwrap();
+            let (outcome, took) = request.await.unwrap();
             report.longest = report.longest.max(took);
-            report.unavailable += u64::from(told == Some(Told::Unavailable));
-            report.refused += u64::from(told == Some(Told::Refused));
+            report.unavailable += u64::from(outcome == Some(Outcome::Unavailable));
+            report.refused += u64::from(outcome == Some(Outcome::Refused));
         }
         let mut used = Vec::new();
-        for (id, family) in world.families.lock().unwrap().iter() {
+        for (id, family) in simulation.families.lock().unwrap().iter() {
             report.sign_ins += u64::from(family.has_requests);
             report.presented += family.presented;
             report.ended += u64::from(family.is_ended);
@@ -335,14 +337,14 @@ fn run(seed: u64, faults: Faults) -> Report {
         }
         // One more request for each, by a machine that nothing happens to.
         for id in used.into_iter().filter(|_| !faults.alone) {
-            let told = loop {
-                let told = refresh(&world, &remotes[0], id, 10).await;
-                if faults.service == 0 || told != Told::Unavailable {
-                    break told;
+            let outcome = loop {
+                let outcome = refresh(&simulation, &remotes[0], id, 10).await;
+                if faults.service == 0 || outcome != Outcome::Unavailable {
+                    break outcome;
                 }
             };
-            report.lost += u64::from(told == Told::Refused);
-            report.cut += world.family(id, |family| u64::from(family.is_cut));
+            report.lost += u64::from(outcome == Outcome::Refused);
+            report.cut += simulation.family(id, |family| u64::from(family.is_cut));
         }
         report
     })
@@ -416,7 +418,7 @@ fn longer_pauses(seeds: u64) {
         ..Faults::default()
     };
     let report = run_all(seeds, faults);
-    // Some are told that it is over, until the machine that stood still has stored its outcome.
+    // Some are outcome that it is over, until the machine that stood still has stored its outcome.
     assert_eq!((report.ended, report.lost, report.interrupted), (0, 0, 0));
     assert_eq!(report.presented, report.sign_ins);
 }

@@ -2,11 +2,11 @@
 
 mod access;
 mod client;
+pub(crate) mod fixture;
 mod issued;
 pub(crate) mod key_server;
 mod keys;
-pub(crate) mod kit;
 mod properties;
 mod shared;
+pub(crate) mod signing;
 mod tokens;
-pub(crate) mod world;

@@ -16,7 +16,7 @@ use super::browser_binding::Binding;
 use super::form;
 use super::page::{Browsers, LandingPage, plain};
 use super::purpose::LinkPurpose;
-use super::send_guard::{self, Asker};
+use super::send_guard::{self, Requester};
 use crate::audit;
 use crate::origin::is_cross_site;
 use crate::service_error::{is_refusal, log_error, log_refusal, seconds};
@@ -97,14 +97,14 @@ impl LandingPage {
         Ok(link)
     }
 
-    fn asker(&self, request: &Parts) -> Asker {
+    fn asker(&self, request: &Parts) -> Requester {
         let known = self.0.client_key.as_ref().and_then(|key| key(request));
         known.map_or_else(
             || {
                 let browser = self.0.browser_cookie.read(&request.headers);
-                Asker::Browser(browser.map_or(String::new(), |browser| browser.fingerprint()))
+                Requester::Browser(browser.map_or(String::new(), |browser| browser.fingerprint()))
             },
-            Asker::Known,
+            Requester::Known,
         )
     }
 
@@ -315,7 +315,7 @@ impl SendError {
             }
             error if is_refusal(&error) => {
                 log_refusal(
-                    "the service refused to send a link; the page does not tell",
+                    "the service refused to send a link; the user is not told, since it could say who has an account",
                     &error,
                 );
                 Ok(HiddenSendError(Arc::new(error)))

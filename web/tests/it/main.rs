@@ -22,6 +22,7 @@ mod landing;
 #[cfg(feature = "tracing")]
 mod logging;
 mod odd_cookies;
+mod odd_requests;
 mod pages;
 #[cfg(feature = "axum")]
 mod pages_layer;

@@ -13,7 +13,7 @@ use syn::{
 
 use super::docs::rename;
 use super::names::{deprecate, former_names};
-use super::syntax::{doc_text, spelt};
+use super::syntax::{doc_text, token_text};
 use crate::error::{Error, Finding};
 use crate::generate::document::{is_true, operation_pointer, operations, plain};
 use crate::generate::generator::FORMATS;
@@ -246,7 +246,7 @@ impl Method {
             .split('{')
             .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
         let template = parts.collect::<Vec<_>>().join("{}");
-        let body = spelt(&generated.block);
+        let body = token_text(&generated.block);
         if !body.contains(&format!("\"{{}}{template}\""))
             || !body.contains(&format!(".{verb}(url)"))
         {
