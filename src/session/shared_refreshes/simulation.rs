@@ -418,7 +418,7 @@ fn longer_pauses(seeds: u64) {
         ..Faults::default()
     };
     let report = run_all(seeds, faults);
-    // Some are outcome that it is over, until the machine that stood still has stored its outcome.
+    // Some are told that it is over, until the machine that stood still has stored its outcome.
     assert_eq!((report.ended, report.lost, report.interrupted), (0, 0, 0));
     assert_eq!(report.presented, report.sign_ins);
 }
