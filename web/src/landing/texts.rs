@@ -222,6 +222,11 @@ impl LandingTexts {
 
     pub(super) fn refusal_words(&self, status: StatusCode) -> &Words {
         let [.., last] = &self.refusals;
+        // To a reader, a page that only a form leads to is one that is not there.
+        let status = match status {
+            StatusCode::METHOD_NOT_ALLOWED => StatusCode::NOT_FOUND,
+            other => other,
+        };
         let index = REFUSALS.iter().position(|known| *known == status);
         let words = index.and_then(|index| self.refusals.get(index));
         words.unwrap_or(last)
@@ -275,8 +280,9 @@ pub(super) fn choose<'t>(
         .or(all.first())
 }
 
+/// So that a language lacks no text: with values in place of a macro, one would be missed or in the wrong place.
 macro_rules! languages {
-    ($($(#[$doc:meta])* $name:ident($tag:literal) {
+    ($($(#[$doc:meta])* pub fn $name:ident() $tag:literal {
         purposes { $($purpose:ident: $title:literal, $text:literal, $button:literal,
             done $done_title:literal, $done_text:literal;)+ }
         email: $email_label:literal, $email_text:literal;
@@ -316,7 +322,7 @@ macro_rules! languages {
 
 languages! {
     /// English.
-    english("en") {
+    pub fn english() "en" {
         purposes {
         SignIn: "Sign in", "Press the button to sign in on this device.", "Sign in",
             done "You are signed in", "There is nothing more to do here.";
@@ -354,7 +360,7 @@ languages! {
         }
     }
     /// German.
-    german("de") {
+    pub fn german() "de" {
         purposes {
         SignIn: "Anmelden", "Drücken Sie die Schaltfläche, um sich auf diesem Gerät anzumelden.", "Anmelden",
             done "Sie sind angemeldet", "Hier ist nichts weiter zu tun.";
@@ -392,7 +398,7 @@ languages! {
         }
     }
     /// Spanish.
-    spanish("es") {
+    pub fn spanish() "es" {
         purposes {
         SignIn: "Iniciar sesión", "Pulsa el botón para iniciar sesión en este dispositivo.", "Iniciar sesión",
             done "Has iniciado sesión", "No tienes que hacer nada más aquí.";
@@ -430,7 +436,7 @@ languages! {
         }
     }
     /// French.
-    french("fr") {
+    pub fn french() "fr" {
         purposes {
         SignIn: "Connexion", "Appuyez sur le bouton pour vous connecter sur cet appareil.", "Se connecter",
             done "Vous êtes connecté", "Il n'y a rien d'autre à faire ici.";
@@ -468,7 +474,7 @@ languages! {
         }
     }
     /// Portuguese.
-    portuguese("pt") {
+    pub fn portuguese() "pt" {
         purposes {
         SignIn: "Entrar", "Toque no botão para entrar neste dispositivo.", "Entrar",
             done "A sessão foi iniciada", "Não há mais nada a fazer aqui.";
