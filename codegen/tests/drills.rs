@@ -140,8 +140,8 @@ fn field_added_to_a_request() {
 }
 
 #[test]
-fn secret_added_to_an_answer() {
-    drill("secret_added_to_an_answer", &|document| {
+fn secret_added_to_a_response() {
+    drill("secret_added_to_a_response", &|document| {
         at(document, RESPONSE)["deviceToken"] =
             json!({ "type": "string", "format": "password", "description": "Trusts the device." });
     });

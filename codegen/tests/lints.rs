@@ -311,7 +311,7 @@ const CASES: &[Case] = &[
         &["> requestBody", "`application/json` as its only content"],
     ),
     case(
-        "answer that is no JSON",
+        "response that is no JSON",
         "          description: Sent.\n          content:\n            application/json:",
         "          description: Sent.\n          content:\n            text/plain:",
         &[
@@ -320,7 +320,7 @@ const CASES: &[Case] = &[
         ],
     ),
     case(
-        "answer in place",
+        "response in place",
         SENT,
         "schema: {type: object}",
         &["> responses > 200", "must refer to a component"],
@@ -352,8 +352,8 @@ const CASES: &[Case] = &[
     case(
         "reference to nothing",
         "schema: {$ref: \"#/components/schemas/SendLinkResponse\"}",
-        "schema: {$ref: \"#/components/schemas/SendLinkAnswer\"}",
-        &["`#/components/schemas/SendLinkAnswer` does not exist"],
+        "schema: {$ref: \"#/components/schemas/SendLinkResult\"}",
+        &["`#/components/schemas/SendLinkResult` does not exist"],
     ),
     case(
         "reference to another file",

@@ -69,7 +69,7 @@ impl StdError for KeysUnavailable {
 pub enum KeyProblem {
     /// The key endpoint could not be reached, or the connection broke.
     Transport,
-    /// TLS does not trust what answers at the key endpoint's address.
+    /// TLS does not trust what responds at the key endpoint's address.
     Tls,
     /// The key endpoint did not respond in time.
     Timeout,

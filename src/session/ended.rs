@@ -73,7 +73,7 @@ impl EndedSessions {
         Duration::from_secs(entry.expires_at.saturating_sub(now)).saturating_add(LEEWAY)
     }
 
-    pub(crate) async fn tell(&self, remote: &Remote, entry: &EndedEntry) {
+    pub(crate) async fn publish(&self, remote: &Remote, entry: &EndedEntry) {
         let left = self.left(entry);
         let [.., longest] = LISTS;
         let ttl = LISTS.into_iter().find(|ttl| *ttl >= left);

@@ -1,4 +1,4 @@
-//! Answers that may be had once: a link is good for one use, and choosing a tenant may replace the
+//! Responses that may be had once: a link is good for one use, and choosing a tenant may replace the
 //! refresh token.
 //!
 //! The call is in flight on its own, so that it ends well though its caller goes away: browsers abort
@@ -27,7 +27,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 const UNCHECKED: Duration = Duration::from_secs(10 * 60);
 /// What all responses may take up together.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// How often answers are removed that have ended.
+/// How often responses are removed that have expired.
 const PURGE: Duration = Duration::from_secs(60);
 
 /// The responses of one client.

@@ -53,26 +53,26 @@ pub(crate) struct Refreshes {
 
 #[derive(Debug)]
 struct Table {
-    in_flight: HashMap<TokenHash, Flight>,
+    in_flight: HashMap<TokenHash, PendingRefresh>,
     cached: BoundedMap<TokenHash, Cached>,
     /// From a new refresh token to the one that it replaced.
     replaced: HashMap<TokenHash, TokenHash>,
     by_user: HashMap<Box<str>, Vec<TokenHash>>,
     is_purging: bool,
-    wait: Option<Wait>,
+    cooldown: Option<Cooldown>,
 }
 
 /// The service has asked to come again later, whoever's token it was.
 #[derive(Debug)]
-struct Wait {
+struct Cooldown {
     until: Instant,
     /// When the service would like the next call, which may be later.
-    asked_for: Instant,
+    requested: Instant,
     error: Error,
 }
 
 #[derive(Debug)]
-struct Flight {
+struct PendingRefresh {
     owner: Arc<Owner>,
     outcome: InFlight<Outcome>,
     /// The session was ended or changed meanwhile, so that what comes must not be kept.
@@ -117,7 +117,7 @@ impl Owner {
 }
 
 /// How a caller's refresh goes on.
-pub(crate) enum Turn {
+pub(crate) enum RefreshState {
     /// It was made a moment ago.
     Cached(Box<Outcome>),
     /// It is on its way.
@@ -141,7 +141,7 @@ impl Refreshes {
             replaced: HashMap::new(),
             by_user: HashMap::new(),
             is_purging: false,
-            wait: None,
+            cooldown: None,
         };
         Self {
             validator,
@@ -155,7 +155,7 @@ impl Refreshes {
         self.is_static.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_rotation(&self, rotated: bool) {
+    pub(crate) fn record_rotation(&self, rotated: bool) {
         self.is_static.store(!rotated, Ordering::Relaxed);
     }
 
@@ -171,14 +171,14 @@ impl Refreshes {
         self.validator.clock().instant()
     }
 
-    /// The outcome that is there or on its way, else that of `work`. It gets what the service has
-    /// answered already, if it has.
+    /// The outcome that is there or on its way, else that of `work`. It gets the response that
+    /// has come already, if one has.
     pub(crate) fn join_or_start<F>(
         self: &Arc<Self>,
         token: TokenHash,
         claims: &RefreshClaims,
         work: impl FnOnce(Option<Arc<TokenResponse>>) -> F,
-    ) -> Turn
+    ) -> RefreshState
     where
         F: Future<Output = (Outcome, Option<CachedOutcome>)> + Send + 'static,
     {
@@ -189,10 +189,10 @@ impl Refreshes {
         if let Some(old) = table.replaced.get(&token).copied() {
             table.forget(&old);
         }
-        if let Some(flight) = table.in_flight.get(&token)
-            && !flight.outcome.is_lost()
+        if let Some(pending) = table.in_flight.get(&token)
+            && !pending.outcome.is_lost()
         {
-            return Turn::InFlight(flight.outcome.clone());
+            return RefreshState::InFlight(pending.outcome.clone());
         }
         let mut unchecked = None;
         match table.cached.get(&token, now).map(|cached| &cached.outcome) {
@@ -200,18 +200,18 @@ impl Refreshes {
                 if new.session.expires_at() > self.validator.now() =>
             {
                 let outcome = Ok(Some((**new).clone()));
-                return Turn::Cached(Box::new(outcome));
+                return RefreshState::Cached(Box::new(outcome));
             }
             Some(CachedOutcome::Refused(error)) => {
-                return Turn::Cached(Box::new(Err(error.clone())));
+                return RefreshState::Cached(Box::new(Err(error.clone())));
             }
             Some(CachedOutcome::Unchecked(response)) => unchecked = Some(Arc::clone(response)),
             Some(CachedOutcome::Refreshed(_)) | None => {}
         }
         if unchecked.is_none()
-            && let Some(error) = table.told_to_wait(now)
+            && let Some(error) = table.cooldown_error(now)
         {
-            return Turn::Cached(Box::new(Err(error)));
+            return RefreshState::Cached(Box::new(Err(error)));
         }
         table.forget(&token);
         let owner = Arc::new(Owner::of(claims));
@@ -220,20 +220,20 @@ impl Refreshes {
             async move {
                 let (outcome, cached) = work.await;
                 if let Err(error) = &outcome {
-                    this.note_wait(error);
+                    this.start_cooldown(error);
                 }
                 this.complete(token, &owner, cached);
                 outcome
             }
         });
         table.index(token, &owner);
-        let flight = Flight {
+        let pending = PendingRefresh {
             owner,
             outcome: in_flight.clone(),
             stale: false,
         };
-        table.in_flight.insert(token, flight);
-        Turn::InFlight(in_flight)
+        table.in_flight.insert(token, pending);
+        RefreshState::InFlight(in_flight)
     }
 
     /// Keeps what those who come later are to get, unless the session was ended or changed meanwhile.
@@ -267,9 +267,9 @@ impl Refreshes {
         };
         let end = now.checked_add(time).unwrap_or(now);
         let mut table = self.table();
-        let flight = table.in_flight.remove(&token);
+        let pending = table.in_flight.remove(&token);
         table.forget(&token);
-        if let Some(outcome) = outcome.filter(|_| flight.is_some_and(|flight| !flight.stale)) {
+        if let Some(outcome) = outcome.filter(|_| pending.is_some_and(|pending| !pending.stale)) {
             self.purge_later(&mut table);
             if let CachedOutcome::Refreshed(new) = &outcome
                 && new.tokens.rotated
@@ -287,7 +287,7 @@ impl Refreshes {
     }
 
     /// Keeps the wait that the service asks for, if it does.
-    fn note_wait(&self, error: &Error) {
+    fn start_cooldown(&self, error: &Error) {
         let wait = match error.status() {
             Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
                 error.retry_after()
@@ -296,13 +296,13 @@ impl Refreshes {
         };
         let now = self.now();
         if let Some(wait) = wait
-            && let Some(asked_for) = now.checked_add(wait)
+            && let Some(requested) = now.checked_add(wait)
         {
-            let until = asked_for.min(now.checked_add(LONGEST_WAIT).unwrap_or(now));
+            let until = requested.min(now.checked_add(LONGEST_WAIT).unwrap_or(now));
             let error = error.clone();
-            self.table().wait = Some(Wait {
+            self.table().cooldown = Some(Cooldown {
                 until,
-                asked_for,
+                requested,
                 error,
             });
         }
@@ -325,8 +325,8 @@ impl Refreshes {
     }
 
     /// Notes that a refresh token came along with a session that is good still. If it is a new one,
-    /// its browser has it, and the old one need not be answered for much longer.
-    pub(crate) fn note_seen(&self, token: impl FnOnce() -> TokenHash) {
+    /// its browser has it, and what is kept for the old one need not stay for much longer.
+    pub(crate) fn record_use(&self, token: impl FnOnce() -> TokenHash) {
         let mut table = self.table();
         if table.replaced.is_empty() {
             return;
@@ -350,8 +350,8 @@ impl Refreshes {
         };
         for token in table.by_user.get(&owner.user).cloned().unwrap_or_default() {
             let is_theirs = |other: &Arc<Owner>| what == Forget::User || other.may_be(&owner);
-            if let Some(flight) = table.in_flight.get_mut(&token) {
-                flight.stale |= is_theirs(&flight.owner);
+            if let Some(pending) = table.in_flight.get_mut(&token) {
+                pending.stale |= is_theirs(&pending.owner);
             }
             if let Some(cached) = table.cached.get(&token, now)
                 // A refusal holds no token.
@@ -374,17 +374,17 @@ fn log_refreshed(user_id: &str) {
 
 impl Table {
     /// The service's own error while it is to be left alone, with the time that is left.
-    fn told_to_wait(&mut self, now: Instant) -> Option<Error> {
-        self.wait.take_if(|wait| wait.until <= now);
-        let wait = self.wait.as_ref()?;
-        let left = wait.asked_for.saturating_duration_since(now);
-        Some(wait.error.clone().with_retry_after(left))
+    fn cooldown_error(&mut self, now: Instant) -> Option<Error> {
+        self.cooldown.take_if(|cooldown| cooldown.until <= now);
+        let cooldown = self.cooldown.as_ref()?;
+        let left = cooldown.requested.saturating_duration_since(now);
+        Some(cooldown.error.clone().with_retry_after(left))
     }
 
     fn owner(&self, token: &TokenHash, now: Instant) -> Option<Arc<Owner>> {
-        let flight = self.in_flight.get(token).map(|flight| &flight.owner);
+        let pending = self.in_flight.get(token).map(|pending| &pending.owner);
         let cached = || self.cached.get(token, now).map(|cached| &cached.owner);
-        flight.or_else(cached).cloned()
+        pending.or_else(cached).cloned()
     }
 
     /// Removes what is kept for a token.

@@ -23,9 +23,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a process's refresh goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SharedTurn {
+pub(crate) enum SharedState {
     /// It is to be made here. Tell [`SharedRefresh::complete`] of it.
-    Lead,
+    Leader,
     /// Another process has made it: what it has stored, and how long ago.
     Made(Vec<u8>, Duration),
     /// Another process has sent it, and is gone with what came of it.
@@ -74,7 +74,7 @@ impl<'v> State<'v> {
 
 impl SharedRefresh<'_> {
     /// Puts the mark, or waits for the outcome of whoever has.
-    pub(crate) async fn take_turn(&self) -> SharedTurn {
+    pub(crate) async fn join_or_start(&self) -> SharedState {
         let mark = self.mark();
         let [mut poll, longest] = POLL;
         // Since when it is known that another process is at it.
@@ -89,7 +89,7 @@ impl SharedRefresh<'_> {
                         has_failed = true;
                         continue;
                     }
-                    Ok(true) | Err(_) => return SharedTurn::Lead,
+                    Ok(true) | Err(_) => return SharedState::Leader,
                 }
             }
             match self.remote.get(self.key).await {
@@ -97,14 +97,14 @@ impl SharedRefresh<'_> {
                     let state = State::read(&value).filter(|_| value != mark);
                     // This call's own, or nothing that this crate has put there.
                     let Some(state) = state else {
-                        return SharedTurn::Lead;
+                        return SharedState::Leader;
                     };
                     let age = state.ttl.saturating_sub(left);
                     if state.kind == MADE {
-                        return SharedTurn::Made(state.rest.to_vec(), age);
+                        return SharedState::Made(state.rest.to_vec(), age);
                     }
                     if age >= self.lease {
-                        return SharedTurn::Lost;
+                        return SharedState::Lost;
                     }
                     pending.get_or_insert_with(Instant::now);
                 }
@@ -115,7 +115,7 @@ impl SharedRefresh<'_> {
                 }
             }
             if pending.is_some_and(|since| since.elapsed() >= self.lease) {
-                return SharedTurn::Unknown;
+                return SharedState::Unknown;
             }
             sleep(poll).await;
             poll = (poll * 3 / 2).min(longest);
@@ -148,7 +148,7 @@ impl SharedRefresh<'_> {
 const CHANGED: Duration = ROTATED;
 
 /// Tells the others that what is stored of a session is not to be used any more, or of all of its user's.
-pub(crate) async fn note_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
+pub(crate) async fn publish_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
     let family = claims.family_id().filter(|_| what == Forget::Session);
     // What fails is told by the store.
     let _ = remote.set(changed(claims, family), vec![1], CHANGED).await;

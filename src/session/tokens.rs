@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::session::{RefreshClaims, Session};
-use super::validator::{Issued, SessionValidator};
+use super::validator::{IssueContext, SessionValidator};
 use crate::clock::epoch;
 use crate::error::{DecodeError, Result, SessionError};
 use crate::raw::{ResponseValue, types};
@@ -115,12 +115,12 @@ impl TokenResponse {
     ///
     /// When there is no session token in it.
     pub(crate) fn read(
-        answer: ResponseValue<types::JwtResponse>,
+        response: ResponseValue<types::JwtResponse>,
         validator: &SessionValidator,
     ) -> Result<Self> {
         let what = "session token, neither in its body nor in the session cookie";
-        let missing = answer.missing_as("sessionJwt", what);
-        let (mut body, status, headers) = answer.into_parts();
+        let missing = response.missing_as("sessionJwt", what);
+        let (mut body, status, headers) = response.into_parts();
         let cookies = CookieFacts::new(&body);
         let [session_names, refresh_names] = validator.cookie_names();
         let own = |name: &Option<String>| name.clone().into_iter();
@@ -261,7 +261,7 @@ impl TokenResponse {
         old: Option<(&RefreshToken, &RefreshClaims)>,
         deadline: Deadline,
     ) -> Result<(Session, Tokens), SessionError> {
-        let issued = |name| Issued {
+        let issued = |name| IssueContext {
             date: self.date,
             name,
             deadline,

@@ -89,7 +89,7 @@ pub(super) struct Settings {
 
 /// What is known of a token that the service has just issued to us.
 #[cfg(feature = "client")]
-pub(super) struct Issued<'a> {
+pub(super) struct IssueContext<'a> {
     /// The response's `Date`, in seconds since the epoch.
     pub(super) date: Option<i64>,
     /// The name of its cookie, where the response gave one.
@@ -270,7 +270,7 @@ impl SessionValidator {
     pub(super) async fn validate_issued(
         &self,
         token: &SessionToken,
-        issued: &Issued<'_>,
+        issued: &IssueContext<'_>,
     ) -> Result<Session, SessionError> {
         let claims = self
             .check_issued(token.expose_secret(), Kind::Session, issued)
@@ -283,7 +283,7 @@ impl SessionValidator {
     pub(super) async fn validate_issued_refresh(
         &self,
         token: &RefreshToken,
-        issued: &Issued<'_>,
+        issued: &IssueContext<'_>,
     ) -> Result<RefreshClaims, SessionError> {
         let claims = self
             .check_issued(token.expose_secret(), Kind::Refresh, issued)
@@ -296,7 +296,7 @@ impl SessionValidator {
         &self,
         token: &str,
         kind: Kind,
-        issued: &Issued<'_>,
+        issued: &IssueContext<'_>,
     ) -> Result<Claims, SessionError> {
         let expected = Expected {
             kind,

@@ -76,7 +76,7 @@ impl Sides<'_> {
             theirs,
             ..
         } = difference;
-        let mut sketch = Sketch {
+        let mut snippet = YamlSnippet {
             sides: *self,
             is_response: self.is_response(difference),
             components: BTreeMap::new(),
@@ -86,7 +86,7 @@ impl Sides<'_> {
             None => (format!("schema {group}"), true),
             Some(_) => ("the operation".to_owned(), false),
         };
-        let setter = if sketch.is_response {
+        let setter = if snippet.is_response {
             "an accessor"
         } else {
             "a setter"
@@ -121,7 +121,7 @@ impl Sides<'_> {
             (None, Some(id)) if member.is_empty() => match find(self.ours, self.theirs, id) {
                 Some(from) => (format!("the new place of {from}: see there"), Patch),
                 None => {
-                    add = sketch.operation(group);
+                    add = snippet.operation(group);
                     (self.new_operation(group), Minor)
                 }
             },
@@ -141,7 +141,7 @@ impl Sides<'_> {
                 (format!("{do_this}; the client takes every success from 200 to 299"), Patch)
             }
             (None, Some(theirs)) if member.starts_with("response") => {
-                let _ = sketch.kind(theirs, "");
+                let _ = snippet.kind(theirs, "");
                 ("describe the content of the success; the method's result gets a type".to_owned(), Major)
             }
             (Some(_), None) if member.starts_with("response") => (
@@ -151,7 +151,7 @@ impl Sides<'_> {
             ),
             (None, Some(theirs)) if is_parameter => {
                 let (place, name) = member.split_once(' ').unwrap_or_default();
-                add = sketch.parameter(place, name, theirs);
+                add = snippet.parameter(place, name, theirs);
                 let more = unwritten(member, theirs);
                 if place == "query" && !theirs.contains("required") {
                     (format!("add the parameter to the operation; its call gets a setter{more}"), Minor)
@@ -160,7 +160,7 @@ impl Sides<'_> {
                 }
             }
             (None, Some(theirs)) if is_field => {
-                match sketch.property(member, theirs) {
+                match snippet.property(member, theirs) {
                     Some(property) => {
                         add = json!({ member: property });
                         (format!("add under `properties`; {setter} in the facade where users need it"), Minor)
@@ -172,7 +172,7 @@ impl Sides<'_> {
                 }
             }
             (None, Some(theirs)) => {
-                let _ = sketch.kind(theirs, "");
+                let _ = snippet.kind(theirs, "");
                 ("describe it; the method takes one argument more".to_owned(), Major)
             }
             (Some(_), None) => (
@@ -186,7 +186,7 @@ impl Sides<'_> {
             follow,
             release,
             add,
-            components: sketch.components,
+            components: snippet.components,
         }
     }
 
@@ -303,13 +303,13 @@ fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Rele
 }
 
 /// Writes published facts as our description has them.
-struct Sketch<'a> {
+struct YamlSnippet<'a> {
     sides: Sides<'a>,
     is_response: bool,
     components: BTreeMap<String, Value>,
 }
 
-impl Sketch<'_> {
+impl YamlSnippet<'_> {
     /// A property with its description to be written; nothing where we have no way to describe it.
     fn property(&mut self, name: &str, value: &str) -> Option<Value> {
         let mut schema = self.kind(value, name)?;

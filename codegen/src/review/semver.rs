@@ -52,7 +52,7 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
     }
     let (earlier, later) = (names(&old.value), names(&new.value));
     for name in earlier.difference(&later) {
-        changes.push(match now_called(&new.value, name) {
+        changes.push(match new_name(&new.value, name) {
             Some(new) => change(
                 Release::Minor,
                 "Changed",
@@ -82,7 +82,7 @@ fn names(document: &Value) -> BTreeSet<String> {
 }
 
 /// The schema that has this name in `x-formerly`, so that it stays as a deprecated one.
-fn now_called<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
+fn new_name<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
     let schemas = document
         .pointer("/components/schemas")
         .and_then(Value::as_object)?;

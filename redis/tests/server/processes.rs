@@ -48,7 +48,7 @@ impl Fleet {
         for (index, process) in processes.iter_mut().enumerate() {
             // 20 in all.
             let command = json!({ "refresh": token, "times": (20 + index) / count });
-            process.tell(&command).await;
+            process.send(&command).await;
         }
         let (mut failed, mut tokens) = (0, Vec::new());
         for process in processes {
@@ -124,12 +124,12 @@ async fn a_process_killed_in_mid_refresh_loses_that_sign_in_and_no_other() {
         .faults()
         .add(Fault::on("RefreshSession").hold().after_handling().times(1));
     let held = held.unwrap();
-    leader.tell(&json!({ "refresh": lost, "times": 3 })).await;
+    leader.send(&json!({ "refresh": lost, "times": 3 })).await;
     fleet.emulator.faults().reached(held, 1).await;
     leader.child.kill().await.unwrap();
     fleet.emulator.faults().clear();
 
-    second.tell(&json!({ "refresh": lost, "times": 3 })).await;
+    second.send(&json!({ "refresh": lost, "times": 3 })).await;
     // Others are served meanwhile.
     third
         .refresh(&other, 5)
@@ -139,9 +139,9 @@ async fn a_process_killed_in_mid_refresh_loses_that_sign_in_and_no_other() {
             result.unwrap();
         });
     // Their own time may run out first; then the session is over, and its token was not presented again.
-    let mut told = results(&second.response().await);
+    let mut response = results(&second.response().await);
     loop {
-        let all_know = told.iter().all(|result| {
+        let all_know = response.iter().all(|result| {
             let error = result.as_ref().unwrap_err();
             assert!(
                 error.contains("timed out") || error.contains("session has ended"),
@@ -152,7 +152,7 @@ async fn a_process_killed_in_mid_refresh_loses_that_sign_in_and_no_other() {
         if all_know {
             break;
         }
-        told = third.refresh(&lost, 2).await;
+        response = third.refresh(&lost, 2).await;
     }
     assert_eq!(fleet.refreshes(), 2);
 }
@@ -246,15 +246,15 @@ async fn a_session_that_ends_in_one_process_ends_in_all() {
         .issue()
         .unwrap();
     let session = |end: bool| json!({ "session": tokens.session_jwt(), "end": end });
-    assert_eq!(other.ask(&session(false)).await, json!(true));
-    assert_eq!(one.ask(&session(true)).await, json!(false));
-    while other.ask(&session(false)).await == json!(true) {}
+    assert_eq!(other.request(&session(false)).await, json!(true));
+    assert_eq!(one.request(&session(true)).await, json!(false));
+    while other.request(&session(false)).await == json!(true) {}
     // One that starts later hears of it as well.
     let mut late = fleet.process(Some(&fleet.server.url())).await;
-    while late.ask(&session(false)).await == json!(true) {}
+    while late.request(&session(false)).await == json!(true) {}
     let kept = json!({ "session": kept.session_jwt() });
-    assert_eq!(late.ask(&kept).await, json!(true));
-    assert_eq!(other.ask(&kept).await, json!(true));
+    assert_eq!(late.request(&kept).await, json!(true));
+    assert_eq!(other.request(&kept).await, json!(true));
 }
 
 /// Not a test: prints what the store costs, in one run.

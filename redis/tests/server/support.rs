@@ -133,7 +133,7 @@ async fn forward(
     }
 }
 
-/// Another process with a client, which does what it is told: this program itself, see [`child`].
+/// Another process with a client, which does what it is response: this program itself, see [`child`].
 pub(crate) struct Process {
     pub(crate) child: Child,
     input: ChildStdin,
@@ -157,12 +157,12 @@ impl Process {
             output,
         };
         let settings = json!({ "base_url": base_url, "project_id": project_id, "store": store });
-        process.tell(&settings).await;
+        process.send(&settings).await;
         assert_eq!(process.response().await, json!("ready"));
         process
     }
 
-    pub(crate) async fn tell(&mut self, command: &Value) {
+    pub(crate) async fn send(&mut self, command: &Value) {
         let line = format!("{command}\n");
         self.input.write_all(line.as_bytes()).await.unwrap();
     }
@@ -182,8 +182,8 @@ impl Process {
         }
     }
 
-    pub(crate) async fn ask(&mut self, command: &Value) -> Value {
-        self.tell(command).await;
+    pub(crate) async fn request(&mut self, command: &Value) -> Value {
+        self.send(command).await;
         self.response().await
     }
 
@@ -193,13 +193,15 @@ impl Process {
         token: &str,
         times: usize,
     ) -> Vec<Result<String, String>> {
-        let told = self.ask(&json!({ "refresh": token, "times": times })).await;
-        results(&told)
+        let response = self
+            .request(&json!({ "refresh": token, "times": times }))
+            .await;
+        results(&response)
     }
 }
 
-pub(crate) fn results(told: &Value) -> Vec<Result<String, String>> {
-    let all = told.as_array().unwrap().iter();
+pub(crate) fn results(response: &Value) -> Vec<Result<String, String>> {
+    let all = response.as_array().unwrap().iter();
     all.map(|one| match one["ok"].as_str() {
         Some(token) => Ok(token.to_owned()),
         None => Err(one["error"].as_str().unwrap().to_owned()),
@@ -226,8 +228,8 @@ async fn child() {
     println!("\n@\"ready\"");
     while let Ok(Some(line)) = input.next_line().await {
         let command: Value = serde_json::from_str(&line).unwrap();
-        let told = obey(&client, &command).await;
-        println!("\n@{told}");
+        let response = obey(&client, &command).await;
+        println!("\n@{response}");
     }
 }
 

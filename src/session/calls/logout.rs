@@ -8,7 +8,7 @@ use crate::error::{Result, SessionError};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::Forget;
-use crate::session::shared_refreshes::note_change;
+use crate::session::shared_refreshes::publish_change;
 use crate::sync::hash::hash;
 use crate::sync::single_flight::run;
 
@@ -49,7 +49,7 @@ impl Sessions {
         let ended = Arc::clone(self.client.validator().ended());
         let entry = ended.add(token, until);
         if let Some(remote) = self.client.remote().cloned() {
-            run(async move { ended.tell(&remote, &entry).await }).await;
+            run(async move { ended.publish(&remote, &entry).await }).await;
         }
     }
 
@@ -75,7 +75,7 @@ impl Sessions {
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
-        self.note_change(token, Forget::Session).await;
+        self.publish_change(token, Forget::Session).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout(token, &body);
         call.send().await.map(drop)
@@ -88,17 +88,17 @@ impl Sessions {
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
-        self.note_change(token, Forget::User).await;
+        self.publish_change(token, Forget::User).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout_all_devices(token, &body);
         call.send().await.map(drop)
     }
 
     /// As [`forget`](Self::forget), for the processes that share the store.
-    pub(super) async fn note_change(&self, token: &RefreshToken, what: Forget) {
+    pub(super) async fn publish_change(&self, token: &RefreshToken, what: Forget) {
         let claims = self.client.validator().validate_refresh_cached(token);
         if let (Some(remote), Ok(claims)) = (self.client.remote().cloned(), claims) {
-            run(async move { note_change(&remote, &claims, what).await }).await;
+            run(async move { publish_change(&remote, &claims, what).await }).await;
         }
     }
 

@@ -8,9 +8,9 @@ use crate::client::Client;
 use crate::error::{Error, Result, SessionError, Timeout, TokenProblem};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::refreshes::{CachedOutcome, Outcome, ROTATED, SAME_TOKEN, Turn};
+use crate::session::refreshes::{CachedOutcome, Outcome, ROTATED, RefreshState, SAME_TOKEN};
 use crate::session::session::{RefreshClaims, Session};
-use crate::session::shared_refreshes::{SharedRefresh, SharedTurn, was_changed};
+use crate::session::shared_refreshes::{SharedRefresh, SharedState, was_changed};
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::{hash, hash_parts};
 use crate::transport::deadline::Deadline;
@@ -122,7 +122,7 @@ impl Sessions {
             (Ok(session), token) => {
                 if let Some(token) = token {
                     let hash = || hash(token.expose_secret());
-                    self.client.refreshes().note_seen(hash);
+                    self.client.refreshes().record_use(hash);
                 }
                 Ok(SignedIn {
                     session,
@@ -157,8 +157,8 @@ impl Sessions {
             async move { make_refresh(&client, response, &token, &claims, endpoint).await }
         });
         match turn {
-            Turn::Cached(outcome) => *outcome,
-            Turn::InFlight(refresh) => match refresh.wait(deadline.at()).await {
+            RefreshState::Cached(outcome) => *outcome,
+            RefreshState::InFlight(refresh) => match refresh.wait(deadline.at()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Err(deadline.error(error)),
             },
@@ -193,28 +193,28 @@ async fn make_refresh(
             Ok(None) => return (Ok(None), None),
             Err(error) => {
                 let refused = error.is_unauthorized();
-                let kept = refused.then(|| CachedOutcome::Refused(error.clone()));
-                return (Err(error), kept);
+                let cached = refused.then(|| CachedOutcome::Refused(error.clone()));
+                return (Err(error), cached);
             }
         },
     };
     let old = Some((token, claims));
     match response.check(client.validator(), old, deadline).await {
         Ok((session, tokens)) => {
-            client.refreshes().note_rotation(tokens.rotated);
+            client.refreshes().record_rotation(tokens.rotated);
             let user = response.user.clone();
             let refreshed = Refreshed {
                 session,
                 tokens,
                 user,
             };
-            let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
-            (Ok(Some(refreshed)), Some(kept))
+            let cached = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
+            (Ok(Some(refreshed)), Some(cached))
         }
         Err(error) => {
             let unchecked = matches!(error, SessionError::Unavailable(_));
-            let kept = unchecked.then_some(CachedOutcome::Unchecked(response));
-            (Err(error.into()), kept)
+            let cached = unchecked.then_some(CachedOutcome::Unchecked(response));
+            (Err(error.into()), cached)
         }
     }
 }
@@ -243,18 +243,18 @@ async fn share_refresh(
         },
         lease,
     };
-    match refresh.take_turn().await {
-        SharedTurn::Lead => {}
-        SharedTurn::Made(response, age) if !was_changed(remote, claims, age).await => {
+    match refresh.join_or_start().await {
+        SharedState::Leader => {}
+        SharedState::Made(response, age) if !was_changed(remote, claims, age).await => {
             let received = validator.clock().instant();
             if let Some(response) = TokenResponse::from_bytes(&response, received) {
                 return Ok(Some(response));
             }
         }
-        SharedTurn::Made(..) | SharedTurn::Lost => {
+        SharedState::Made(..) | SharedState::Lost => {
             return Err(SessionError::Token(TokenProblem::SessionEnded).into());
         }
-        SharedTurn::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
+        SharedState::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
     }
     let response = request_refresh(client, token, endpoint).await;
     let made = response.as_ref().ok().and_then(Option::as_ref);
@@ -275,7 +275,7 @@ async fn request_refresh(
     token: &RefreshToken,
     endpoint: Endpoint,
 ) -> Result<Option<TokenResponse>> {
-    let raw = client.patient_raw();
+    let raw = client.raw_with_longest_timeout();
     let validator = client.validator();
     let body = types::RefreshSessionRequest::default();
     match endpoint {

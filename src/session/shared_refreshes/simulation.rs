@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{SharedRefresh, SharedTurn};
+use super::{SharedRefresh, SharedState};
 use crate::store::shared::Remote;
 use crate::store::{Store, StoreError, StoreFuture};
 use crate::sync::hash::hash_parts;
@@ -57,7 +57,7 @@ type Values = HashMap<[u8; 32], (Vec<u8>, Instant)>;
 
 /// Everything outside of the machines.
 #[derive(Debug)]
-struct World {
+struct Simulation {
     /// The state of SplitMix64.
     random: Mutex<u64>,
     values: Mutex<Values>,
@@ -77,7 +77,7 @@ struct Family {
     has_requests: bool,
 }
 
-impl World {
+impl Simulation {
     fn below(&self, limit: u64) -> u64 {
         let mut state = self.random.lock().unwrap();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -137,7 +137,7 @@ impl World {
     }
 }
 
-impl Store for World {
+impl Store for Simulation {
     fn get(&self, key: [u8; 32]) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>> {
         self.call(move |values, now| {
             let found = values.get(&key)?;
@@ -181,17 +181,17 @@ impl Store for World {
 
 /// What a request is told.
 #[derive(PartialEq)]
-enum Told {
+enum Outcome {
     Tokens,
     Refused,
     Unavailable,
 }
 
 /// What a machine does with a refresh token.
-async fn refresh(world: &World, remote: &Remote, id: u64, skew: u64) -> Told {
+async fn refresh(simulation: &Simulation, remote: &Remote, id: u64, skew: u64) -> Outcome {
     let key = hash_parts([&id.to_be_bytes()[..]]);
     let of_project = hash_parts([&b"P1"[..], &key]);
-    world.keys.lock().unwrap().insert(of_project, id);
+    simulation.keys.lock().unwrap().insert(of_project, id);
     // Clocks go up to 10 % wrong, and differ by up to an hour.
     let lease = LEASE * u32::try_from(90 + skew % 21).unwrap() / 100;
     let ttl = 28 * DAY - Duration::from_secs(skew * 36);
@@ -201,23 +201,23 @@ async fn refresh(world: &World, remote: &Remote, id: u64, skew: u64) -> Told {
         ttl,
         lease,
     };
-    let is_alone = world.faults.alone;
+    let is_alone = simulation.faults.alone;
     if !is_alone {
-        match shared.take_turn().await {
-            SharedTurn::Lead => {}
-            SharedTurn::Made(..) => return Told::Tokens,
-            SharedTurn::Lost => return Told::Refused,
-            SharedTurn::Unknown => return Told::Unavailable,
+        match shared.join_or_start().await {
+            SharedState::Leader => {}
+            SharedState::Made(..) => return Outcome::Tokens,
+            SharedState::Lost => return Outcome::Refused,
+            SharedState::Unknown => return Outcome::Unavailable,
         }
     }
-    world.travel(100, 8000).await;
-    let made = world.present(id, 0);
-    world.travel(100, 8000).await;
+    simulation.travel(100, 8000).await;
+    let made = simulation.present(id, 0);
+    simulation.travel(100, 8000).await;
     if !is_alone {
         let stored = made.map(|new| (new.to_be_bytes().to_vec(), KEPT));
         shared.complete(stored).await;
     }
-    made.map_or(Told::Refused, |_| Told::Tokens)
+    made.map_or(Outcome::Refused, |_| Outcome::Tokens)
 }
 
 /// Runs on a machine that dies at an instant, or stands still from one to another.
@@ -251,42 +251,44 @@ fn run(seed: u64, faults: Faults) -> Report {
         .build()
         .unwrap();
     runtime.block_on(async move {
-        let world = Arc::new(World {
+        let simulation = Arc::new(Simulation {
             random: Mutex::new(seed),
             keys: Mutex::default(),
             values: Mutex::default(),
             families: Mutex::default(),
             faults,
         });
-        let machines = 3 + world.below(48);
+        let machines = 3 + simulation.below(48);
         let remotes: Vec<Remote> = (0..machines)
-            .map(|_| Remote::new(Arc::clone(&world) as Arc<dyn Store>, "P1"))
+            .map(|_| Remote::new(Arc::clone(&simulation) as Arc<dyn Store>, "P1"))
             .collect();
         let mut report = Report::default();
         let mut requests = Vec::new();
         for id in 0..8 {
-            world.family(id, |_| ());
+            simulation.family(id, |_| ());
             for remote in &remotes {
                 // Within a machine one request stands for all: they share its refresh.
-                if !world.chance(500) {
+                if !simulation.chance(500) {
                     continue;
                 }
                 report.requests += 1;
-                world.family(id, |family| family.has_requests = true);
-                let (world, remote) = (Arc::clone(&world), remote.clone());
-                let late = if world.chance(100) { 120_000 } else { 200 };
-                let start = Instant::now() + Duration::from_millis(world.below(late));
-                let within = |limit| Duration::from_millis(world.below(limit));
-                let crash = world.chance(faults.crashes).then(|| start + within(400));
-                let pause = world.chance(faults.pauses).then(|| {
+                simulation.family(id, |family| family.has_requests = true);
+                let (simulation, remote) = (Arc::clone(&simulation), remote.clone());
+                let late = if simulation.chance(100) { 120_000 } else { 200 };
+                let start = Instant::now() + Duration::from_millis(simulation.below(late));
+                let within = |limit| Duration::from_millis(simulation.below(limit));
+                let crash = simulation
+                    .chance(faults.crashes)
+                    .then(|| start + within(400));
+                let pause = simulation.chance(faults.pauses).then(|| {
                     let from = start + within(400);
                     let longest = u64::try_from(faults.longest_pause.as_millis()).unwrap();
                     (from, from + within(longest))
                 });
-                let skew = world.below(100);
+                let skew = simulation.below(100);
                 requests.push(tokio::spawn(async move {
                     sleep_until(start).await;
-                    let refresh = refresh(&world, &remote, id, skew);
+                    let refresh = refresh(&simulation, &remote, id, skew);
                     let told = on_machine(crash, pause, refresh).await;
                     let held = pause.map_or(Duration::ZERO, |(from, to)| to - from);
                     (told, start.elapsed().saturating_sub(held))
@@ -296,11 +298,11 @@ fn run(seed: u64, faults: Faults) -> Report {
         for request in requests {
             let (told, took) = request.await.unwrap();
             report.longest = report.longest.max(took);
-            report.unavailable += u64::from(told == Some(Told::Unavailable));
-            report.refused += u64::from(told == Some(Told::Refused));
+            report.unavailable += u64::from(told == Some(Outcome::Unavailable));
+            report.refused += u64::from(told == Some(Outcome::Refused));
         }
         let mut used = Vec::new();
-        for (id, family) in world.families.lock().unwrap().iter() {
+        for (id, family) in simulation.families.lock().unwrap().iter() {
             report.sign_ins += u64::from(family.has_requests);
             report.presented += family.presented;
             report.ended += u64::from(family.is_ended);
@@ -309,8 +311,8 @@ fn run(seed: u64, faults: Faults) -> Report {
         }
         // One more request for each, by a machine that nothing happens to.
         for id in used.into_iter().filter(|_| !faults.alone) {
-            let told = refresh(&world, &remotes[0], id, 10).await;
-            report.lost += u64::from(told == Told::Refused);
+            let told = refresh(&simulation, &remotes[0], id, 10).await;
+            report.lost += u64::from(told == Outcome::Refused);
         }
         report
     })

@@ -12,7 +12,7 @@ use super::server::{builder, sign_in};
 const CANCEL: u8 = 8;
 const REFUSED_STREAM: u8 = 7;
 
-/// A server that resets the first streams with an error code and answers those after them.
+/// A server that resets the first streams with an error code and responds to those after them.
 struct Http2Server {
     url: String,
     streams: Arc<AtomicUsize>,

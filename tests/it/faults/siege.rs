@@ -9,7 +9,7 @@ use descope_magiclink::{CallEvent, Client, RefreshToken, SessionToken};
 use descope_magiclink_emulator::{Emulator, Fault, SigningAlgorithm, User};
 
 use super::server::LONG;
-use crate::session::kit::b64;
+use crate::session::signing::b64;
 
 const EMAIL: &str = "joe@example.com";
 const SIEGE: Duration = Duration::from_secs(8);
@@ -174,7 +174,7 @@ async fn besiege(fixture: &Fixture) {
         fixture.emulator.keys().rotate().unwrap();
         tokio::time::sleep(second).await;
         let down = fixture.emulator.faults();
-        let down = down.add(Fault::on("GetKeysV2").answer(503)).unwrap();
+        let down = down.add(Fault::on("GetKeysV2").respond(503)).unwrap();
         tokio::time::sleep(second).await;
         fixture.emulator.keys().rotate().unwrap();
         tokio::time::sleep(second).await;

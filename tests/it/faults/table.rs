@@ -8,7 +8,7 @@ use std::time::Duration;
 use descope_magiclink::Error;
 
 use super::server::{Server, Wire, builder, client, read, read_request, sign_in};
-use crate::session::kit::with_a_limit_that_fits;
+use crate::session::signing::with_a_limit_that_fits;
 
 /// What may stand in the sockets' buffers of a response that nobody reads.
 const BUFFERS: usize = 24 * 1024 * 1024;

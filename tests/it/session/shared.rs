@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use descope_magiclink::{Client, Store, StoreError, StoreFuture};
 
-use super::world::World;
+use super::fixture::Fixture;
 
 /// The memory of one client, as a store for others. It fails when it is told to.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl Store for Meeting {
     }
 }
 
-fn processes(world: &World) -> ([Client; 2], Arc<Meeting>) {
-    let builder = || World::builder(&world.emulator);
+fn processes(fixture: &Fixture) -> ([Client; 2], Arc<Meeting>) {
+    let builder = || Fixture::builder(&fixture.emulator);
     let meeting = Arc::new(Meeting {
         memory: builder().build().unwrap(),
         fails: AtomicBool::new(false),
@@ -65,9 +65,9 @@ fn processes(world: &World) -> ([Client; 2], Arc<Meeting>) {
 
 #[tokio::test]
 async fn processes_refresh_a_token_once_and_all_have_the_new_one() {
-    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
-    let ([one, other], _) = processes(&world);
-    let (_, refresh) = world.tokens();
+    let fixture = Fixture::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other], _) = processes(&fixture);
+    let (_, refresh) = fixture.tokens();
     let (one, other) = (one.sessions(), other.sessions());
     let (first, second) = tokio::join!(one.refresh(&refresh), other.refresh(&refresh));
     let (first, second) = (first.unwrap(), second.unwrap());
@@ -81,7 +81,7 @@ async fn processes_refresh_a_token_once_and_all_have_the_new_one() {
     assert_eq!(text(&first), text(&second));
     assert!(second.tokens.rotated && second.session.user_id() == first.session.user_id());
     assert_eq!(second.tokens.cookies, first.tokens.cookies);
-    assert_eq!(world.emulator.requests().count("RefreshSession"), 1);
+    assert_eq!(fixture.emulator.requests().count("RefreshSession"), 1);
     other
         .refresh(second.tokens.refresh_token().unwrap())
         .await
@@ -90,9 +90,9 @@ async fn processes_refresh_a_token_once_and_all_have_the_new_one() {
 
 #[tokio::test]
 async fn what_one_process_has_signed_out_another_neither_refreshes_nor_gives_away() {
-    let world = World::with(|builder| builder.rotate_refresh_tokens(true)).await;
-    let ([one, other], _) = processes(&world);
-    let (_, refresh) = world.tokens();
+    let fixture = Fixture::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other], _) = processes(&fixture);
+    let (_, refresh) = fixture.tokens();
     let new = one.sessions().refresh(&refresh).await.unwrap();
     one.sessions()
         .logout(new.tokens.refresh_token().unwrap())
@@ -101,19 +101,19 @@ async fn what_one_process_has_signed_out_another_neither_refreshes_nor_gives_awa
     // Late, with the token that the ended session came of.
     let error = other.sessions().refresh(&refresh).await.unwrap_err();
     assert!(error.is_unauthorized(), "{error}");
-    assert_eq!(world.emulator.requests().count("RefreshSession"), 1);
+    assert_eq!(fixture.emulator.requests().count("RefreshSession"), 1);
 }
 
 #[tokio::test]
 async fn a_store_that_fails_leaves_each_process_to_itself() {
-    let world = World::with(|builder| builder).await;
-    let ([one, other], meeting) = processes(&world);
+    let fixture = Fixture::with(|builder| builder).await;
+    let ([one, other], meeting) = processes(&fixture);
     meeting.fails.store(true, Ordering::SeqCst);
-    let (session, refresh) = world.tokens();
+    let (session, refresh) = fixture.tokens();
     for client in [&one, &other] {
         client.sessions().refresh(&refresh).await.unwrap();
     }
-    assert_eq!(world.emulator.requests().count("RefreshSession"), 2);
+    assert_eq!(fixture.emulator.requests().count("RefreshSession"), 2);
     // It fails open: a session that one has ended the other takes still.
     one.sessions().end(&session).await;
     assert!(one.sessions().validate(&session).await.is_err());
