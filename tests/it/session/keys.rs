@@ -933,7 +933,7 @@ async fn two_projects_share_nothing() {
     let forged = SessionToken::new(fixture.key.sign(&claims));
     assert_eq!(
         token_problem(ours.validate(&forged).await),
-        TokenProblem::Issuer
+        TokenProblem::WrongIssuer
     );
 }
 

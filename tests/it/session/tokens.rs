@@ -878,7 +878,7 @@ fn issuers() {
         .issuer("https://old.example.com/realm?x=1")
         .build()
         .unwrap();
-    let wrong = Some(TokenProblem::Issuer);
+    let wrong = Some(TokenProblem::WrongIssuer);
     let mut cases: Vec<Case> = Vec::new();
     let key = &fixture.ec;
     let mut case = |issuer: Value, expected: Option<TokenProblem>| {
@@ -968,7 +968,7 @@ fn the_host_of_a_projects_region_may_issue() {
     let regional = token(format!("https://api.use1.descope.com/{id}"));
     assert_eq!(problem(&validator, &regional), None);
     let other = token(format!("https://api.euc1.descope.com/{id}"));
-    assert_eq!(problem(&validator, &other), Some(TokenProblem::Issuer));
+    assert_eq!(problem(&validator, &other), Some(TokenProblem::WrongIssuer));
 }
 
 #[test]
@@ -981,7 +981,7 @@ fn audiences() {
         .audience("https://api2.example.com")
         .build()
         .unwrap();
-    let wrong = Some(TokenProblem::Audience);
+    let wrong = Some(TokenProblem::WrongAudience);
     let table: [(Value, Option<TokenProblem>, Option<TokenProblem>); 12] = [
         // The claim, the verdict without configured audiences, the verdict with.
         (json!(PROJECT), None, wrong),
@@ -1109,11 +1109,11 @@ async fn refresh_tokens_go_through_the_same_checks() {
         ),
         (
             fixture.rsa.sign(&merged(good.clone(), json!({"iss": "x"}))),
-            Some(TokenProblem::Issuer),
+            Some(TokenProblem::WrongIssuer),
         ),
         (
             fixture.rsa.sign(&merged(good.clone(), json!({"aud": "x"}))),
-            Some(TokenProblem::Audience),
+            Some(TokenProblem::WrongAudience),
         ),
         (
             fixture
