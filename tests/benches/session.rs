@@ -104,7 +104,7 @@ fn rs256_d_validate_remembered(bencher: Bencher<'_, '_>) {
     let key = Key::rsa("k");
     let validator = SessionValidator::builder(PROJECT)
         .key_set(key_set(&[&key]))
-        .token_cache_capacity(1000)
+        .token_cache_bytes(1 << 20)
         .build()
         .unwrap();
     let token = SessionToken::new(token(&key));

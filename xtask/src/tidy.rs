@@ -19,7 +19,7 @@ const LEFTOVERS: [(&str, &str, &str); 6] = [
     ("/wo", "rk/", "a path of one machine"),
 ];
 /// Names that this project once had, and the field's words for them.
-const OLD_NAMES: [(&str, &str); 54] = [
+const OLD_NAMES: [(&str, &str); 55] = [
     ("Ages", "CachePolicy"),
     ("Answer", "Response"),
     ("AskedRecently", "InCooldown"),
@@ -67,7 +67,8 @@ const OLD_NAMES: [(&str, &str); 54] = [
     ("note_change", "publish_change"),
     ("onwards", "continue_link"),
     ("pages_are", "pages_for"),
-    ("remember_tokens", "token_cache_capacity"),
+    ("remember_tokens", "token_cache_bytes"),
+    ("token_cache_capacity", "token_cache_bytes"),
     ("take_turn", "join_or_start"),
     ("tell", "notify or publish"),
     ("told_to_wait", "cooldown_error"),

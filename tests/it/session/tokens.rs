@@ -1595,7 +1595,11 @@ fn nothing_printed_holds_a_token() {
     let fixture = Fixture::new();
     let canary = "CANARY";
     let attacker = Key::rsa("rsa-key");
-    let validator = fixture.builder().token_cache_capacity(100).build().unwrap();
+    let validator = fixture
+        .builder()
+        .token_cache_bytes(1 << 20)
+        .build()
+        .unwrap();
     let good = fixture.rsa.sign(&fixture.with(json!({"secret": canary})));
     let session = validate(&validator, &good).unwrap();
     let mut printed = vec![format!("{session:?} {validator:?} {:?}", fixture.builder())];
@@ -1635,7 +1639,11 @@ fn nothing_printed_holds_a_token() {
 fn remembered_tokens_get_the_same_results() {
     let fixture = Fixture::new();
     let plain = fixture.validator();
-    let remembering = fixture.builder().token_cache_capacity(64).build().unwrap();
+    let remembering = fixture
+        .builder()
+        .token_cache_bytes(1 << 20)
+        .build()
+        .unwrap();
     let now = fixture.now();
     let mut tokens = Vec::new();
     for key in fixture.keys() {
@@ -1662,7 +1670,11 @@ fn remembered_tokens_get_the_same_results() {
 #[test]
 fn memory_of_tokens_is_bounded() {
     let fixture = Fixture::new();
-    let validator = fixture.builder().token_cache_capacity(32).build().unwrap();
+    let validator = fixture
+        .builder()
+        .token_cache_bytes(32 << 10)
+        .build()
+        .unwrap();
     for n in 0..500 {
         let token = fixture
             .ec
