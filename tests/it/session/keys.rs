@@ -846,67 +846,6 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-#[test]
-fn a_runtime_that_shuts_down_takes_no_fetch_along() {
-    let serving = runtime();
-    let fixture = serving.block_on(Fixture::new());
-    fixture
-        .server
-        .respond(KeyResponse::Held(key_set(&[&fixture.key])));
-    let validator = fixture
-        .builder()
-        .key_fetch_timeout(Duration::from_secs(30))
-        .build()
-        .unwrap();
-    let validating = |runtime: &tokio::runtime::Runtime| {
-        let (validator, token) = (validator.clone(), fixture.token());
-        runtime.spawn(async move { validator.validate(&token).await })
-    };
-    let dying = runtime();
-    let first = validating(&dying);
-    serving.block_on(fixture.server.reached(1));
-    let joined = validating(&serving);
-    dying.shutdown_timeout(SECOND);
-    assert!(serving.block_on(first).unwrap_err().is_cancelled());
-    fixture.server.release();
-    serving.block_on(joined).unwrap().unwrap();
-    assert_eq!(fixture.server.requests(), 1);
-}
-
-#[test]
-fn a_runtime_that_stands_still_holds_nobody_up() {
-    let serving = runtime();
-    let fixture = serving.block_on(Fixture::new());
-    fixture
-        .server
-        .respond(KeyResponse::Held(key_set(&[&fixture.key])));
-    let validator = fixture
-        .builder()
-        .key_fetch_timeout(Duration::from_secs(30))
-        .build()
-        .unwrap();
-    // Starts the fetch, and is not polled again.
-    let idle = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let first = {
-        let (validator, token) = (validator.clone(), fixture.token());
-        idle.spawn(async move { validator.validate(&token).await })
-    };
-    idle.block_on(tokio::task::yield_now());
-    serving.block_on(fixture.server.reached(1));
-    fixture.server.release();
-    for _ in 0..20 {
-        let healthy = runtime();
-        healthy
-            .block_on(validator.validate(&fixture.token()))
-            .unwrap();
-    }
-    assert_eq!(fixture.server.requests(), 1);
-    idle.block_on(first).unwrap().unwrap();
-}
-
 /// Polls once, by hand: what needs no waiting is ready then.
 fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

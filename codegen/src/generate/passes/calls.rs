@@ -12,10 +12,10 @@ use syn::{
 };
 
 use super::docs::rename;
-use super::names::{deprecate, former_names};
+use super::names::deprecate;
 use super::syntax::{doc_text, token_text};
 use crate::error::{Error, Finding};
-use crate::generate::document::{is_true, operation_pointer, operations, plain};
+use crate::generate::document::{former_names, is_true, operation_pointer, operations, plain};
 use crate::generate::generator::FORMATS;
 use crate::generate::load::Source;
 use crate::generate::prepare::credential;
@@ -307,8 +307,8 @@ impl Method {
 
     /// Methods under the names that it had before.
     fn former_methods(&self, operation: &Value) -> Vec<ImplItem> {
-        let methods = former_names(operation).into_iter().map(|old| {
-            let signature = self.signature(&old);
+        let methods = former_names(operation).map(|old| {
+            let signature = self.signature(&format_ident!("{old}"));
             let new = &self.name;
             let note = format!("now `{new}`");
             let names = self.required().map(|argument| &argument.name);
@@ -344,8 +344,8 @@ impl Method {
     fn markers(&self, operation: &Value) -> Vec<Item> {
         let (marker, name, response) = (&self.marker, self.name.to_string(), &self.response);
         let mut items: Vec<Item> = vec![parse_quote!(operation!(#marker, #name, #response);)];
-        items.extend(former_names(operation).into_iter().map(|old| -> Item {
-            let old = format_ident!("{}", pascal(&old.to_string()));
+        items.extend(former_names(operation).map(|old| -> Item {
+            let old = format_ident!("{}", pascal(old));
             let note = format!("now `{marker}`");
             parse_quote!(#[deprecated = #note] pub type #old = #marker;)
         }));
