@@ -481,7 +481,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Builds the client.
+    /// Builds the client. The HTTP client behind it is made at the first call.
     ///
     /// # Errors
     ///

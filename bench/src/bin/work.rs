@@ -210,7 +210,7 @@ fn call(how: &str, url: &str, in_flight: usize) {
                     let (http, url) = (http.clone(), url.to_owned());
                     async move { sign_in_by_hand(&http, &url).await }
                 });
-                runtime.block_on(calls.collect::<tokio::task::JoinSet<_>>().join_all());
+                runtime.block_on(all(calls));
             });
         }
         "crate" => {
@@ -232,14 +232,16 @@ fn call(how: &str, url: &str, in_flight: usize) {
                         assert!(!sent.masked_address().to_string().is_empty());
                     }
                 });
-                // Spawned on the runtime that is polled.
-                runtime.block_on(async {
-                    calls.collect::<tokio::task::JoinSet<_>>().join_all().await
-                });
+                runtime.block_on(all(calls));
             });
         }
         _ => panic!("call by what?"),
     }
+}
+
+/// Spawns calls on the runtime that polls this, and waits for them.
+async fn all(calls: impl Iterator<Item = impl Future<Output = ()> + Send + 'static>) {
+    calls.collect::<tokio::task::JoinSet<_>>().join_all().await;
 }
 
 #[derive(Serialize)]
