@@ -217,8 +217,9 @@ async fn a_sign_out_presents_the_newest_of_a_family_and_no_other() {
     for (seconds, is_first) in [(2, false), (2, true), (0, true)] {
         let old = RefreshToken::new(mint(&emulator, EMAIL).refresh_jwt());
         emulator.clock().advance(Duration::from_secs(seconds));
-        let new = crate::browser::client(&emulator).sessions().refresh(&old);
-        let new = new.await.unwrap().tokens.refresh.unwrap();
+        let client = crate::browser::client(&emulator);
+        let new = client.sessions().refresh(&old).await.unwrap();
+        let new = new.tokens.refresh.unwrap();
         let (old, new) = (old.expose_secret(), new.expose_secret());
         let (one, two) = if is_first { (new, old) } else { (old, new) };
         let tokens = cookies.read([("cookie", format!("__Host-DSR={one}; __Host-DSR={two}"))]);
