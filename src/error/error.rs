@@ -11,6 +11,7 @@ use url::Url;
 
 use super::call::{Call, CredentialKind};
 use super::config::ConfigError;
+use super::keys::KeyProblem;
 use super::mask::mask_secrets;
 use super::session::SessionError;
 use crate::clock::Clock;
@@ -202,13 +203,16 @@ impl Error {
         matches!(self, Self::Api(error) if error.refused() == Some(Refused::Server))
     }
 
-    /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
-    /// door (status 408 or 504). Where the limit ended while the call had no connection yet,
+    /// Whether time ran out: the call's own limit ([`Error::Timeout`]), that of a fetch of the keys
+    /// ([`KeyProblem::Timeout`](crate::session::KeyProblem::Timeout)), or one behind the service's door (status 408 or 504). Where the limit ended while the call had no connection yet,
     /// [`is_connect`](Self::is_connect) holds too: nothing was sent.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
+            Self::Session(SessionError::Unavailable(error)) => {
+                error.problem() == KeyProblem::Timeout
+            }
             Self::Transport(error) => matches!(error.kind, TransportKind::ConnectTimeout { .. }),
             _ => matches!(
                 self.status(),

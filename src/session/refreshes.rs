@@ -19,7 +19,8 @@ use crate::clock::later;
 use crate::error::{Error, SessionError, TokenProblem};
 use crate::sync::bounded_map::BoundedMap;
 use crate::sync::hash::{TokenHash, hash};
-use crate::sync::single_flight::{InFlight, repeat_until_done};
+use crate::sync::purge::{Purge, purge_later};
+use crate::sync::single_flight::InFlight;
 
 /// How long the outcome is kept where the refresh token stays the same, and how long after the new one
 /// was seen where it was replaced.
@@ -37,8 +38,6 @@ pub(crate) const REFUSED: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What all outcomes may take up together: tokens of some 5,000 users.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// How often outcomes are removed that have ended.
-const PURGE: Duration = Duration::from_secs(60);
 
 /// What comes of a refresh; `None` if the service had nothing to refresh and was asked not to mind.
 pub(crate) type Outcome = Result<Option<Refreshed>, Error>;
@@ -50,6 +49,19 @@ pub(crate) struct Refreshes {
     table: Mutex<Table>,
     /// Whether the last refresh has left its token as it was.
     is_static: AtomicBool,
+    is_purging: AtomicBool,
+}
+
+impl Purge for Refreshes {
+    fn is_purging(&self) -> &AtomicBool {
+        &self.is_purging
+    }
+
+    fn purge(&self) -> bool {
+        let mut table = self.table();
+        table.remove_ended(self.now());
+        !table.cached.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -59,7 +71,6 @@ struct Table {
     /// From a new refresh token to the one that it replaced.
     replaced: HashMap<TokenHash, TokenHash>,
     by_user: HashMap<Box<str>, Vec<TokenHash>>,
-    is_purging: bool,
     cooldown: Option<Cooldown>,
 }
 
@@ -152,13 +163,13 @@ impl Refreshes {
             cached: BoundedMap::new(MAX_BYTES),
             replaced: HashMap::new(),
             by_user: HashMap::new(),
-            is_purging: false,
             cooldown: None,
         };
         Self {
             validator,
             table: Mutex::new(table),
             is_static: AtomicBool::new(false),
+            is_purging: AtomicBool::new(false),
         }
     }
 
@@ -291,7 +302,7 @@ impl Refreshes {
             outcome => outcome,
         };
         if let Some(outcome) = outcome {
-            self.purge_later(&mut table);
+            purge_later(self);
             if let CachedOutcome::Refreshed(new) = &outcome
                 && new.tokens.rotated
                 && let Some(new) = &new.tokens.refresh
@@ -330,22 +341,6 @@ impl Refreshes {
                 error,
             });
         }
-    }
-
-    /// Sees to it that what has ended goes away though nobody comes any more.
-    fn purge_later(self: &Arc<Self>, table: &mut Table) {
-        if std::mem::replace(&mut table.is_purging, true) {
-            return;
-        }
-        let this = Arc::downgrade(self);
-        repeat_until_done(PURGE, move || {
-            this.upgrade().is_none_or(|this| {
-                let mut table = this.table();
-                table.remove_ended(this.now());
-                table.is_purging = !table.cached.is_empty();
-                !table.is_purging
-            })
-        });
     }
 
     /// Notes that a refresh token came along with a session that is good still. If it is a new one,

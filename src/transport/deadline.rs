@@ -46,7 +46,7 @@ impl Deadline {
     pub(crate) fn error(self, error: WaitError) -> Error {
         match error {
             WaitError::TimedOut => Error::Timeout(Timeout::new(self.limit)),
-            WaitError::Lost => ConfigError::NoRuntime.into(),
+            WaitError::Lost => ConfigError::NoThread.into(),
         }
     }
 }

@@ -1036,6 +1036,9 @@ fn a_wrong_configuration_is_named() {
         build(Client::builder("")),
         Error::Config(ConfigError::MissingProjectId)
     ));
+    // What a `main` prints that returns the error.
+    let shown = format!("{:?}", build(Client::builder("")));
+    assert!(shown.contains("set DESCOPE_PROJECT_ID"), "{shown}");
     assert!(matches!(
         build(Client::builder("../x")),
         Error::Config(ConfigError::InvalidProjectId)

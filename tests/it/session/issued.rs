@@ -323,7 +323,7 @@ async fn without_a_usable_date_times_are_not_looked_at_and_nothing_is_learned() 
             let wrong = json!({"sessionJwt": service.session(json!({"iss": "P2other"}))});
             service.respond(path, &headers, wrong);
             let error = verify(&client).await.unwrap_err();
-            assert_eq!(problem(&error), Some(TokenProblem::Issuer));
+            assert_eq!(problem(&error), Some(TokenProblem::WrongIssuer));
         }
     }
 }

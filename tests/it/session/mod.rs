@@ -7,6 +7,7 @@ mod issued;
 pub(crate) mod key_server;
 mod keys;
 mod properties;
+mod runtimes;
 mod shared;
 pub(crate) mod signing;
 mod tokens;

@@ -22,8 +22,9 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// once; and whoever finds the form on a shared machine, after a sign-out, comes later.
 const REPEATED: Duration = Duration::from_secs(30);
 
-/// How long a verification may take before another form may try the link: its process may be gone.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// How long a verification may take before another form may try the link: its process may be gone, or its
+/// runtime blocked. The client keeps a response that reached nobody for 60 s: whoever tries then gets it.
+pub(super) const LEASE: Duration = Duration::from_secs(45);
 
 /// How often an address may be wrong.
 const TRIES: u64 = 5;
@@ -199,7 +200,12 @@ impl<'a> UsedLinks<'a> {
                 let told = (failure.error.index(), failure.retry_after);
                 self.write(key("failure", &[token, form]), &told, REPEATED)
                     .await;
-                let _ = self.0.set(link, Vec::new(), Duration::ZERO).await;
+                // One that comes late, after another has used the link, forgets nothing.
+                if let Some(Link::Pending(of)) = self.read(link).await
+                    && of == *form
+                {
+                    let _ = self.0.set(link, Vec::new(), Duration::ZERO).await;
+                }
             }
         }
     }
@@ -341,6 +347,10 @@ mod tests {
             panic!("not used");
         };
         assert!(link.target == "/in" && link.purpose() == LinkPurpose::StepUp && !link.is_in);
+
+        // A verification that was given up and ends later is of no account.
+        links.complete(&TOKEN, &FORM, &failed).await;
+        assert!(links.used(&TOKEN).await.is_some());
 
         // The same form gets the same response for a while, another one does not.
         assert!(links.response(&TOKEN, &FORM).await.is_none());

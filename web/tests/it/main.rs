@@ -28,6 +28,7 @@ mod pages;
 mod pages_layer;
 #[cfg(feature = "axum")]
 mod preflights;
+mod presses;
 mod redirects;
 mod rejections;
 mod send_guard;
