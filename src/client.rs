@@ -26,7 +26,7 @@ use crate::store::memory::Memory;
 use crate::store::shared::{Remote, Shared as SharedStore};
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
-use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
+use crate::transport::http::{HttpSettings, Proxy};
 use crate::transport::retry::RetryPolicy;
 
 /// A client for one Descope project.
@@ -148,7 +148,7 @@ impl Client {
     /// The URL that paths are appended to, without a slash at its end.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.raw.baseurl
+        &self.settings().base_url
     }
 
     /// What this client keeps for a while: the store that it was [built with](ClientBuilder::store), or
@@ -481,7 +481,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Builds the client.
+    /// Builds the client. The HTTP client behind it is made at the first call.
     ///
     /// # Errors
     ///
@@ -507,7 +507,13 @@ impl ClientBuilder {
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
         let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;
-        let mut settings = Settings::anonymous(&project_id, self.auth_management_key);
+        let http = HttpSettings {
+            base_url,
+            connect_timeout: self.connect_timeout,
+            proxy: self.proxy,
+            own: self.http_client,
+        };
+        let mut settings = Settings::anonymous(http, &project_id, self.auth_management_key)?;
         #[cfg(feature = "management")]
         if let Some(key) = &self.management_key {
             checked_key("management_key", key)?;
@@ -530,19 +536,8 @@ impl ClientBuilder {
             Some(remote) => Box::new(SharedStore::new(remote, memory)),
             None => Box::new(memory),
         };
-        let http = HttpSettings {
-            base_url: base_url.clone(),
-            connect_timeout: self.connect_timeout,
-            proxy: self.proxy,
-            own: self.http_client,
-        };
-        settings.speaks_http1 = http.speaks_http1();
         let inner = Inner::new(settings, headers, self.timeout);
-        let lazy_http = LazyHttp::new(http);
-        let http = lazy_http.get()?;
         let client_settings = ClientSettings {
-            base_url: base_url.as_str().to_owned(),
-            http: lazy_http,
             inner: inner.clone(),
             clock: self.clock,
             session_cookie: self.names.session,
@@ -560,7 +555,7 @@ impl ClientBuilder {
             remote,
         };
         Ok(Client {
-            raw: raw::Client::from_parts(base_url.as_str(), http, inner),
+            raw: raw::Client { inner },
             validator,
             shared: Arc::new(shared),
         })

@@ -219,6 +219,21 @@ fn names_changed() {
         verdict(&rename(false)).map(|v| v.to_string()).as_deref(),
         Some("major")
     );
+    // The same where only the name in Rust is another one.
+    let in_rust = |place: &str, more: &str| {
+        let yaml = SMALL.replacen(place, &format!("{place}{more}"), 1);
+        assert_ne!(yaml, SMALL);
+        verdict(&yaml).map(|v| v.to_string())
+    };
+    let (id, minor, major) = ("operationId: SendLink\n", "minor", "major");
+    let kept = "      x-rust-name: mail_link\n      x-formerly: [send_link]\n";
+    assert_eq!(in_rust(id, kept).as_deref(), Some(minor));
+    let lost = in_rust(id, "      x-rust-name: mail_link\n");
+    assert_eq!(lost.as_deref(), Some(major));
+    for place in ["{name: certs, in: query, ", "        loginId: {"] {
+        let lost = in_rust(place, "x-rust-name: other, ");
+        assert_eq!(lost.as_deref(), Some(major), "{place}");
+    }
     let files = bindings(&rename(true)).unwrap();
     let client: String = files["src/raw/client.rs"].split_whitespace().collect();
     for kept in [

@@ -1,7 +1,11 @@
 //! What can be wrong with the settings.
 
+use std::fmt;
+
 /// A mistake in the client's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+///
+/// `Debug` prints the text too: it is what a `main` that returns the error shows.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// There is no project id.
@@ -50,4 +54,12 @@ pub enum ConfigError {
     /// The HTTP client could not be made.
     #[error("the HTTP client could not be built ({0})")]
     HttpClient(String),
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConfigError")
+            .field(&format_args!("{self}"))
+            .finish()
+    }
 }

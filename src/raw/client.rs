@@ -10,23 +10,7 @@ use super::types;
 ///
 /// Version: 2026-08-21
 pub struct Client {
-    pub(crate) baseurl: String,
-    pub(crate) client: reqwest::Client,
     pub(crate) inner: crate::raw::hooks::Inner,
-}
-impl Client {
-    /// A client from its parts; `baseurl` has no trailing slash.
-    pub(crate) fn from_parts(
-        baseurl: &str,
-        client: reqwest::Client,
-        inner: crate::raw::hooks::Inner,
-    ) -> Self {
-        Self {
-            baseurl: baseurl.to_owned(),
-            client,
-            inner,
-        }
-    }
 }
 impl Client {
     /// Exchange an access key for a session

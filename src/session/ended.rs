@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::store::shared::Remote;
 use crate::sync::bounded_map::BoundedMap;
 use crate::sync::hash::{TokenHash, hash, hash_parts};
@@ -102,8 +102,8 @@ impl EndedSessions {
         let (now, left) = (self.clock.instant(), self.left(entry));
         let mut tokens = self.tokens();
         tokens.remove_ended(now);
-        if let Some(end) = now.checked_add(left).filter(|end| *end > now) {
-            tokens.insert(entry.token, (), end, 0);
+        if !left.is_zero() {
+            tokens.insert(entry.token, (), later(now, left), 0);
             self.is_used.store(true, Ordering::Release);
             purge_later(self);
         }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::session::{RefreshClaims, Session};
 use super::tokens::{TokenResponse, Tokens};
 use super::validator::SessionValidator;
+use crate::clock::later;
 use crate::error::{Result, SessionError};
 use crate::secret::RefreshToken;
 use crate::sync::bounded_map::BoundedMap;
@@ -164,8 +165,7 @@ impl Handovers {
 
 /// When a response is forgotten, counted from its arrival.
 fn end_of(response: &TokenResponse, kept: Duration) -> Instant {
-    let received = response.received;
-    received.checked_add(kept).unwrap_or(received)
+    later(response.received, kept)
 }
 
 /// A response on its way to the caller. Dropped before it was delivered, it is kept.

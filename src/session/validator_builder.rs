@@ -5,8 +5,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 #[cfg(feature = "client")]
-use url::Url;
-
 use super::claim_policy::Policy;
 #[cfg(feature = "client")]
 use super::ended::EndedSessions;
@@ -29,7 +27,7 @@ use crate::raw::hooks::{Inner, Settings as CallSettings, anonymous_headers};
 #[cfg(feature = "client")]
 use crate::secret::ManagementKey;
 #[cfg(feature = "client")]
-use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
+use crate::transport::http::{HttpSettings, Proxy};
 #[cfg(feature = "client")]
 use crate::transport::retry::RetryPolicy;
 
@@ -51,7 +49,7 @@ const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct FetchSettings {
     /// Those of a client; else the validator makes one.
-    client: Option<(LazyHttp, Inner)>,
+    client: Option<Inner>,
     http_client: Option<reqwest::Client>,
     auth_management_key: Option<ManagementKey>,
     retry: RetryPolicy,
@@ -99,9 +97,6 @@ impl FetchSettings {
 /// What a client hands over to its validator.
 #[cfg(feature = "client")]
 pub(crate) struct ClientSettings {
-    /// One that the client has looked at.
-    pub(crate) base_url: String,
-    pub(crate) http: LazyHttp,
     pub(crate) inner: Inner,
     pub(crate) clock: Arc<dyn Clock>,
     /// The names of the cookies mark the tokens too.
@@ -339,9 +334,10 @@ impl SessionValidatorBuilder {
     #[cfg(feature = "client")]
     /// Takes over what a client for the same project was given.
     pub(crate) fn client(mut self, client: ClientSettings) -> Self {
-        self.base_url = Some(client.base_url);
+        // One that the client has looked at.
+        self.base_url = Some(client.inner.settings.base_url.to_string());
         self.allow_plain_http = true;
-        self.fetch.client = Some((client.http, client.inner));
+        self.fetch.client = Some(client.inner);
         self.clock = client.clock;
         for (known, name) in [
             (&mut self.session_names, client.session_cookie),
@@ -394,7 +390,7 @@ impl SessionValidatorBuilder {
         };
         #[cfg(feature = "client")]
         let timeout = match &self.fetch.client {
-            Some((_, inner)) => inner.timeout,
+            Some(inner) => inner.timeout,
             None => self.fetch.timeout,
         };
         #[cfg(feature = "client")]
@@ -465,7 +461,7 @@ impl SessionValidatorBuilder {
         base_url: &BaseUrl,
         algorithms: &[Algorithm],
     ) -> Result<Endpoint, ConfigError> {
-        let (http, inner) = match &self.fetch.client {
+        let inner = match &self.fetch.client {
             Some(client) => client.clone(),
             None => {
                 let http = HttpSettings {
@@ -474,23 +470,15 @@ impl SessionValidatorBuilder {
                     proxy: Proxy::default(),
                     own: self.fetch.http_client.clone(),
                 };
-                http.check()?;
                 let key = self.fetch.auth_management_key.clone();
                 let headers = anonymous_headers(project_id, key.as_ref())?;
-                let mut settings = CallSettings::anonymous(project_id, key);
+                let mut settings = CallSettings::anonymous(http, project_id, key)?;
                 settings.retry = self.fetch.retry;
-                settings.speaks_http1 = http.speaks_http1();
-                let inner = Inner::new(settings, headers, self.fetch.timeout);
-                (LazyHttp::new(http), inner)
+                Inner::new(settings, headers, self.fetch.timeout)
             }
         };
-        let url = Url::parse(&format!("{}/v2/keys/{project_id}", base_url.as_str()))
-            .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
         Ok(Endpoint {
-            http,
             inner,
-            url,
-            base_url: base_url.as_str().to_owned(),
             timeout: self.fetch.timeout,
             algorithms: algorithms.to_vec(),
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Store, StoreError, StoreFuture};
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::sync::bounded_map::BoundedMap;
 use crate::sync::purge::{Purge, purge_later};
 
@@ -118,10 +118,7 @@ impl Store for Memory {
 
     fn count(&self, key: Key, add: u64, ttl: Duration) -> StoreFuture<'_, u64> {
         self.call(|tables, now| {
-            let (sum, end) = tables
-                .counters
-                .remove(&key)
-                .unwrap_or((0, now.checked_add(ttl).unwrap_or(now)));
+            let (sum, end) = tables.counters.remove(&key).unwrap_or((0, later(now, ttl)));
             let sum = sum.saturating_add(add);
             if sum > 0 {
                 tables.counters.insert(key, sum, end, 0);
@@ -133,7 +130,7 @@ impl Store for Memory {
     fn append(&self, list: Key, entry: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
         self.call(|tables, now| {
             tables.last = tables.last.saturating_add(1);
-            let end = now.checked_add(ttl).unwrap_or(now);
+            let end = later(now, ttl);
             let bytes = entry.len();
             tables
                 .entries
@@ -159,14 +156,14 @@ impl Tables {
     fn set(&mut self, key: Key, value: Vec<u8>, now: Instant, ttl: Duration) {
         self.brief.remove(&key);
         self.lasting.remove(&key);
-        if let Some(end) = now.checked_add(ttl).filter(|end| *end > now) {
+        if !ttl.is_zero() {
             let table = if ttl <= BRIEF {
                 &mut self.brief
             } else {
                 &mut self.lasting
             };
             let bytes = value.len();
-            table.insert(key, value, end, bytes);
+            table.insert(key, value, later(now, ttl), bytes);
         }
     }
 
@@ -225,12 +222,10 @@ mod tests {
         let (store, _) = store();
         for ttl in [MINUTE, 100 * MINUTE, MINUTE, Duration::MAX] {
             store.set(key(1), b"v".to_vec(), ttl).await.unwrap();
-            let found = store.get(key(1)).await.unwrap();
-            assert_eq!(
-                found,
-                (ttl < Duration::MAX).then(|| (b"v".to_vec(), ttl)),
-                "{ttl:?}"
-            );
+            let (value, left) = store.get(key(1)).await.unwrap().unwrap();
+            assert_eq!(value, b"v", "{ttl:?}");
+            // What no clock can tell is kept for as long as one can.
+            assert!(left == ttl || (ttl == Duration::MAX && left > 1000 * 1000 * MINUTE));
         }
     }
 
@@ -247,6 +242,9 @@ mod tests {
         sums.push(store.count(key(2), u64::MAX, MINUTE).await.unwrap());
         sums.push(store.count(key(2), 1, MINUTE).await.unwrap());
         assert_eq!(sums, [0, 1, 3, 3, 0, u64::MAX, u64::MAX]);
+        for sum in 1..=2 {
+            assert_eq!(store.count(key(3), 1, Duration::MAX).await.unwrap(), sum);
+        }
     }
 
     #[tokio::test]
@@ -264,6 +262,8 @@ mod tests {
         assert_eq!(store.since(list, mark).await.unwrap().0, [[20]]);
         clock.advance(MINUTE);
         assert!(store.since(list, 0).await.unwrap().0.is_empty());
+        store.append(list, vec![21], Duration::MAX).await.unwrap();
+        assert_eq!(store.since(list, 0).await.unwrap().0, [[21]]);
     }
 
     #[tokio::test]

@@ -24,14 +24,20 @@ use crate::secret::{MagicLinkToken, RefreshToken, Secret, SessionToken};
 /// Most members that an event names.
 const MOST_NAMED: usize = 16;
 
+/// Most bytes that are set aside for a body before it is there.
+const MOST_RESERVED: usize = 64 * 1024;
+
 /// Why a body was not read to its end, with what had arrived.
 pub(crate) enum Stop {
     TooLarge(Vec<u8>),
     Failed(Vec<u8>, reqwest::Error),
 }
 
-pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> Result<Vec<u8>, Stop> {
-    let mut body = Vec::new();
+pub(super) async fn read(response: &mut reqwest::Response, limit: usize) -> Result<Vec<u8>, Stop> {
+    let told = response.content_length();
+    let told = told.and_then(|bytes| usize::try_from(bytes).ok());
+    // Room for what was told, where it is believable.
+    let mut body = Vec::with_capacity(told.unwrap_or_default().min(limit).min(MOST_RESERVED));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {

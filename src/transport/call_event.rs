@@ -32,8 +32,7 @@ pub enum CallEvent<'c> {
         result: Result<StatusCode, &'c Error>,
         /// How many times the request was sent.
         attempts: u32,
-        /// How long the call took, waits between attempts included; of a success, until its headers
-        /// had arrived.
+        /// How long the call took, waits between attempts and the body included.
         duration: Duration,
     },
 }

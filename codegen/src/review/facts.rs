@@ -5,6 +5,7 @@
 //! the name of its component, or that of its place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -249,7 +250,9 @@ impl<'a> Reader<'a> {
         operation: &'a Value,
     ) -> Members {
         let mut members = Members::new();
-        members.insert("id".to_owned(), text(operation, "operationId").to_owned());
+        let name = self.rust_name(operation);
+        let name = name.unwrap_or(text(operation, "operationId"));
+        members.insert("id".to_owned(), name.to_owned());
         let formerly = operation.get("x-formerly").and_then(Value::as_array);
         if let Some(names) = formerly {
             let names = names.iter().filter_map(Value::as_str);
@@ -303,6 +306,7 @@ impl<'a> Reader<'a> {
                     &mut value,
                     is_true(parameter.get("required")),
                     is_true(parameter.get("deprecated")),
+                    self.rust_name(parameter),
                 );
                 members.insert(member, value);
             }
@@ -311,7 +315,7 @@ impl<'a> Reader<'a> {
         if let Some(body) = operation.get("requestBody") {
             let body = self.follow(body);
             let mut value = self.body(body, &format!("{key} request"));
-            attributes(&mut value, is_true(body.get("required")), false);
+            attributes(&mut value, is_true(body.get("required")), false, None);
             members.insert("request".to_owned(), value);
             others.extend(other_content(body, "request"));
         }
@@ -349,6 +353,12 @@ impl<'a> Reader<'a> {
             members.insert("others".to_owned(), others.join(", "));
         }
         members
+    }
+
+    /// The name that the bindings have for it, which only they know.
+    fn rust_name<'b>(&self, described: &'b Value) -> Option<&'b str> {
+        let name = described.get("x-rust-name").and_then(Value::as_str);
+        name.filter(|_| self.without.is_empty())
     }
 
     /// The end of a chain of references.
@@ -509,7 +519,12 @@ impl<'a> Reader<'a> {
             let is_required =
                 required.is_some_and(|names| names.iter().any(|name| name == property));
             let is_deprecated = is_true(whole.get("deprecated").or(schema.get("deprecated")));
-            attributes(&mut kind, is_required, is_deprecated);
+            attributes(
+                &mut kind,
+                is_required,
+                is_deprecated,
+                self.rust_name(schema),
+            );
             members.insert(property.clone(), kind);
         }
         if let Some(values) = values {
@@ -565,11 +580,14 @@ fn other_content(holder: &Value, place: &str) -> Vec<String> {
     others.map(|media| format!("{place} {media}")).collect()
 }
 
-fn attributes(kind: &mut String, required: bool, deprecated: bool) {
+fn attributes(kind: &mut String, required: bool, deprecated: bool, rust_name: Option<&str>) {
     if required {
         kind.push_str("; required");
     }
     if deprecated {
         kind.push_str("; deprecated");
+    }
+    if let Some(name) = rust_name {
+        let _ = write!(kind, "; in Rust {name}");
     }
 }

@@ -347,7 +347,7 @@ pub(crate) fn check_id(id: &str) -> Result<(), String> {
     }
     let near = suggestion(id, OPERATIONS.iter().map(|operation| operation.id));
     Err(format!(
-        "{id:?} is no operation id; SUPPORTED.md lists them{near}"
+        "{id:?} is no operation id{near}; the module `supported` of the docs lists them, as SUPPORTED.md"
     ))
 }
 

@@ -147,6 +147,7 @@ fn good_tokens_pass() {
         let session = validate(&validator, &key.sign(&fixture.claims())).unwrap();
         assert_eq!(session.user_id(), USER);
         assert_eq!(session.project_id(), PROJECT);
+        assert_eq!(validator.project_id(), PROJECT);
         let same = header(key, json!({"typ": null}));
         assert!(validate(&validator, &key.sign_with_header(&same, &fixture.claims())).is_ok());
     }
@@ -278,6 +279,7 @@ fn headers() {
             json!("logout+jwt"),
             json!("application/at+jwt"),
             json!("text/jwt"),
+            json!("octet-streamJWT"),
             json!("JWT "),
             json!(""),
             json!(7),
@@ -855,6 +857,22 @@ fn the_leeway_is_settable_and_capped() {
         problem(&build(0).unwrap(), &exact),
         Some(TokenProblem::Expired)
     );
+}
+
+#[test]
+fn a_clock_before_1970_is_as_far_off_as_it_says() {
+    let world = World::new();
+    let hour = Duration::from_secs(3600);
+    let clock = ManualClock::at(std::time::UNIX_EPOCH - hour);
+    let validator = world.builder().clock(std::sync::Arc::new(clock)).build();
+    let token = |nbf: Value| {
+        let claims = json!({"iat": null, "nbf": nbf, "exp": 1800});
+        world.ec.sign(&world.with(claims))
+    };
+    let validator = validator.unwrap();
+    assert_eq!(problem(&validator, &token(Value::Null)), None);
+    let early = problem(&validator, &token(json!(0)));
+    assert_eq!(early, Some(TokenProblem::NotYetValid));
 }
 
 #[test]

@@ -119,7 +119,8 @@ impl LandingPageBuilder {
     /// The page that sends a link for step-up or a further factor. [`pages_layer`](LandingPage::pages_layer)
     /// sends those there whom [`require_step_up`](crate::require_step_up) or
     /// [`require_mfa`](crate::require_mfa) refuses, with the page that they wanted in the query parameter
-    /// `next`, and with `mfa=true` where it is a further factor.
+    /// `next`, and with `mfa=true` where it is a further factor. Without this setting they see a page
+    /// that leads nowhere, and the feature `tracing` logs an error.
     pub fn step_up_page(mut self, path: impl Into<String>) -> Self {
         self.step_up_page = Some(path.into());
         self
@@ -237,8 +238,8 @@ impl LandingPageBuilder {
         self
     }
 
-    /// Tells clients apart that ask for links, by the address that a request comes from for example. `None`
-    /// is for one that is not known.
+    /// Tells clients apart that ask for links, by the address that a request comes from for example. For
+    /// `None` it is the browser, by its cookie, as without this setting.
     ///
     /// [`LandingPage::link`] refuses what is too much with [`SendError::RateLimited`](super::SendError):
     ///
@@ -260,7 +261,8 @@ impl LandingPageBuilder {
     /// use axum::extract::ConnectInfo;
     ///
     /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
-    /// // With `into_make_service_with_connect_info`. Behind a proxy, its header is to be read.
+    /// // With `into_make_service_with_connect_info`, without which there is none; a test puts one into
+    /// // the request's extensions. Behind a proxy, its header is to be read.
     /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
     ///     .client_key(|request| {
     ///         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?;

@@ -193,9 +193,13 @@ impl LandingLink {
     /// the feature `tracing` notes its code and status as a warning. The page must not show
     /// [`Sent::masked_address`] either. What remains is the time that the service takes.
     ///
+    /// That the service takes `nonsense` for no mail address is hidden too, where it stands for a login id:
+    /// it would send to a user of that name. Have the form check what is typed, by `type="email"`. A new
+    /// address to change to is checked before it is sent.
+    ///
     /// # Errors
     ///
-    /// [`SendError`] for what does not depend on who has an account: an address that is none, a
+    /// [`SendError`] for what does not depend on who has an account: an argument that cannot be one, a
     /// service that cannot be reached, too many requests.
     pub fn respond(
         self,
@@ -229,7 +233,7 @@ impl LandingLink {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The address cannot be one (400). The user should correct it.
+    /// The address cannot be one, or is empty (400). The user should correct it.
     #[error("this is no address that a link can be sent to; look for mistakes")]
     InvalidAddress(#[source] InvalidArgument),
     /// The request did not come from a page of the application (403). Nothing was sent.

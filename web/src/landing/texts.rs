@@ -222,6 +222,11 @@ impl LandingTexts {
 
     pub(super) fn refusal_words(&self, status: StatusCode) -> &Words {
         let [.., last] = &self.refusals;
+        // To a reader, a page that only a form leads to is one that is not there.
+        let status = match status {
+            StatusCode::METHOD_NOT_ALLOWED => StatusCode::NOT_FOUND,
+            other => other,
+        };
         let index = REFUSALS.iter().position(|known| *known == status);
         let words = index.and_then(|index| self.refusals.get(index));
         words.unwrap_or(last)

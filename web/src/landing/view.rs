@@ -98,6 +98,16 @@ impl LandingView<'_> {
         self.purpose
     }
 
+    /// The status of the response with the page.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.state {
+            State::Confirm | State::Done(_) => StatusCode::OK,
+            State::Error(error) => error.status(),
+            State::Refused(refused) => refused.status,
+        }
+    }
+
     /// Why the user was not signed in; none on the page with the button, on the one that says that all
     /// is done, and where no link was opened.
     #[must_use]

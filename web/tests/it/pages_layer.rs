@@ -188,6 +188,30 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     assert!(response.body().contains("<h1>There is no such page</h1>"));
     assert_eq!(send(&app, "GET", "/own", &[PAGE]).await.body(), "<p>ours");
     assert_eq!(send(&app, "GET", "/nowhere", &[]).await.body(), "");
+    // A page that only a form leads to.
+    let headers = [("cookie", cookie.as_str()), PAGE];
+    let response = send(&app, "GET", "/sign-out", &headers).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(response.headers().contains_key("allow"));
+    assert!(response.body().contains("<h1>There is no such page</h1>"));
+}
+
+#[tokio::test]
+async fn a_template_knows_the_status_of_its_page() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator)
+        .template(|page| format!("{} {}", page.status().as_u16(), page.title()))
+        .build()
+        .unwrap();
+    let app = app(&landing);
+    for (path, text) in [
+        ("/nowhere", "404 There is no such page"),
+        ("/slow", "429 Please wait a little"),
+        ("/verify?t=0a1b", "200 Sign in"),
+        ("/verify", "400 This link is incomplete"),
+    ] {
+        assert_eq!(send(&app, "GET", path, &[PAGE]).await.body(), text);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use descope_magiclink::session::TokenProblem;
 use descope_magiclink::{DeliveryMethod, Error, RefreshToken};
 use descope_magiclink_emulator::{Emulator, Fault};
 use descope_magiclink_web::{Rejection, SessionLayer};
@@ -25,6 +26,20 @@ async fn error_of(emulator: &Emulator, fault: Fault) -> Error {
     let magic_link = client.magic_link();
     let change = magic_link.update_email(&refresh, "joe@example.org");
     change.send().await.unwrap_err()
+}
+
+#[test]
+fn a_session_that_begins_later_has_not_ended() {
+    let text = |problem| Rejection::InvalidToken(problem).text();
+    let later = text(TokenProblem::NotYetValid);
+    assert!(
+        later.contains("clock") && !later.contains("ended"),
+        "{later}"
+    );
+    assert_eq!(
+        text(TokenProblem::Expired),
+        "the session has ended; sign in again"
+    );
 }
 
 #[tokio::test]

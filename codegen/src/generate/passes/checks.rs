@@ -37,14 +37,6 @@ pub(super) fn structs(types: &mut File) -> impl Iterator<Item = &mut ItemStruct>
     })
 }
 
-/// The name that the operation or property asks for, or that it has.
-pub(super) fn rust_name<'a>(described: &'a Value, name: &'a str) -> &'a str {
-    described
-        .get("x-rust-name")
-        .and_then(Value::as_str)
-        .unwrap_or(name)
-}
-
 /// Compares all that was generated with the description.
 pub(super) fn check(source: &Source, client: &mut File, types: &mut File) -> Result<(), Error> {
     let mut findings = Vec::new();
