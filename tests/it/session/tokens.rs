@@ -861,13 +861,13 @@ fn the_leeway_is_settable_and_capped() {
 
 #[test]
 fn a_clock_before_1970_is_as_far_off_as_it_says() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let hour = Duration::from_secs(3600);
     let clock = ManualClock::at(std::time::UNIX_EPOCH - hour);
-    let validator = world.builder().clock(std::sync::Arc::new(clock)).build();
+    let validator = fixture.builder().clock(std::sync::Arc::new(clock)).build();
     let token = |nbf: Value| {
         let claims = json!({"iat": null, "nbf": nbf, "exp": 1800});
-        world.ec.sign(&world.with(claims))
+        fixture.ec.sign(&fixture.with(claims))
     };
     let validator = validator.unwrap();
     assert_eq!(problem(&validator, &token(Value::Null)), None);
