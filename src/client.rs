@@ -411,7 +411,7 @@ impl ClientBuilder {
     }
 
     /// Has a closure see each call of the client, also those that it makes by itself such as fetching
-    /// keys: before it is sent, to add headers such as a trace context, and when it is over, for
+    /// keys: before it is sent, to add headers such as a trace context, and when it has completed, for
     /// metrics. It must not block: calls that callers share, such as a refresh, tell it of themselves on the
     /// one thread that sends everything.
     ///

@@ -2,7 +2,7 @@
 //!
 //! A fetched set goes through three policy:
 //!
-//! - Young, until its time to live is over: its keys serve at once. From a random point before that
+//! - Young, until its time to live has passed: its keys serve at once. From a random point before that
 //!   end on, the first use also starts a fetch in the background, so a busy process never waits.
 //! - Old, until the maximum age: its keys serve at once while it is known, by an attempt that
 //!   failed within the last time to live, that the endpoint is down. Otherwise the caller waits for
@@ -137,7 +137,7 @@ enum Fetch {
     /// It began before the caller looked, so that it need not know of a key that is new.
     Earlier(InFlight<()>),
     Started(InFlight<()>),
-    /// It began before the caller looked, and is over.
+    /// It began before the caller looked, and has ended.
     Over,
     /// None may be made now.
     Refused,
@@ -266,7 +266,7 @@ impl KeyCache {
         }
     }
 
-    /// The verdict once a fetch is over, or may not be made.
+    /// The verdict once a fetch has ended, or may not be made.
     fn lookup_after_fetch(
         &self,
         id: &str,
@@ -282,7 +282,7 @@ impl KeyCache {
         }
     }
 
-    /// A key of the old set, for a caller whose time is over before the endpoint has responded.
+    /// A key of the old set, for a caller who times out before the endpoint has responded.
     fn old_key(&self, id: &str) -> Option<Arc<VerifyingKey>> {
         let state = self.state.load();
         let fetched = state.fetched.as_deref()?;

@@ -81,7 +81,7 @@ pub async fn visit(app: &str, emulator: &Emulator, rotating: bool) {
         .unwrap()
         .to_owned();
 
-    // Nobody, somebody by a cookie or by a bearer token, and whose session is over.
+    // Nobody, somebody by a cookie or by a bearer token, and whose session has expired.
     assert_eq!(get(None).await.status(), 401);
     for (name, value) in [
         (

@@ -107,7 +107,7 @@ impl Sessions {
     }
 
     /// Forgets the refreshes that are kept for the owner of a token: now, so that nobody gets new
-    /// tokens out of them while the service is asked, and again when the call is over or dropped.
+    /// tokens out of them while the service is asked, and again when the call has ended or was dropped.
     pub(super) fn forget<'a>(&'a self, token: &'a RefreshToken, what: Forget) -> impl Drop + 'a {
         struct Guard<F: Fn()>(F);
         impl<F: Fn()> Drop for Guard<F> {

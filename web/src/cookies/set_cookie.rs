@@ -27,7 +27,7 @@ impl SameSite {
     }
 }
 
-/// What a browser takes for a cookie that is over.
+/// What a browser takes for an expired cookie.
 const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 
 /// A `Set-Cookie` line. Whoever makes one has checked its parts.
