@@ -35,7 +35,7 @@ pub type Members = BTreeMap<String, String>;
 ///
 /// A type is `string`, `integer (int64)`, `string in {a, b}`, `list of T`, `map to T`, `object` when it is
 /// free-form, `any`, `one of (A | B)`, and `<Name>` for an object of `schemas`. Behind it may stand
-/// `; required` and `; deprecated`.
+/// `; required`, `; deprecated` and, of ours alone, `; in Rust NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
