@@ -818,6 +818,7 @@ fn no_name_and_no_shape_let_a_secret_be_printed() -> Result<(), Error> {
         "{type: array, description: X., items: {type: string, format: password}}",
         "{type: object, description: X., additionalProperties: {type: string, format: password}}",
         "{type: object, description: X., additionalProperties: true}",
+        "{type: object, description: X., additionalProperties: {}}",
         "{type: array, description: X., items: {type: object, additionalProperties: true}}",
         "{type: boolean, description: X.}",
     ];

@@ -340,7 +340,7 @@ async fn keys_and_minted_tokens() {
         .unwrap();
     assert_eq!(
         problem(stranger.session_jwt()).await,
-        Some(TokenProblem::Issuer)
+        Some(TokenProblem::WrongIssuer)
     );
     assert_eq!(
         problem(old.refresh_jwt()).await,

@@ -2,11 +2,21 @@
 
 #![no_main]
 
+use std::sync::LazyLock;
+
 use descope_magiclink::SessionValidator;
 use descope_magiclink_web::cookies::SessionCookies;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
+
+static COOKIES: LazyLock<[SessionCookies; 2]> = LazyLock::new(|| {
+    let validator = SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    [
+        SessionCookies::builder(&validator).plain_names().build().unwrap(),
+        SessionCookies::builder(&validator).also_read_session("DS").build().unwrap(),
+    ]
+});
 
 fuzz_target!(|data: &[u8]| {
     let mut headers = HeaderMap::new();
@@ -20,11 +30,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let text = String::from_utf8_lossy(data);
-    let validator = SessionValidator::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
-    for cookies in [
-        SessionCookies::builder(&validator).plain_names().build().unwrap(),
-        SessionCookies::builder(&validator).also_read_session("DS").build().unwrap(),
-    ] {
+    for cookies in &*COOKIES {
         let tokens = cookies.read(&headers);
         assert_eq!(tokens.session.is_some(), tokens.session_source.is_some());
         for found in [

@@ -36,7 +36,7 @@ pub enum ConfigError {
     #[error(
         "the thread that makes the calls could not be started; look at the limits of this process"
     )]
-    NoRuntime,
+    NoThread,
     /// Management calls were asked for, and the client was built without a key for them.
     #[error(
         "there is no management key; give one to ClientBuilder::management_key, set \

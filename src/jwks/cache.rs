@@ -237,7 +237,7 @@ impl KeyCache {
         match (self.usable_set(&state), &state.failure) {
             (Some(_), _) => Ok(()),
             (None, Some(failure)) => Err(failure.why.clone()),
-            (None, None) => Err(KeysUnavailable::from(KeyProblem::NoRuntime)),
+            (None, None) => Err(KeysUnavailable::from(KeyProblem::NoThread)),
         }
     }
 
@@ -278,7 +278,7 @@ impl KeyCache {
             // The key may be a new one that the endpoint could not tell us of.
             (_, Some(failure)) => Err(KeyLookupError::Unavailable(failure.why.clone())),
             (Lookup::Unknown, None) => Err(KeyLookupError::Unknown { refetched }),
-            (Lookup::NoSet, None) => Err(KeyProblem::NoRuntime.into()),
+            (Lookup::NoSet, None) => Err(KeyProblem::NoThread.into()),
         }
     }
 
@@ -403,7 +403,7 @@ async fn wait(fetch: &InFlight<()>, deadline: Deadline) -> Result<(), KeyProblem
     match fetch.wait(deadline.at()).await {
         Ok(()) => Ok(()),
         Err(WaitError::TimedOut) => Err(KeyProblem::Timeout),
-        Err(WaitError::Lost) => Err(KeyProblem::NoRuntime),
+        Err(WaitError::Lost) => Err(KeyProblem::NoThread),
     }
 }
 

@@ -297,7 +297,7 @@ impl Client {
             settings.speaks_http1,
         );
         let Some(sent) = run(sending).await else {
-            return (Err(ConfigError::NoRuntime.into()), 0);
+            return (Err(ConfigError::NoThread.into()), 0);
         };
         let result = match sent.result {
             Ok(received) if received.status.is_success() => Ok(received),

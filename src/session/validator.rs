@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::claim_policy::{Expected, Kind, Now, Policy};
-use super::claims::Claims;
+use super::claims::{Claims, since_epoch};
 #[cfg(feature = "client")]
 use super::ended::EndedSessions;
 use super::key_source::{KeySource, KeyWait};
@@ -82,7 +82,7 @@ pub(super) struct Settings {
     /// Whether the `Date` of a response can only be the service's: over TLS, or from this machine.
     #[cfg(feature = "client")]
     pub(super) date_is_trusted: bool,
-    pub(super) token_cache: Option<TokenCache>,
+    pub(super) token_cache: Option<Arc<TokenCache>>,
     #[cfg(feature = "client")]
     pub(super) ended: Arc<EndedSessions>,
 }
@@ -459,6 +459,7 @@ impl SessionValidator {
         key: Arc<VerifyingKey>,
         hash: Option<TokenHash>,
     ) -> Result<Session, SessionError> {
+        let length = compact.signing_input().len();
         let claims = Arc::new(self.verify(compact, header, &key, self.presented(Kind::Session))?);
         if let (Some(verified), Some(hash)) = (&self.inner.settings.token_cache, hash) {
             let entry = VerifiedToken {
@@ -466,7 +467,8 @@ impl SessionValidator {
                 key_id: header.key_id.clone(),
                 key,
             };
-            verified.insert(hash, Arc::new(entry));
+            let expires_at = since_epoch(claims.times().expires_at);
+            verified.insert(hash, Arc::new(entry), length, expires_at);
         }
         Ok(Session::new(claims))
     }

@@ -136,7 +136,7 @@ pub struct SessionValidatorBuilder {
     #[cfg(feature = "client")]
     fetch: FetchSettings,
     clock: Arc<dyn Clock>,
-    token_cache_capacity: usize,
+    token_cache_bytes: usize,
 }
 
 impl fmt::Debug for SessionValidatorBuilder {
@@ -165,7 +165,7 @@ impl SessionValidatorBuilder {
             #[cfg(feature = "client")]
             fetch: FetchSettings::default(),
             clock: Arc::new(SystemClock),
-            token_cache_capacity: 0,
+            token_cache_bytes: 0,
         }
     }
 
@@ -319,15 +319,15 @@ impl SessionValidatorBuilder {
         self
     }
 
-    /// Remembers about so many session tokens that were found good, so that the next request with
-    /// the same token costs a hash and a look-up in place of a signature check. Off unless set.
+    /// Remembers session tokens that were found good, in about so many bytes of memory, so that the next
+    /// request with the same token costs a hash and a lookup in place of a signature check. 0 by default: off.
     ///
-    /// The response is the same as without: a token is forgotten when its time is over or its key no
-    /// longer serves, which is checked at each use. The price is memory, a few kilobytes per token,
-    /// in which the claims of users stay until they are displaced. It pays where one client sends
-    /// many requests with one token.
-    pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
-        self.token_cache_capacity = tokens;
+    /// The result is the same as without: a token is forgotten when it expires or its key no longer
+    /// serves, which is checked at each use, and within a minute where nobody uses it. A token takes up some
+    /// four times its length, so that one MiB is for some 300 tokens of 800 bytes; those that expire first make
+    /// room. It pays where one client sends many requests with one token.
+    pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
+        self.token_cache_bytes = bytes;
         self
     }
 
@@ -412,11 +412,11 @@ impl SessionValidatorBuilder {
             max_token_bytes: self.max_token_bytes,
             types: self.types,
             keys,
+            token_cache: (self.token_cache_bytes > 0)
+                .then(|| TokenCache::new(self.token_cache_bytes, Arc::clone(&self.clock))),
             clock: self.clock,
             #[cfg(feature = "client")]
             date_is_trusted: base_url.is_tls_or_local(),
-            token_cache: (self.token_cache_capacity > 0)
-                .then(|| TokenCache::new(self.token_cache_capacity)),
         };
         Ok(SessionValidator::from_settings(
             settings,

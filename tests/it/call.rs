@@ -357,7 +357,7 @@ async fn sessions_can_be_made_in_process() {
     let signer = signer.unwrap();
     let keys = || signer.keys().published().unwrap().to_string();
     let validator = SessionValidator::builder(signer.project_id()).key_set(keys());
-    let validator = validator.token_cache_capacity(10).build().unwrap();
+    let validator = validator.token_cache_bytes(1 << 20).build().unwrap();
     let copy = validator.clone();
     let issue = || signer.tokens(JOE).claim("plan", "pro").issue().unwrap();
     let first = SessionToken::new(issue().session_jwt());

@@ -171,6 +171,7 @@ async fn a_masked_address_may_be_missing() {
             .await
             .unwrap();
         assert_eq!(sent.masked_address().as_str(), masked);
+        assert_eq!(sent.masked_address().to_string(), masked);
     }
 }
 

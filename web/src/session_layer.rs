@@ -147,7 +147,7 @@ impl<V> SessionLayer<V> {
     /// its headers to this layer's refusals, too, so that scripts can read them. What this opens: anybody,
     /// without a session, can have each of your `OPTIONS` handlers run.
     #[must_use]
-    pub fn let_preflights_through(mut self) -> Self {
+    pub fn allow_preflights(mut self) -> Self {
         self.settings.preflights = true;
         self
     }
@@ -504,7 +504,7 @@ fn is_unrelated(problem: TokenProblem) -> bool {
             | TokenProblem::SessionEnded
             | TokenProblem::NotYetValid
             | TokenProblem::InvalidSignature
-            | TokenProblem::Audience
+            | TokenProblem::WrongAudience
             | TokenProblem::SenderConstrained
             | TokenProblem::InvalidClaim(_)
     )

@@ -134,8 +134,8 @@ fn validate(how: &str, keys: &str, token: &str) {
             });
         }
         "crate" | "remembered" => {
-            let capacity = if how == "crate" { 0 } else { 1000 };
-            let validator = SessionValidator::builder(PROJECT).token_cache_capacity(capacity);
+            let bytes = if how == "crate" { 0 } else { 1 << 20 };
+            let validator = SessionValidator::builder(PROJECT).token_cache_bytes(bytes);
             let validator = validator.key_set(keys).build().expect("a validator");
             let token = SessionToken::new(token);
             in_slices(|| {

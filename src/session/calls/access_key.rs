@@ -76,8 +76,7 @@ impl ExchangeAccessKey {
         let has_options =
             !self.options.custom_claims.is_empty() || self.options.selected_tenant.is_some();
         let body = types::ExchangeAccessKeyRequest {
-            login_options: (has_options && !self.options.custom_claims.is_empty())
-                .then_some(self.options),
+            login_options: has_options.then_some(self.options),
             ..Default::default()
         };
         let response = self

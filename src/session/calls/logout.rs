@@ -96,8 +96,12 @@ impl Sessions {
 
     /// As [`forget`](Self::forget), for the processes that share the store.
     pub(super) async fn publish_change(&self, token: &RefreshToken, what: Forget) {
-        let claims = self.client.validator().validate_refresh_cached(token);
-        if let (Some(remote), Ok(claims)) = (self.client.remote().cloned(), claims) {
+        let Some(remote) = self.client.remote().cloned() else {
+            return;
+        };
+        let validator = self.client.validator();
+        let claims = validator.validate_refresh_until(token, self.client.deadline());
+        if let Ok(claims) = claims.await {
             run(async move { publish_change(&remote, &claims, what).await }).await;
         }
     }

@@ -8,11 +8,14 @@ use crate::client::Client;
 use crate::error::{Error, Result, SessionError, Timeout, TokenProblem};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::refreshes::{CachedOutcome, Outcome, ROTATED, RefreshState, SAME_TOKEN};
+use crate::session::refreshes::{
+    CachedOutcome, Forget, Outcome, ROTATED, RefreshState, SAME_TOKEN,
+};
 use crate::session::session::{RefreshClaims, Session};
-use crate::session::shared_refreshes::{SharedRefresh, SharedState, was_changed};
+use crate::session::shared_refreshes::{Made, SharedRefresh, SharedState, was_changed};
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::{hash, hash_parts};
+use crate::sync::single_flight::run;
 use crate::transport::deadline::Deadline;
 
 /// A user who is signed in, from [`Sessions::validate_and_refresh`].
@@ -40,8 +43,9 @@ impl Sessions {
     /// is presented, the service invalidates all tokens that came of that sign-in, the newest included
     /// ([`ErrorCode`](crate::ErrorCode) `E064006`). Two processes that refresh one token at the same
     /// moment sign the user out in that way. Where refresh tokens rotate, have them share a
-    /// [store](crate::ClientBuilder::store): then all of the above holds for them together. A process
-    /// that dies between sending a refresh and storing its outcome leaves
+    /// [store](crate::ClientBuilder::store): then what is said here of one token holds for them together. A
+    /// refresh that breaks on its way is told as such, and the next call presents the token again: nobody has what
+    /// came of it, if anything did. A process that dies between sending a refresh and storing its outcome leaves
     /// [`TokenProblem::SessionEnded`](crate::session::TokenProblem::SessionEnded).
     ///
     /// # Errors
@@ -157,12 +161,28 @@ impl Sessions {
             async move { make_refresh(&client, response, &token, &claims, endpoint).await }
         });
         match turn {
-            RefreshState::Cached(outcome) => *outcome,
+            RefreshState::Cached(outcome, age) => {
+                if outcome.is_ok() && self.was_changed_elsewhere(claims, age).await {
+                    refreshes.forget(hash, Some(claims), Forget::Session);
+                    return Err(SessionError::Token(TokenProblem::SessionEnded).into());
+                }
+                *outcome
+            }
             RefreshState::InFlight(refresh) => match refresh.wait(deadline.at()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Err(deadline.error(error)),
             },
         }
+    }
+
+    /// Whether another process has ended or changed the session since a refresh of this age began.
+    async fn was_changed_elsewhere(&self, claims: &RefreshClaims, age: Duration) -> bool {
+        let Some(remote) = self.client.remote().cloned() else {
+            return false;
+        };
+        let claims = claims.clone();
+        let changed = run(async move { was_changed(&remote, &claims, age).await });
+        changed.await.unwrap_or_default()
     }
 }
 
@@ -243,30 +263,34 @@ async fn share_refresh(
         },
         lease,
     };
-    match refresh.join_or_start().await {
-        SharedState::Leader => {}
+    let began = match refresh.join_or_start().await {
+        SharedState::Leader(began) => began,
         SharedState::Made(response, age) if !was_changed(remote, claims, age).await => {
             let received = validator.clock().instant();
-            if let Some(response) = TokenResponse::from_bytes(&response, received) {
-                return Ok(Some(response));
-            }
+            return match TokenResponse::from_bytes(&response, received) {
+                Some(response) => Ok(Some(response)),
+                // Of another version of this crate.
+                None => Err(Error::Timeout(Timeout::new(limit))),
+            };
         }
-        SharedState::Made(..) | SharedState::Lost => {
+        SharedState::Made(..) | SharedState::Refused | SharedState::Lost => {
             return Err(SessionError::Token(TokenProblem::SessionEnded).into());
         }
         SharedState::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
-    }
+    };
     let response = request_refresh(client, token, endpoint).await;
-    let made = response.as_ref().ok().and_then(Option::as_ref);
-    let made = made.map(|response| {
-        let ttl = if response.may_replace(token) {
-            ROTATED
-        } else {
-            SAME_TOKEN
-        };
-        (response.to_bytes(), ttl)
-    });
-    refresh.complete(made).await;
+    let made = match &response {
+        Ok(Some(response)) => {
+            let is_new = response.may_replace(token);
+            let ttl = if is_new { ROTATED } else { SAME_TOKEN };
+            Made::Response(response.to_bytes(), ttl)
+        }
+        Err(error) if error.is_unauthorized() => Made::Refused,
+        // It may have reached the service. To present the token again costs nothing then, since nobody has what
+        // came of it; where it has not, it saves the sign-in.
+        Ok(None) | Err(_) => Made::Nothing,
+    };
+    refresh.complete(began, made).await;
     response
 }
 

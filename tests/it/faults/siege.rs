@@ -38,9 +38,7 @@ impl Fixture {
             .timeout(LONG)
             .on_call(move |event| {
                 let counter = match event {
-                    CallEvent::Starting { operation, .. } if *operation == "get_keys_v2" => {
-                        &fetched
-                    }
+                    CallEvent::Starting { operation, .. } if *operation == "keys" => &fetched,
                     CallEvent::Starting { operation, .. } if *operation == "refresh_session" => {
                         &refreshed
                     }
@@ -224,5 +222,6 @@ async fn known_keys_serve_through_a_siege() {
     println!("  {fetches} key fetches in {took:.1?}, {allowed} allowed");
     // On a busy machine both wait for the processor, and in turn; what differs is the client's own doing.
     assert!(p99_besieged <= 2 * p99_quiet.max(p99_at_rest));
-    assert!(fetches as u64 <= allowed);
+    // Two rotations, at least.
+    assert!(fetches >= 2 && fetches as u64 <= allowed);
 }

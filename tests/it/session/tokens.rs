@@ -147,6 +147,7 @@ fn good_tokens_pass() {
         let session = validate(&validator, &key.sign(&fixture.claims())).unwrap();
         assert_eq!(session.user_id(), USER);
         assert_eq!(session.project_id(), PROJECT);
+        assert_eq!(validator.project_id(), PROJECT);
         let same = header(key, json!({"typ": null}));
         assert!(validate(&validator, &key.sign_with_header(&same, &fixture.claims())).is_ok());
     }
@@ -278,6 +279,7 @@ fn headers() {
             json!("logout+jwt"),
             json!("application/at+jwt"),
             json!("text/jwt"),
+            json!("octet-streamJWT"),
             json!("JWT "),
             json!(""),
             json!(7),
@@ -858,6 +860,22 @@ fn the_leeway_is_settable_and_capped() {
 }
 
 #[test]
+fn a_clock_before_1970_is_as_far_off_as_it_says() {
+    let fixture = Fixture::new();
+    let hour = Duration::from_secs(3600);
+    let clock = ManualClock::at(std::time::UNIX_EPOCH - hour);
+    let validator = fixture.builder().clock(std::sync::Arc::new(clock)).build();
+    let token = |nbf: Value| {
+        let claims = json!({"iat": null, "nbf": nbf, "exp": 1800});
+        fixture.ec.sign(&fixture.with(claims))
+    };
+    let validator = validator.unwrap();
+    assert_eq!(problem(&validator, &token(Value::Null)), None);
+    let early = problem(&validator, &token(json!(0)));
+    assert_eq!(early, Some(TokenProblem::NotYetValid));
+}
+
+#[test]
 fn a_session_expires_as_the_clock_goes_on() {
     let fixture = Fixture::new();
     let validator = fixture.validator();
@@ -878,7 +896,7 @@ fn issuers() {
         .issuer("https://old.example.com/realm?x=1")
         .build()
         .unwrap();
-    let wrong = Some(TokenProblem::Issuer);
+    let wrong = Some(TokenProblem::WrongIssuer);
     let mut cases: Vec<Case> = Vec::new();
     let key = &fixture.ec;
     let mut case = |issuer: Value, expected: Option<TokenProblem>| {
@@ -968,7 +986,7 @@ fn the_host_of_a_projects_region_may_issue() {
     let regional = token(format!("https://api.use1.descope.com/{id}"));
     assert_eq!(problem(&validator, &regional), None);
     let other = token(format!("https://api.euc1.descope.com/{id}"));
-    assert_eq!(problem(&validator, &other), Some(TokenProblem::Issuer));
+    assert_eq!(problem(&validator, &other), Some(TokenProblem::WrongIssuer));
 }
 
 #[test]
@@ -981,7 +999,7 @@ fn audiences() {
         .audience("https://api2.example.com")
         .build()
         .unwrap();
-    let wrong = Some(TokenProblem::Audience);
+    let wrong = Some(TokenProblem::WrongAudience);
     let table: [(Value, Option<TokenProblem>, Option<TokenProblem>); 12] = [
         // The claim, the verdict without configured audiences, the verdict with.
         (json!(PROJECT), None, wrong),
@@ -1109,11 +1127,11 @@ async fn refresh_tokens_go_through_the_same_checks() {
         ),
         (
             fixture.rsa.sign(&merged(good.clone(), json!({"iss": "x"}))),
-            Some(TokenProblem::Issuer),
+            Some(TokenProblem::WrongIssuer),
         ),
         (
             fixture.rsa.sign(&merged(good.clone(), json!({"aud": "x"}))),
-            Some(TokenProblem::Audience),
+            Some(TokenProblem::WrongAudience),
         ),
         (
             fixture
@@ -1595,7 +1613,11 @@ fn nothing_printed_holds_a_token() {
     let fixture = Fixture::new();
     let canary = "CANARY";
     let attacker = Key::rsa("rsa-key");
-    let validator = fixture.builder().token_cache_capacity(100).build().unwrap();
+    let validator = fixture
+        .builder()
+        .token_cache_bytes(1 << 20)
+        .build()
+        .unwrap();
     let good = fixture.rsa.sign(&fixture.with(json!({"secret": canary})));
     let session = validate(&validator, &good).unwrap();
     let mut printed = vec![format!("{session:?} {validator:?} {:?}", fixture.builder())];
@@ -1635,7 +1657,11 @@ fn nothing_printed_holds_a_token() {
 fn remembered_tokens_get_the_same_results() {
     let fixture = Fixture::new();
     let plain = fixture.validator();
-    let remembering = fixture.builder().token_cache_capacity(64).build().unwrap();
+    let remembering = fixture
+        .builder()
+        .token_cache_bytes(1 << 20)
+        .build()
+        .unwrap();
     let now = fixture.now();
     let mut tokens = Vec::new();
     for key in fixture.keys() {
@@ -1662,7 +1688,11 @@ fn remembered_tokens_get_the_same_results() {
 #[test]
 fn memory_of_tokens_is_bounded() {
     let fixture = Fixture::new();
-    let validator = fixture.builder().token_cache_capacity(32).build().unwrap();
+    let validator = fixture
+        .builder()
+        .token_cache_bytes(32 << 10)
+        .build()
+        .unwrap();
     for n in 0..500 {
         let token = fixture
             .ec

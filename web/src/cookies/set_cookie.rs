@@ -18,8 +18,7 @@ pub enum SameSite {
 
 impl SameSite {
     /// The attribute's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Strict => "Strict",
             Self::Lax => "Lax",

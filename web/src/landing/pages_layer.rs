@@ -99,11 +99,11 @@ impl PagesLayer {
     /// # let landing = descope_magiclink_web::LandingPage::builder(&client, "https://app.example.com/verify").build()?;
     /// let layer = landing
     ///     .pages_layer()
-    ///     .pages_are(|request| !request.uri.path().starts_with("/api/"));
+    ///     .pages_for(|request| !request.uri.path().starts_with("/api/"));
     /// # let _ = layer;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pages_are<F>(mut self, is_page: F) -> Self
+    pub fn pages_for<F>(mut self, is_page: F) -> Self
     where
         F: Fn(&Parts) -> bool + Send + Sync + 'static,
     {
@@ -314,7 +314,7 @@ impl LandingPage {
         let inner = &*self.0;
         let (texts, style_nonce) = (inner.texts(request)?, random_text()?);
         let here = self.where_to_come_back(request);
-        let onwards = match refusal.status {
+        let continue_link = match refusal.status {
             StatusCode::SERVICE_UNAVAILABLE if refusal.by == RefusedBy::Status => here.as_ref(),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                 Some(&inner.signed_in_page)
@@ -333,7 +333,7 @@ impl LandingPage {
                 status: refusal.status,
                 by: refusal.by,
                 wait: refusal.wait,
-                onwards: onwards.map(RedirectTarget::as_str),
+                continue_link: continue_link.map(RedirectTarget::as_str),
             }),
             form: None,
             sign_in_page: inner.sign_in_page.as_ref().map(RedirectTarget::as_str),

@@ -44,9 +44,9 @@ impl Words {
 ///     .confirm(LinkPurpose::SignIn, "Log ind", "Tryk på knappen for at logge ind.")
 ///     .button(LinkPurpose::SignIn, "Log ind")
 ///     .done(LinkPurpose::SignIn, "Du er logget ind", "Der er ikke mere at gøre.")
-///     .onwards("Fortsæt")
+///     .continue_link("Fortsæt")
 ///     .ask_email("Din e-mail", "Skriv den adresse, som linket er sendt til.")
-///     .ask_again("Få et nyt link")
+///     .new_link("Få et nyt link")
 ///     .error(LandingError::Used, "Linket er brugt", "Et link virker kun én gang.");
 /// # let _ = danish;
 /// ```
@@ -59,8 +59,8 @@ pub struct LandingTexts {
     /// Label and sentence.
     ask_email: Words,
     ask_phone: Words,
-    onwards: Cow<'static, str>,
-    ask_again: Cow<'static, str>,
+    continue_link: Cow<'static, str>,
+    new_link: Cow<'static, str>,
     /// In the order of [`LandingError::ALL`].
     errors: [Words; LandingError::ALL.len()],
     /// In the order of [`REFUSALS`].
@@ -142,15 +142,15 @@ impl LandingTexts {
         self
     }
 
-    /// What the way onwards says, where all is done.
-    pub fn onwards(mut self, text: impl Into<String>) -> Self {
-        self.onwards = Cow::Owned(text.into());
+    /// The text of the link that goes on, where all is done.
+    pub fn continue_link(mut self, text: impl Into<String>) -> Self {
+        self.continue_link = Cow::Owned(text.into());
         self
     }
 
-    /// What the way to a new link says.
-    pub fn ask_again(mut self, text: impl Into<String>) -> Self {
-        self.ask_again = Cow::Owned(text.into());
+    /// The text of the link to a new one.
+    pub fn new_link(mut self, text: impl Into<String>) -> Self {
+        self.new_link = Cow::Owned(text.into());
         self
     }
 
@@ -207,12 +207,12 @@ impl LandingTexts {
         }
     }
 
-    pub(super) fn onwards_text(&self) -> &str {
-        &self.onwards
+    pub(super) fn continue_link_text(&self) -> &str {
+        &self.continue_link
     }
 
-    pub(super) fn ask_again_text(&self) -> &str {
-        &self.ask_again
+    pub(super) fn new_link_text(&self) -> &str {
+        &self.new_link
     }
 
     pub(super) fn error_words(&self, error: LandingError) -> &Words {
@@ -287,8 +287,8 @@ macro_rules! languages {
             done $done_title:literal, $done_text:literal;)+ }
         email: $email_label:literal, $email_text:literal;
         phone: $phone_label:literal, $phone_text:literal;
-        onwards: $onwards:literal;
-        ask_again: $ask_again:literal;
+        continue_link: $continue_link:literal;
+        new_link: $new_link:literal;
         errors { $($error:ident: $error_title:literal, $error_text:literal;)+ }
         refusals { $($refusal_title:literal, $refusal_text:literal;)+ }
     })+) => {
@@ -310,8 +310,8 @@ macro_rules! languages {
                     purposes: LinkPurpose::ALL.map(purpose),
                     ask_email: Words::new($email_label, $email_text),
                     ask_phone: Words::new($phone_label, $phone_text),
-                    onwards: Cow::Borrowed($onwards),
-                    ask_again: Cow::Borrowed($ask_again),
+                    continue_link: Cow::Borrowed($continue_link),
+                    new_link: Cow::Borrowed($new_link),
                     errors: LandingError::ALL.map(error),
                     refusals: [$(Words::new($refusal_title, $refusal_text),)+],
                 }
@@ -335,8 +335,8 @@ languages! {
         }
         email: "Email address", "This is not the browser in which the link was asked for. Type the email address that it was sent to, and press the button.";
         phone: "Phone number", "This is not the browser in which the link was asked for. Type the phone number that it was sent to, and press the button.";
-        onwards: "Continue";
-        ask_again: "Get a new link";
+        continue_link: "Continue";
+        new_link: "Get a new link";
         errors { MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
         Expired: "This link no longer works", "It has been used or has expired. Ask for a new one.";
         Used: "This link was already used", "A link works only once. If it was you who used it, there is nothing more to do.";
@@ -373,8 +373,8 @@ languages! {
         }
         email: "E-Mail-Adresse", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die E-Mail-Adresse ein, an die er ging, und drücken Sie die Schaltfläche.";
         phone: "Telefonnummer", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die Telefonnummer ein, an die er ging, und drücken Sie die Schaltfläche.";
-        onwards: "Weiter";
-        ask_again: "Neuen Link anfordern";
+        continue_link: "Weiter";
+        new_link: "Neuen Link anfordern";
         errors { MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
         Expired: "Der Link gilt nicht mehr", "Er wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.";
         Used: "Der Link wurde schon verwendet", "Ein Link gilt nur einmal. Wenn Sie es selbst waren, ist nichts weiter zu tun.";
@@ -411,8 +411,8 @@ languages! {
         }
         email: "Correo electrónico", "Este no es el navegador en el que se pidió el enlace. Escribe el correo electrónico al que se envió y pulsa el botón.";
         phone: "Número de teléfono", "Este no es el navegador en el que se pidió el enlace. Escribe el número de teléfono al que se envió y pulsa el botón.";
-        onwards: "Continuar";
-        ask_again: "Pedir otro enlace";
+        continue_link: "Continuar";
+        new_link: "Pedir otro enlace";
         errors { MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
         Expired: "El enlace ya no sirve", "Ya se ha usado o ha caducado. Pide otro.";
         Used: "El enlace ya se ha usado", "Un enlace sirve una sola vez. Si lo usaste tú, no tienes que hacer nada más.";
@@ -449,8 +449,8 @@ languages! {
         }
         email: "Adresse e-mail", "Le lien a été demandé dans un autre navigateur. Saisissez l'adresse e-mail à laquelle il a été envoyé, puis appuyez sur le bouton.";
         phone: "Numéro de téléphone", "Le lien a été demandé dans un autre navigateur. Saisissez le numéro de téléphone auquel il a été envoyé, puis appuyez sur le bouton.";
-        onwards: "Continuer";
-        ask_again: "Demander un nouveau lien";
+        continue_link: "Continuer";
+        new_link: "Demander un nouveau lien";
         errors { MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
         Expired: "Ce lien n'est plus valable", "Il a déjà servi ou il a expiré. Demandez-en un nouveau.";
         Used: "Ce lien a déjà servi", "Un lien ne sert qu'une fois. Si c'était vous, il n'y a rien d'autre à faire.";
@@ -487,8 +487,8 @@ languages! {
         }
         email: "E-mail", "Este não é o navegador em que o link foi pedido. Escreva o e-mail para o qual foi enviado e toque no botão.";
         phone: "Número de telefone", "Este não é o navegador em que o link foi pedido. Escreva o número de telefone para o qual foi enviado e toque no botão.";
-        onwards: "Continuar";
-        ask_again: "Pedir outro link";
+        continue_link: "Continuar";
+        new_link: "Pedir outro link";
         errors { MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
         Expired: "O link já não funciona", "Já foi usado ou expirou. Peça outro.";
         Used: "O link já foi usado", "Um link funciona uma única vez. Se foi você, não há mais nada a fazer.";

@@ -234,6 +234,11 @@ mod trail {
         )
         .await;
         assert!(noted(&["refused", "cross_site"]));
+        assert!(is_noted(
+            Level::WARN,
+            "descope_magiclink_web",
+            &["came from another site", "https://evil.example"]
+        ));
         request(&app, "POST", "/sign-out", &signed_in).await;
         assert!(noted(&["signed out", &joe]));
 

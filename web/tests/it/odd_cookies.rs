@@ -203,6 +203,57 @@ async fn a_sign_out_ends_every_session_that_came_along() {
 }
 
 #[tokio::test]
+async fn a_sign_out_presents_the_newest_of_a_family_and_no_other() {
+    let (emulator, client) = rotating().await;
+    emulator.clock().freeze();
+    let cookies = SessionCookies::new(&client);
+    let presented = || {
+        let calls = emulator.requests().of("Logout");
+        let texts = calls.iter().map(|call| call.header("authorization"));
+        texts.flatten().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut expected = Vec::new();
+    // The newer one behind the other, before it, and of the same second: then the first one counts.
+    for (seconds, is_first) in [(2, false), (2, true), (0, true)] {
+        let old = RefreshToken::new(mint(&emulator, EMAIL).refresh_jwt());
+        emulator.clock().advance(Duration::from_secs(seconds));
+        let client = crate::browser::client(&emulator);
+        let new = client.sessions().refresh(&old).await.unwrap();
+        let new = new.tokens.refresh.unwrap();
+        let (old, new) = (old.expose_secret(), new.expose_secret());
+        let (one, two) = if is_first { (new, old) } else { (old, new) };
+        let tokens = cookies.read([("cookie", format!("__Host-DSR={one}; __Host-DSR={two}"))]);
+        let mut response = HeaderMap::new();
+        let outcome = cookies.sign_out(&client, &tokens, &mut response).await;
+        outcome.unwrap();
+        expected.push(new.to_owned());
+        let found = presented();
+        assert_eq!(found.len(), expected.len());
+        assert!(found.iter().zip(&expected).all(|(a, b)| a.ends_with(b)));
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_tells_what_was_not_ended_and_takes_what_is_over_for_done() {
+    let (emulator, client) = rotating().await;
+    let cookies = SessionCookies::new(&client);
+    let joe = RefreshToken::new(mint(&emulator, EMAIL).refresh_jwt());
+    let line = format!("__Host-DSR={}", joe.expose_secret());
+    let tokens = cookies.read([("cookie", line)]);
+    let elsewhere = crate::browser::client(&emulator);
+    elsewhere.sessions().logout(&joe).await.unwrap();
+    let mut response = HeaderMap::new();
+    let over = cookies.sign_out(&client, &tokens, &mut response).await;
+    over.unwrap();
+    // Nothing can be told of a token without keys, so the service has not been told either.
+    let unreachable = crate::browser::client(&emulator);
+    emulator.stop().await;
+    let outcome = cookies.sign_out(&unreachable, &tokens, &mut response);
+    let error = outcome.await.unwrap_err();
+    assert!(error.is_retryable() && !error.is_unauthorized(), "{error}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_session_token_in_the_header_counts_as_absent() {
     let (emulator, client) = rotating().await;
     let layer = SessionLayer::new(&client).refreshing();

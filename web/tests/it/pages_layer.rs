@@ -133,7 +133,7 @@ async fn what_is_a_page_can_be_said_otherwise() {
         .layer(
             landing
                 .pages_layer()
-                .pages_are(|request| !request.uri.path().starts_with("/api/")),
+                .pages_for(|request| !request.uri.path().starts_with("/api/")),
         );
     let response = send(&app, "GET", "/api/orders", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

@@ -83,7 +83,7 @@ async fn preflights_and_nothing_else_are_let_through_where_that_is_set() {
     let (status, _) = send(&off, Method::OPTIONS, &PREFLIGHT).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
-    let on = app(SessionLayer::new(&client).let_preflights_through());
+    let on = app(SessionLayer::new(&client).allow_preflights());
     let (status, headers) = send(&on, Method::OPTIONS, &PREFLIGHT).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers["access-control-allow-origin"], SHOP);

@@ -317,13 +317,23 @@ fn no_payload_is_a_target_elsewhere() {
 }
 
 #[test]
+fn a_target_is_as_long_as_an_address_may_be() {
+    let targets = RedirectTargets::new(VERIFY).unwrap();
+    let longest = format!("/{}", "a".repeat(2047));
+    assert_eq!(targets.check(&longest).unwrap().as_str(), longest);
+    let longer = targets.check(&format!("{longest}a"));
+    assert_eq!(longer, Err(RedirectError::TooLong));
+}
+
+#[test]
 fn an_allowed_origin_opens_no_other() {
     let targets = RedirectTargets::new(VERIFY)
         .unwrap()
         .allow_origin("https://docs.example.com")
         .unwrap();
     let good = "https://docs.example.com/intro?a=b#c";
-    assert_eq!(targets.check(good).unwrap().as_str(), good);
+    let target = targets.check(good).unwrap();
+    assert_eq!([target.as_str(), &target.to_string()], [good; 2]);
     for (class, payload) in payloads() {
         for payload in [
             payload.to_owned(),
@@ -428,10 +438,19 @@ fn pages_of_the_application_are_fine_and_come_out_as_browsers_read_them() {
     ] {
         assert_eq!(targets.check(target).unwrap().as_str(), written, "{target}");
     }
-    let long = format!("/{}", "a".repeat(2048));
-    assert_eq!(targets.check(&long), Err(RedirectError::TooLong));
     assert_eq!(targets.check("//x"), Err(RedirectError::OtherOrigin));
-    assert_eq!(targets.check("/\\x"), Err(RedirectError::InvalidCharacters));
+    for text in [
+        "/\\x",
+        "/a b",
+        "/a\u{a0}b",
+        "/a\tb",
+        "/a\u{1}b",
+        " /a",
+        "/a ",
+    ] {
+        let refused = targets.check(text);
+        assert_eq!(refused, Err(RedirectError::InvalidCharacters), "{text:?}");
+    }
 }
 
 #[test]
@@ -446,6 +465,8 @@ fn an_application_is_at_a_safe_origin() {
     ] {
         assert!(RedirectTargets::new(url).is_err(), "{url}");
     }
+    let error = RedirectTargets::new("http://app.example.com").unwrap_err();
+    assert!(error.to_string().contains("over http anyone"), "{error}");
     for url in [
         "http://localhost:3000/verify",
         "http://127.0.0.1:3000",

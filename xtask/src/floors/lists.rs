@@ -103,7 +103,7 @@ pub(crate) const CRATES: [Floors; 6] = [
     Floors {
         folder: "redis/src",
         holds: true,
-        floors: &[&["sealing"], &["store"]],
+        floors: &[&["garbage", "sealing"], &["store"]],
         exceptions: &[],
     },
     Floors {

@@ -32,13 +32,14 @@ pub(crate) const FORMATS: [&str; 7] = [
 ];
 
 /// Methods of the client that no operation makes.
-const TAKEN: [&str; 10] = [
+const TAKEN: [&str; 11] = [
     "authorize",
     "call",
     "clone",
     "exec",
     "license",
     "new",
+    "request",
     "self",
     "sendobserved",
     "withheader",
