@@ -168,6 +168,7 @@ impl LazyHttp {
 mod tests {
     use super::*;
 
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     #[test]
     fn root_certificates_are_read_where_a_call_can_meet_tls() {
         let through = |url: &str| Proxy::Through(Secret::new(url));
