@@ -1421,6 +1421,7 @@ fn odd_keys_are_not_used() {
         ("e 2", &rsa, json!({"e": "Ag"})),
         ("e 3", &rsa, json!({"e": "Aw"})),
         ("e 65536", &rsa, json!({"e": "AQAA"})),
+        ("e 65538", &rsa, json!({"e": "AQAC"})),
         ("e with a leading zero", &rsa, json!({"e": "AAEAAQ"})),
         ("e huge", &rsa, json!({"e": b64([1; 100])})),
         ("private", &rsa, json!({"d": "AQAB"})),
