@@ -217,9 +217,9 @@ async fn a_sign_out_presents_the_newest_of_a_family_and_no_other() {
     for (seconds, is_first) in [(2, false), (2, true), (0, true)] {
         let old = RefreshToken::new(mint(&emulator, EMAIL).refresh_jwt());
         emulator.clock().advance(Duration::from_secs(seconds));
-        let client = crate::browser::client(&emulator);
-        let new = client.sessions().refresh(&old).await.unwrap();
-        let new = new.tokens.refresh.unwrap();
+        let elsewhere = crate::browser::client(&emulator);
+        let refreshed = elsewhere.sessions().refresh(&old).await.unwrap();
+        let new = refreshed.tokens.refresh.unwrap();
         let (old, new) = (old.expose_secret(), new.expose_secret());
         let (one, two) = if is_first { (new, old) } else { (old, new) };
         let tokens = cookies.read([("cookie", format!("__Host-DSR={one}; __Host-DSR={two}"))]);
@@ -248,8 +248,8 @@ async fn a_sign_out_tells_what_was_not_ended_and_takes_what_is_over_for_done() {
     // Nothing can be told of a token without keys, so the service has not been told either.
     let unreachable = crate::browser::client(&emulator);
     emulator.stop().await;
-    let outcome = cookies.sign_out(&unreachable, &tokens, &mut response);
-    let error = outcome.await.unwrap_err();
+    let outcome = cookies.sign_out(&unreachable, &tokens, &mut response).await;
+    let error = outcome.unwrap_err();
     assert!(error.is_retryable() && !error.is_unauthorized(), "{error}");
 }
 
