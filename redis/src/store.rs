@@ -97,9 +97,9 @@ pub struct RedisStore {
 
 /// What is connected to.
 enum Server {
-    One(redis::Client),
+    One(Box<redis::Client>),
     #[cfg(feature = "cluster")]
-    Cluster(redis::cluster::ClusterClient),
+    Cluster(Box<redis::cluster::ClusterClient>),
 }
 
 /// Connects by itself, and again when it is lost.
@@ -152,7 +152,8 @@ impl RedisStore {
                     .set_number_of_retries(RETRIES)
                     .set_min_delay(first)
                     .set_max_delay(longest);
-                ConnectionManager::new_lazy_with_config(client.clone(), config).map(Connection::One)
+                ConnectionManager::new_lazy_with_config((**client).clone(), config)
+                    .map(Connection::One)
             }
             #[cfg(feature = "cluster")]
             Server::Cluster(client) => {
@@ -453,9 +454,11 @@ impl RedisStoreBuilder {
                     .retries(2)
                     .min_retry_wait(first)
                     .max_retry_wait(longest);
-                Server::Cluster(cluster.build().map_err(|_| not_redis())?)
+                Server::Cluster(Box::new(cluster.build().map_err(|_| not_redis())?))
             }
-            () => Server::One(redis::Client::open(info).map_err(|_| not_redis())?),
+            () => Server::One(Box::new(
+                redis::Client::open(info).map_err(|_| not_redis())?,
+            )),
         };
         Ok(RedisStore {
             server,

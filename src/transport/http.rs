@@ -58,6 +58,7 @@ impl HttpSettings {
     }
 
     /// Whether a call can meet TLS: of the service, or of a proxy on the way.
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     fn may_need_tls(&self) -> bool {
         self.base_url.is_https()
             || match &self.proxy {
@@ -96,13 +97,15 @@ impl HttpSettings {
             Proxy::Environment if self.base_url.is_this_machine() => builder.no_proxy(),
             Proxy::Environment => builder,
         };
-        let builder = if self.may_need_tls() {
-            #[cfg(feature = "rustls")]
+        #[cfg(feature = "rustls")]
+        if self.may_need_tls() {
             seed_ahead();
-            builder
-        } else {
-            // Reading the system's would be half of the way to the first response.
-            builder.tls_certs_only([])
+        }
+        // Reading the system's would be half of the way to the first response.
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        let builder = match self.may_need_tls() {
+            true => builder,
+            false => builder.tls_certs_only([]),
         };
         builder
             .build()

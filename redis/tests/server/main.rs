@@ -8,7 +8,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a test that cannot go on may panic"
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on may panic, and its processes are told by their environment"
 )]
 
 mod processes;

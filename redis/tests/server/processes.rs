@@ -411,8 +411,8 @@ async fn processes_meet_in_a_cluster_and_a_node_that_is_gone_costs_nobody_anythi
     let [mut one, mut other] = processes;
     let session = fleet.emulator.tokens("joe@example.com").issue().unwrap();
     let session = |end: bool| json!({ "session": session.session_jwt(), "end": end });
-    one.ask(&session(true)).await;
-    while other.ask(&session(false)).await == json!(true) {}
+    one.request(&session(true)).await;
+    while other.request(&session(false)).await == json!(true) {}
     others[1].stop().await;
     for process in [&mut one, &mut other] {
         for _ in 0..5 {

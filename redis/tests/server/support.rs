@@ -217,7 +217,7 @@ impl Process {
 
     /// What it has told of its store since it was asked last: levels and texts.
     pub(crate) async fn events(&mut self) -> Vec<String> {
-        let told = self.ask(&json!({ "events": true })).await;
+        let told = self.request(&json!({ "events": true })).await;
         serde_json::from_value(told).unwrap()
     }
 
