@@ -727,7 +727,8 @@ mod tests {
     fn an_object_that_looks_like_a_number_of_serde_json_stays_an_object() {
         // Only the text of a number keeps its last zero.
         let number: Value = serde_json::from_str("1.50").unwrap();
-        assert_eq!(*NUMBERS_ARE_MAPS, number.to_string() == "1.50");
+        let text = number.to_string();
+        assert_eq!(*NUMBERS_ARE_MAPS, text == "1.50");
         if !*NUMBERS_ARE_MAPS {
             let text = format!(r#"{{"exp":{{"{NUMBER_MEMBER}":"1"}}}}"#);
             let document = read(&text);
