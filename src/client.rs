@@ -20,13 +20,13 @@ use crate::session::SessionValidatorBuilder;
 use crate::session::handovers::Handovers;
 use crate::session::refreshes::Refreshes;
 use crate::session::validator::SessionValidator;
-use crate::session::validator_builder::OfClient;
+use crate::session::validator_builder::ClientSettings;
 use crate::store::Store;
 use crate::store::memory::Memory;
 use crate::store::shared::{Remote, Shared as SharedStore};
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
-use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
+use crate::transport::http::{HttpSettings, Proxy};
 use crate::transport::retry::RetryPolicy;
 
 /// A client for one Descope project.
@@ -148,7 +148,7 @@ impl Client {
     /// The URL that paths are appended to, without a slash at its end.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.raw.baseurl
+        &self.settings().base_url
     }
 
     /// What this client keeps for a while: the store that it was [built with](ClientBuilder::store), or
@@ -192,7 +192,7 @@ impl Client {
 
     /// The low-level client of work in flight. It has the time of the most patient client, since others
     /// may come to wait for the same work.
-    pub(crate) fn patient_raw(&self) -> raw::Client {
+    pub(crate) fn raw_with_longest_timeout(&self) -> raw::Client {
         self.raw.with_timeout(self.longest_timeout())
     }
 
@@ -411,7 +411,7 @@ impl ClientBuilder {
     }
 
     /// Has a closure see each call of the client, also those that it makes by itself such as fetching
-    /// keys: before it is sent, to add headers such as a trace context, and when it is over, for
+    /// keys: before it is sent, to add headers such as a trace context, and when it has completed, for
     /// metrics. It must not block: calls that callers share, such as a refresh, tell it of themselves on the
     /// one thread that sends everything.
     ///
@@ -481,7 +481,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Builds the client.
+    /// Builds the client. The HTTP client behind it is made at the first call.
     ///
     /// # Errors
     ///
@@ -507,7 +507,13 @@ impl ClientBuilder {
             return Err(ConfigError::InvalidSetting { name, problem }.into());
         }
         let mut headers = anonymous_headers(&project_id, self.auth_management_key.as_ref())?;
-        let mut settings = Settings::anonymous(&project_id, self.auth_management_key);
+        let http = HttpSettings {
+            base_url,
+            connect_timeout: self.connect_timeout,
+            proxy: self.proxy,
+            own: self.http_client,
+        };
+        let mut settings = Settings::anonymous(http, &project_id, self.auth_management_key)?;
         #[cfg(feature = "management")]
         if let Some(key) = &self.management_key {
             checked_key("management_key", key)?;
@@ -530,25 +536,14 @@ impl ClientBuilder {
             Some(remote) => Box::new(SharedStore::new(remote, memory)),
             None => Box::new(memory),
         };
-        let http = HttpSettings {
-            base_url: base_url.clone(),
-            connect_timeout: self.connect_timeout,
-            proxy: self.proxy,
-            own: self.http_client,
-        };
-        settings.speaks_http1 = http.speaks_http1();
         let inner = Inner::new(settings, headers, self.timeout);
-        let lazy_http = LazyHttp::new(http);
-        let http = lazy_http.get()?;
-        let of_client = OfClient {
-            base_url: base_url.as_str().to_owned(),
-            http: lazy_http,
+        let client_settings = ClientSettings {
             inner: inner.clone(),
             clock: self.clock,
             session_cookie: self.names.session,
             refresh_cookie: self.names.refresh,
         };
-        let validator = self.validation.of_client(of_client).build()?;
+        let validator = self.validation.client(client_settings).build()?;
         if let Some(remote) = &remote {
             validator.ended().follow(remote.clone());
         }
@@ -560,7 +555,7 @@ impl ClientBuilder {
             remote,
         };
         Ok(Client {
-            raw: raw::Client::from_parts(base_url.as_str(), http, inner),
+            raw: raw::Client { inner },
             validator,
             shared: Arc::new(shared),
         })

@@ -114,6 +114,14 @@ impl Clock for ManualClock {
 }
 
 #[cfg(feature = "client")]
+/// The instant that is so much later, or a hundred years later where no instant is.
+pub(crate) fn later(from: Instant, by: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let end = from.checked_add(by).or_else(|| from.checked_add(CENTURY));
+    end.unwrap_or(from)
+}
+
+#[cfg(feature = "client")]
 /// A time from seconds since 1970; 0 and less mean "none" on the wire, and after the year 9999 there
 /// are no dates as HTTP writes them.
 pub(crate) fn epoch(seconds: Option<i64>) -> Option<SystemTime> {

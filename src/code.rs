@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+/// Name and text of a code stand side by side, once.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
         /// A code in the body of an error response, such as `E062108`.

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Two enums with the same methods, one of which lacks a variant.
 macro_rules! delivery {
     (
-        $(#[$doc:meta])* $name:ident, expected $expected:literal:
+        $(#[$doc:meta])* pub enum $name:ident, expected $expected:literal:
         $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+
     ) => {
         $(#[$doc])*
@@ -63,7 +64,7 @@ delivery! {
     /// assert_eq!(serde_json::to_value(method).unwrap(), "whatsapp");
     /// # Ok::<(), descope_magiclink::ParseDeliveryError>(())
     /// ```
-    DeliveryMethod, expected "email, sms or whatsapp":
+    pub enum DeliveryMethod, expected "email, sms or whatsapp":
     /// An email.
     Email = "email",
     /// A text message.
@@ -81,7 +82,7 @@ delivery! {
     /// assert_eq!(DeliveryMethod::from(PhoneDelivery::Sms), DeliveryMethod::Sms);
     /// assert!("email".parse::<PhoneDelivery>().is_err());
     /// ```
-    PhoneDelivery, expected "sms or whatsapp":
+    pub enum PhoneDelivery, expected "sms or whatsapp":
     /// A text message.
     Sms = "sms",
     /// A WhatsApp message.

@@ -1,13 +1,16 @@
 //! What fuzz targets reach without a socket: only in builds with `--cfg fuzzing`, which `cargo fuzz` sets.
 
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::clock::SystemClock;
+use crate::error::{Call, CredentialKind, Error};
 use crate::raw::{ResponseValue, types};
 use crate::transport::body::FromJson;
-use crate::transport::response;
+use crate::transport::response::{LARGEST_BODY, Received, unexpected};
 
 /// The kinds of responses that [`response`] decodes.
 pub const KINDS: usize = 14;
@@ -32,7 +35,8 @@ pub async fn response(kind: usize, response: http::Response<Vec<u8>>) -> Result<
     where
         T: FromJson + Default + Debug + Serialize,
     {
-        let value = ResponseValue::<T>::from_response(response.into()).await?;
+        let received = Received::read(response.into(), LARGEST_BODY).await;
+        let value = ResponseValue::<T>::decoded(received, "fuzzing", Duration::ZERO)?;
         Ok(Decoded {
             debug: format!("{value:?}"),
             json: serde_json::to_value(&*value).unwrap_or_default(),
@@ -58,5 +62,16 @@ pub async fn response(kind: usize, response: http::Response<Vec<u8>>) -> Result<
 
 /// The error that a response with a status other than success makes.
 pub async fn error(response: http::Response<Vec<u8>>) -> Error {
-    response::unexpected(response.into()).await
+    let received = Received::read(response.into(), LARGEST_BODY).await;
+    unexpected(received, &call())
+}
+
+fn call() -> Call {
+    Call {
+        operation_id: "fuzzing",
+        clock: Arc::new(SystemClock),
+        credential: CredentialKind::Project,
+        base_url: "".into(),
+        project_id: "".into(),
+    }
 }

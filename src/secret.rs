@@ -8,8 +8,9 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+/// Each a type of its own, and not one with a parameter: that is what errors of the compiler name.
 macro_rules! secrets {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+    ($($(#[$doc:meta])* pub struct $name:ident;)+) => {$(
         $(#[$doc])*
         ///
         /// Prints redacted; [`expose_secret`](Self::expose_secret) gives the text. `Serialize` writes it in
@@ -84,16 +85,16 @@ secrets! {
     /// let token = descope_magiclink::SessionToken::new("eyJhbGciOi...");
     /// assert_eq!(format!("{token:?}"), "SessionToken(redacted)");
     /// ```
-    SessionToken;
+    pub struct SessionToken;
     /// A refresh JWT: gets new sessions for weeks, and authorises calls on the user's behalf.
-    RefreshToken;
+    pub struct RefreshToken;
     /// The one-time token of a magic link or an embedded link.
-    MagicLinkToken;
+    pub struct MagicLinkToken;
     /// A management key: authorises management calls, or (as the "auth management key") calls to a
     /// project whose public authentication API is switched off.
-    ManagementKey;
+    pub struct ManagementKey;
     /// An access key, exchanged for a session of its own.
-    AccessKey;
+    pub struct AccessKey;
     /// Any other secret text: a test link, a password, a token of a foreign system.
-    Secret;
+    pub struct Secret;
 }

@@ -46,7 +46,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The value of a key, and for how long it will be there still.
     fn get(&self, key: [u8; 32]) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>>;
 
-    /// Puts a value in the place of what is there. With a `ttl` of zero, removes it.
+    /// Puts a value in the place of what is there. With a `ttl` of zero, removes it; with one that is longer than any
+    /// clock can tell, keeps it for as long as can be.
     fn set(&self, key: [u8; 32], value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()>;
 
     /// Puts a value where there is none, and tells whether it did. Of any number of callers at the same

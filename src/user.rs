@@ -34,91 +34,144 @@ impl AsRef<types::ResponseUser> for User {
     }
 }
 
-macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $name(&self) -> Option<&str> {
-            self.0.$name.as_deref().filter(|text| !text.is_empty())
-        }
-    )+};
-}
-
-macro_rules! lists {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $name(&self) -> &[String] {
-            self.0.$name.as_deref().unwrap_or_default()
-        }
-    )+};
-}
-
-macro_rules! flags {
-    ($($(#[$doc:meta])* $name:ident = $field:ident;)+) => {$(
-        $(#[$doc])*
-        #[must_use]
-        pub fn $name(&self) -> bool {
-            self.0.$field.unwrap_or_default()
-        }
-    )+};
-}
-
 impl User {
-    texts! {
-        /// The user's id, `U...`. The one to go by is the [session](crate::Session::user_id)'s,
-        /// which is signed.
-        user_id;
-        /// The full name.
-        name;
-        /// The given name.
-        given_name;
-        /// The middle name.
-        middle_name;
-        /// The family name.
-        family_name;
-        /// The email address.
-        email;
-        /// The phone number.
-        phone;
-        /// The URL of a picture.
-        picture;
-        /// `enabled`, `disabled`, `invited`, or a value that a later service knows.
-        status;
-        /// The email address for recovery.
-        recovery_email;
-        /// The phone number for recovery.
-        recovery_phone;
+    /// The user's id, `U...`. The one to go by is the [session](crate::Session::user_id)'s,
+    /// which is signed.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        text(self.0.user_id.as_deref())
     }
 
-    lists! {
-        /// The identifiers that the user can sign in with.
-        login_ids;
-        /// Identifiers in other systems.
-        external_ids;
-        /// The roles on the level of the project.
-        role_names;
-        /// The permissions on the level of the project.
-        permissions;
-        /// The SSO applications that the user may use.
-        sso_app_ids;
+    /// The full name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        text(self.0.name.as_deref())
     }
 
-    flags! {
-        /// Whether the email address was proved to be the user's.
-        has_verified_email = verified_email;
-        /// Whether the phone number was proved to be the user's.
-        has_verified_phone = verified_phone;
-        /// Whether this is a test user.
-        is_test = test;
-        /// Whether the user has a password.
-        has_password = password;
-        /// Whether the user has an authenticator app.
-        has_totp = totp;
-        /// Whether the user has a passkey.
-        has_webauthn = webauthn;
-        /// Whether the user signs in by SAML.
-        has_saml = saml;
+    /// The given name.
+    #[must_use]
+    pub fn given_name(&self) -> Option<&str> {
+        text(self.0.given_name.as_deref())
+    }
+
+    /// The middle name.
+    #[must_use]
+    pub fn middle_name(&self) -> Option<&str> {
+        text(self.0.middle_name.as_deref())
+    }
+
+    /// The family name.
+    #[must_use]
+    pub fn family_name(&self) -> Option<&str> {
+        text(self.0.family_name.as_deref())
+    }
+
+    /// The email address.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        text(self.0.email.as_deref())
+    }
+
+    /// The phone number.
+    #[must_use]
+    pub fn phone(&self) -> Option<&str> {
+        text(self.0.phone.as_deref())
+    }
+
+    /// The URL of a picture.
+    #[must_use]
+    pub fn picture(&self) -> Option<&str> {
+        text(self.0.picture.as_deref())
+    }
+
+    /// `enabled`, `disabled`, `invited`, or a value that a later service knows.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        text(self.0.status.as_deref())
+    }
+
+    /// The email address for recovery.
+    #[must_use]
+    pub fn recovery_email(&self) -> Option<&str> {
+        text(self.0.recovery_email.as_deref())
+    }
+
+    /// The phone number for recovery.
+    #[must_use]
+    pub fn recovery_phone(&self) -> Option<&str> {
+        text(self.0.recovery_phone.as_deref())
+    }
+
+    /// The identifiers that the user can sign in with.
+    #[must_use]
+    pub fn login_ids(&self) -> &[String] {
+        self.0.login_ids.as_deref().unwrap_or_default()
+    }
+
+    /// Identifiers in other systems.
+    #[must_use]
+    pub fn external_ids(&self) -> &[String] {
+        self.0.external_ids.as_deref().unwrap_or_default()
+    }
+
+    /// The roles on the level of the project.
+    #[must_use]
+    pub fn role_names(&self) -> &[String] {
+        self.0.role_names.as_deref().unwrap_or_default()
+    }
+
+    /// The permissions on the level of the project.
+    #[must_use]
+    pub fn permissions(&self) -> &[String] {
+        self.0.permissions.as_deref().unwrap_or_default()
+    }
+
+    /// The SSO applications that the user may use.
+    #[must_use]
+    pub fn sso_app_ids(&self) -> &[String] {
+        self.0.sso_app_ids.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the email address was proved to be the user's.
+    #[must_use]
+    pub fn has_verified_email(&self) -> bool {
+        self.0.verified_email.unwrap_or_default()
+    }
+
+    /// Whether the phone number was proved to be the user's.
+    #[must_use]
+    pub fn has_verified_phone(&self) -> bool {
+        self.0.verified_phone.unwrap_or_default()
+    }
+
+    /// Whether this is a test user.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.0.test.unwrap_or_default()
+    }
+
+    /// Whether the user has a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.0.password.unwrap_or_default()
+    }
+
+    /// Whether the user has an authenticator app.
+    #[must_use]
+    pub fn has_totp(&self) -> bool {
+        self.0.totp.unwrap_or_default()
+    }
+
+    /// Whether the user has a passkey.
+    #[must_use]
+    pub fn has_webauthn(&self) -> bool {
+        self.0.webauthn.unwrap_or_default()
+    }
+
+    /// Whether the user signs in by SAML.
+    #[must_use]
+    pub fn has_saml(&self) -> bool {
+        self.0.saml.unwrap_or_default()
     }
 
     /// The tenants that the user belongs to, with the roles and permissions there.
@@ -155,6 +208,11 @@ impl User {
     }
 }
 
+/// The service sends an empty text for none.
+fn text(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
 /// A user's place in a tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct UserTenant<'a>(&'a types::UserTenant);
@@ -169,10 +227,7 @@ impl<'a> UserTenant<'a> {
     /// The tenant's name.
     #[must_use]
     pub fn name(self) -> Option<&'a str> {
-        self.0
-            .tenant_name
-            .as_deref()
-            .filter(|text| !text.is_empty())
+        text(self.0.tenant_name.as_deref())
     }
 
     /// The user's roles in the tenant.

@@ -1,1 +1,1 @@
-//! Integration tests and benchmarks of `descope-magiclink`, in a package of their own.
+//! Integration tests of `descope-magiclink`, in a package of their own.

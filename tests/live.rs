@@ -65,12 +65,12 @@ fn all(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
 }
 
 /// A status and a JSON body. Its tokens are not printed.
-struct Answer {
+struct Response {
     status: u16,
     body: Value,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status, shape(&self.body))?;
         match self.body["errorCode"].as_str() {
@@ -80,7 +80,7 @@ impl fmt::Debug for Answer {
     }
 }
 
-impl Answer {
+impl Response {
     fn refused(&self, status: u16, code: &str) -> Verdict {
         expect(
             self.status == status && self.body["errorCode"] == code,
@@ -161,7 +161,7 @@ impl Project {
         }
     }
 
-    async fn send(&self, method: &str, path: &str, more: &str, body: Option<Value>) -> Answer {
+    async fn send(&self, method: &str, path: &str, more: &str, body: Option<Value>) -> Response {
         let bearer = if more.is_empty() {
             self.id.clone()
         } else {
@@ -179,18 +179,18 @@ impl Project {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Answer { status, body }
+        Response { status, body }
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    async fn post(&self, path: &str, body: Value) -> Response {
         self.send("POST", path, "", Some(body)).await
     }
 
-    async fn post_as(&self, token: &str, path: &str, body: Value) -> Answer {
+    async fn post_as(&self, token: &str, path: &str, body: Value) -> Response {
         self.send("POST", path, token, Some(body)).await
     }
 
-    async fn manage(&self, path: &str, body: Value) -> Answer {
+    async fn manage(&self, path: &str, body: Value) -> Response {
         self.send("POST", path, &self.key, Some(body)).await
     }
 
@@ -217,7 +217,7 @@ impl Project {
         self.user_with(json!({})).await
     }
 
-    async fn generate(&self, login_id: &str, more: Value) -> Answer {
+    async fn generate(&self, login_id: &str, more: Value) -> Response {
         let mut body = json!({ "loginId": login_id, "deliveryMethod": "email", "redirectUrl": "https://example.com/verify" });
         body.as_object_mut()
             .unwrap()
@@ -230,18 +230,18 @@ impl Project {
         token_of(&made.text("link"))
     }
 
-    async fn verify(&self, token: &str) -> Answer {
+    async fn verify(&self, token: &str) -> Response {
         self.post("/v1/auth/magiclink/verify", json!({ "token": token }))
             .await
     }
 
-    async fn sign_in(&self, login_id: &str) -> Answer {
+    async fn sign_in(&self, login_id: &str) -> Response {
         let token = self.link_token(login_id).await;
         self.verify(&token).await
     }
 
-    /// A new test user who is signed in: login id, answer of the verify, refresh token.
-    async fn signed_in(&self) -> (String, Answer, String) {
+    /// A new test user who is signed in: login id, response of the verify, refresh token.
+    async fn signed_in(&self) -> (String, Response, String) {
         let user = self.user().await;
         let login = self.sign_in(&user).await;
         let refresh = login.text("refreshJwt");
@@ -763,7 +763,7 @@ static PROBES: &[Probe] = &[
         },
     },
     Probe {
-        row: "Answer of a refresh without rotation",
+        row: "Response of a refresh without rotation",
         run: |p| {
             Box::pin(async move {
                 let (_, _, refresh) = p.signed_in().await;

@@ -17,13 +17,13 @@
     reason = "the double underscore parts a snapshot's name"
 )]
 
-#[path = "it/session/kit.rs"]
+#[path = "it/session/signing.rs"]
 #[allow(
     dead_code,
     clippy::needless_pass_by_value,
     reason = "each test uses a part of it, and writes it short"
 )]
-mod kit;
+mod signing;
 #[path = "it/support/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 mod support;
@@ -41,8 +41,8 @@ use descope_magiclink::{
     ManagementKey, PhoneDelivery, RefreshToken, Result, SessionToken, Sessions, SignUpUser,
     SystemClock,
 };
-use kit::{Key, key_set, refresh_claims, session_claims};
 use serde_json::{Value, json};
+use signing::{Key, key_set, refresh_claims, session_claims};
 use support::{PROJECT, Reply, Request, Socket};
 
 const JOE: &str = "joe@example.com";
@@ -61,7 +61,7 @@ static REFRESH: LazyLock<String> = LazyLock::new(|| KEY.sign(&refresh_claims(Sys
 static SESSION: LazyLock<String> = LazyLock::new(|| KEY.sign(&session_claims(SystemClock.now())));
 
 /// A response that satisfies every operation.
-static ANSWER: LazyLock<String> = LazyLock::new(|| {
+static RESPONSE: LazyLock<String> = LazyLock::new(|| {
     json!({
         "maskedEmail": "j***", "maskedPhone": "+1***", "token": "t", "link": "https://x/?t=1",
         "user": {"userId": "U1"}, "userId": "U1", "authHistory": [], "sessionJwt": *SESSION, "refreshJwt": *REFRESH, "keys": [KEY.jwk()],
@@ -183,7 +183,7 @@ fn hide(text: &str) -> String {
 }
 
 async fn record(case: Case) -> Request {
-    let socket = Socket::start(vec![Reply::json(200, &ANSWER)]).await;
+    let socket = Socket::start(vec![Reply::json(200, &RESPONSE)]).await;
     let builder = socket
         .builder()
         .session_validation(|validation| validation.key_set(key_set(&[&KEY])));

@@ -140,8 +140,8 @@ fn field_added_to_a_request() {
 }
 
 #[test]
-fn secret_added_to_an_answer() {
-    drill("secret_added_to_an_answer", &|document| {
+fn secret_added_to_a_response() {
+    drill("secret_added_to_a_response", &|document| {
         at(document, RESPONSE)["deviceToken"] =
             json!({ "type": "string", "format": "password", "description": "Trusts the device." });
     });
@@ -219,6 +219,21 @@ fn names_changed() {
         verdict(&rename(false)).map(|v| v.to_string()).as_deref(),
         Some("major")
     );
+    // The same where only the name in Rust is another one.
+    let in_rust = |place: &str, more: &str| {
+        let yaml = SMALL.replacen(place, &format!("{place}{more}"), 1);
+        assert_ne!(yaml, SMALL);
+        verdict(&yaml).map(|v| v.to_string())
+    };
+    let (id, minor, major) = ("operationId: SendLink\n", "minor", "major");
+    let kept = "      x-rust-name: mail_link\n      x-formerly: [send_link]\n";
+    assert_eq!(in_rust(id, kept).as_deref(), Some(minor));
+    let lost = in_rust(id, "      x-rust-name: mail_link\n");
+    assert_eq!(lost.as_deref(), Some(major));
+    for place in ["{name: certs, in: query, ", "        loginId: {"] {
+        let lost = in_rust(place, "x-rust-name: other, ");
+        assert_eq!(lost.as_deref(), Some(major), "{place}");
+    }
     let files = bindings(&rename(true)).unwrap();
     let client: String = files["src/raw/client.rs"].split_whitespace().collect();
     for kept in [
@@ -377,7 +392,7 @@ fn only_the_form_changed() {
 /// Each of these once passed without a word.
 #[test]
 fn nothing_that_reaches_the_wire_is_passed_over() {
-    let cases: [(&str, Change<'_>); 14] = [
+    let cases: [(&str, Change<'_>); 20] = [
         ("**document**\n  - [ ] `servers`", &|d| {
             d["servers"] = json!([{ "url": "https://new.example" }])
         }),
@@ -456,6 +471,37 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
                 at(d, SEND)["requestBody"]["content"] =
                     json!({ "text/plain": { "schema": { "type": "string" } } });
             },
+        ),
+        ("**POST /v2/auth/magiclink/signin/email**", &|d| {
+            d["paths"]["/v2/auth/magiclink/signin/email"] =
+                json!({ "$ref": "#/paths/~1v1~1auth~1magiclink~1signin~1email" });
+        }),
+        (
+            "`kid`: ours `string`, published `string; deprecated`. minor",
+            &|d| at(d, "/components/schemas/Key")["deprecated"] = json!(true),
+        ),
+        (
+            "`servers`: published `https://keys.example`, and we lack it. patch: see whether calls",
+            &|d| at(d, KEYS)["servers"] = json!([{ "url": "https://keys.example" }]),
+        ),
+        (
+            "`servers`: published `https://keys.example`, and we lack it. patch: see whether calls",
+            &|d| {
+                at(d, "/paths/~1v1~1keys~1{projectId}")["servers"] =
+                    json!([{ "url": "https://keys.example" }]);
+            },
+        ),
+        (
+            "- POST /v1/auth/magiclink/signin/email others: `request text/xml, response 200 text/csv` instead of nothing",
+            &|d| {
+                let operation = at(d, SEND);
+                operation["requestBody"]["content"]["text/xml"] = json!({});
+                operation["responses"]["200"]["content"]["text/csv"] = json!({});
+            },
+        ),
+        (
+            "`loginId`: ours `string`, published `string (uuid)`. patch: name the values, or their form, in",
+            &|d| at(d, REQUEST)["loginId"]["format"] = json!("uuid"),
         ),
     ];
     for (says, change) in cases {
@@ -616,7 +662,7 @@ fn the_advice_can_be_taken() {
     // The blocks of YAML, put where they belong.
     let mut yaml = SMALL.to_owned();
     for block in text
-        .split("\n```yaml\n")
+        .split("```yaml\n")
         .skip(1)
         .filter(|block| !block.starts_with("  - {at"))
     {
@@ -662,7 +708,10 @@ fn files_that_cannot_be_compared_are_refused() {
         "{type: string, description: The address.}",
         "{type: [string, \"null\"]}",
     );
-    let cases: [(&str, &[&str]); 8] = [
+    let nowhere = |what: &str| SMALL.replace(what, "{$ref: \"#/components/nowhere\"}");
+    let nowhere_says: &[&str] = &["`#/components/nowhere` is not in it", "download it whole"];
+    let body = "        required: true\n        content:\n          application/json:\n            schema: {$ref: \"#/components/schemas/SendLinkRequest\"}\n";
+    let cases: [(&str, &[&str]); 14] = [
         (
             cut,
             &[
@@ -678,6 +727,21 @@ fn files_that_cannot_be_compared_are_refused() {
         (
             &listed,
             &["line ", "the type is a list, as OpenAPI 3.1 has it"],
+        ),
+        (
+            &SMALL.replace("schema: {type: boolean}", "schema: {type: [boolean, \"null\"]}"),
+            &["line 13: the type is a list"],
+        ),
+        (&nowhere("{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}"), nowhere_says),
+        (&SMALL.replace(body, "        $ref: \"#/components/nowhere\"\n"), nowhere_says),
+        (&nowhere("{$ref: \"#/components/responses/Error\"}").replace("4XX", "\"201\""), nowhere_says),
+        (
+            &SMALL.replace("  /v1/keys/{projectId}:\n", "  /v2/auth/magiclink/x:\n    $ref: \"#/components/nowhere\"\n  /v1/keys/{projectId}:\n"),
+            nowhere_says,
+        ),
+        (
+            &SMALL.replace("{$ref: \"#/components/schemas/Key\"}", "{allOf: [{$ref: \"#/components/nowhere\"}, {type: object}]}"),
+            nowhere_says,
         ),
         ("swagger: \"2.0\"\npaths: {}\n", &["no member `openapi`"]),
         ("openapi: 3.0.3\npaths: {}\n", &["describes 0 operations"]),

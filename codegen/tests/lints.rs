@@ -311,7 +311,7 @@ const CASES: &[Case] = &[
         &["> requestBody", "`application/json` as its only content"],
     ),
     case(
-        "answer that is no JSON",
+        "response that is no JSON",
         "          description: Sent.\n          content:\n            application/json:",
         "          description: Sent.\n          content:\n            text/plain:",
         &[
@@ -320,7 +320,7 @@ const CASES: &[Case] = &[
         ],
     ),
     case(
-        "answer in place",
+        "response in place",
         SENT,
         "schema: {type: object}",
         &["> responses > 200", "must refer to a component"],
@@ -352,8 +352,8 @@ const CASES: &[Case] = &[
     case(
         "reference to nothing",
         "schema: {$ref: \"#/components/schemas/SendLinkResponse\"}",
-        "schema: {$ref: \"#/components/schemas/SendLinkAnswer\"}",
-        &["`#/components/schemas/SendLinkAnswer` does not exist"],
+        "schema: {$ref: \"#/components/schemas/SendLinkResult\"}",
+        &["`#/components/schemas/SendLinkResult` does not exist"],
     ),
     case(
         "reference to another file",
@@ -609,7 +609,140 @@ const CASES: &[Case] = &[
         "schema: {oneOf: [{$ref: \"#/components/schemas/SendLinkResponse\"}, {$ref: \"#/components/schemas/Key\"}]}",
         &["> responses > 200", "must refer to a component"],
     ),
+    case(
+        "name that is none in Rust",
+        "loginId: {",
+        "loginId: {x-rust-name: login id, ",
+        &[
+            "line 69: ",
+            "SendLinkRequest > loginId > x-rust-name: `login id` cannot be a name in Rust",
+        ],
+    ),
+    case(
+        "name that is a word of Rust",
+        "operationId: SendLink",
+        "x-rust-name: fn\n      operationId: SendLink",
+        &["> x-rust-name: `fn` cannot be a name in Rust"],
+    ),
+    case(
+        "name of a parameter that is none in Rust",
+        "{name: certs, ",
+        "{name: certs, x-rust-name: 1st, ",
+        &["> parameters > 1 > x-rust-name: `1st` cannot be a name in Rust"],
+    ),
+    case(
+        "old name that is none in Rust",
+        "    SendLinkResponse:\n",
+        "    SendLinkResponse:\n      x-formerly: [a-b]\n",
+        &["SendLinkResponse > x-formerly: `a-b` cannot be a name in Rust"],
+    ),
+    case(
+        "old names that are no list",
+        "operationId: SendLink",
+        "x-formerly: send_it\n      operationId: SendLink",
+        &["> x-formerly: must be a list of names"],
+    ),
+    case(
+        "deprecated component",
+        "    SendLinkResponse:\n",
+        "    SendLinkResponse:\n      deprecated: true\n",
+        &[
+            "schema SendLinkResponse",
+            "write `deprecated` at each of its properties",
+        ],
+    ),
+    case(
+        "misspelt extension",
+        "operationId: SendLink",
+        "x-rust-nam: send_it\n      operationId: SendLink",
+        &["unknown keyword `x-rust-nam`; did you mean `x-rust-name`?"],
+    ),
+    case(
+        "name of another operation",
+        "operationId: SendLink",
+        "x-rust-name: get_keys\n      operationId: SendLink",
+        &["`GetKeys` and `get_keys` give methods of the same name"],
+    ),
+    case(
+        "old name of another operation",
+        "operationId: SendLink",
+        "x-formerly: [get_keys]\n      operationId: SendLink",
+        &["`GetKeys` and `get_keys` give methods of the same name"],
+    ),
+    case(
+        "old name that is still the name",
+        "    SendLinkResponse:\n",
+        "    SendLinkResponse:\n      x-formerly: [SendLinkResponse]\n",
+        &["give types of the same name"],
+    ),
+    case(
+        "name of another field",
+        "loginId: {",
+        "loginId: {x-rust-name: ticket, ",
+        &["`ticket` and `loginId` give fields of the same name"],
+    ),
+    case(
+        "name of another parameter",
+        "{name: certs, ",
+        "{name: certs, x-rust-name: project_id, ",
+        &["`certs` and `projectId` give arguments of the same name"],
+    ),
+    case(
+        "property that is a function of every request",
+        "loginId: {",
+        "new: {type: string, description: X.}\n        loginId: {",
+        &["SendLinkRequest > new", "a function that each type has"],
+    ),
+    case(
+        "schema that is a type of the bindings",
+        "    SendLinkResponse:\n",
+        "    SendLinkResponse:\n      x-formerly: [Option]\n",
+        &["schema SendLinkResponse: `Option` is a type that the bindings name"],
+    ),
 ];
+
+/// No operation and no option may have the name of a method that is there.
+#[test]
+fn names_of_hand_written_methods_are_refused() -> Result<(), Box<dyn std::error::Error>> {
+    let root = project::root()?;
+    let mut missing = String::new();
+    for (file, of, place) in [
+        ("call.rs", "Client", "operationId: SendLink"),
+        ("hooks.rs", "Client", "operationId: SendLink"),
+        ("license.rs", "Client", "operationId: SendLink"),
+        ("call.rs", "Call", "{name: certs"),
+    ] {
+        let text = std::fs::read_to_string(root.join("src/raw").join(file))?;
+        for item in syn::parse_file(&text)?.items {
+            let syn::Item::Impl(item) = item else {
+                continue;
+            };
+            let syn::Type::Path(of_item) = &*item.self_ty else {
+                continue;
+            };
+            let is_it = of_item
+                .path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == of);
+            for function in item.items.iter().filter(|_| is_it && item.trait_.is_none()) {
+                let syn::ImplItem::Fn(function) = function else {
+                    continue;
+                };
+                let name = function.sig.ident.to_string();
+                let (key, _) = place.split_once(' ').unwrap_or_default();
+                let bad = GOOD.replacen(place, &format!("{key} {name}"), 1);
+                let error = bindings(&bad).err().map(|error| error.to_string());
+                let error = error.unwrap_or_default();
+                if !error.contains(&format!("`{name}` is")) {
+                    missing += &format!("{file}: {name}: {error}\n");
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing}");
+    Ok(())
+}
 
 /// What the description says beside types and paths is in the code: order, names, deprecation; and items
 /// that may be `null` are read.

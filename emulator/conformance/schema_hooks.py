@@ -27,8 +27,8 @@ succeeded = set()
 def post(path, body, *parts):
     headers = {"Content-Type": "application/json", "Authorization": "Bearer " + ":".join((PROJECT, *parts))}
     request = urllib.request.Request(BASE + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
 
 
 def ensure(user):

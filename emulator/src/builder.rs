@@ -207,7 +207,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Whether `POST /v1/auth/magiclink/update/phone`, without a delivery method, answers like the text message one.
+    /// Whether `POST /v1/auth/magiclink/update/phone`, without a delivery method, responds like the text message one.
     ///
     /// The Python and Ruby SDKs call it; no API description has it. Off unless set.
     pub fn short_update_phone(mut self, on: bool) -> Self {
@@ -223,7 +223,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Calls this with each request when it is answered, for a log of one's own.
+    /// Calls this with each request when its response is made, for a log of one's own.
     ///
     /// Calls come one after the other, from a thread of their own, shortly after the response. A slow function stalls no
     /// request: what it cannot keep up with is dropped and counted in [`Stats::dropped_events`](crate::Stats).
@@ -233,18 +233,21 @@ impl EmulatorBuilder {
     /// let builder = Emulator::builder().on_request(|request| eprintln!("{} {}", request.method(), request.path()));
     /// # let _ = builder;
     /// ```
-    pub fn on_request(mut self, tell: impl Fn(&RecordedRequest) + Send + Sync + 'static) -> Self {
-        self.callbacks.on_request = Some(Arc::new(tell));
+    pub fn on_request(
+        mut self,
+        callback: impl Fn(&RecordedRequest) + Send + Sync + 'static,
+    ) -> Self {
+        self.callbacks.on_request = Some(Arc::new(callback));
         self
     }
 
     /// Calls this with each message when it is sent, as [`EmulatorBuilder::on_request`] does with requests.
-    pub fn on_message(mut self, tell: impl Fn(&Message) + Send + Sync + 'static) -> Self {
-        self.callbacks.on_message = Some(Arc::new(tell));
+    pub fn on_message(mut self, callback: impl Fn(&Message) + Send + Sync + 'static) -> Self {
+        self.callbacks.on_message = Some(Arc::new(callback));
         self
     }
 
-    /// Whether the inbox and the control endpoints answer below `/_emulator/`. Off unless set; the program turns it on.
+    /// Whether the inbox and the control endpoints are served below `/_emulator/`. Off unless set; the program turns it on.
     #[cfg(feature = "program")]
     pub fn control(mut self, on: bool) -> Self {
         self.settings.control = on;

@@ -35,7 +35,7 @@ use crate::state::shared::{Callbacks, Shared};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let emulator = Emulator::start().await?;
-/// let answer = reqwest::Client::builder()
+/// let response = reqwest::Client::builder()
 ///     .no_proxy()
 ///     .build()?
 ///     .post(format!("{}/v1/auth/magiclink/signup/email", emulator.base_url()))
@@ -43,7 +43,7 @@ use crate::state::shared::{Callbacks, Shared};
 ///     .json(&serde_json::json!({ "loginId": "joe@example.com" }))
 ///     .send()
 ///     .await?;
-/// assert_eq!(answer.status(), 200);
+/// assert_eq!(response.status(), 200);
 ///
 /// let message = emulator.outbox().next_for("joe@example.com").await?;
 /// assert!(message.link().contains(message.token()));

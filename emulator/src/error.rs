@@ -14,7 +14,7 @@ pub enum StartError {
     Bind {
         /// The address that was asked for.
         address: SocketAddr,
-        /// What the system answered.
+        /// What the system said.
         source: std::io::Error,
     },
     /// The system gave no randomness, or the cryptographic library refused a key.

@@ -133,7 +133,7 @@ async fn spent_faults_are_forgotten_when_there_are_many() {
     let api = Api::new(&emulator);
     let first = emulator
         .faults()
-        .add(Fault::on("SignInMagicLinkEmail").answer(503).times(1))
+        .add(Fault::on("SignInMagicLinkEmail").respond(503).times(1))
         .unwrap();
     assert_eq!(
         api.post(SIGN_IN, json!({ "loginId": JOE })).await.status,
@@ -143,7 +143,7 @@ async fn spent_faults_are_forgotten_when_there_are_many() {
     for _ in 0..1_000 {
         emulator
             .faults()
-            .add(Fault::on("VerifyMagicLink").answer(503))
+            .add(Fault::on("VerifyMagicLink").respond(503))
             .unwrap();
     }
     assert_eq!(emulator.faults().hits(first), 0);

@@ -107,14 +107,14 @@ async fn a_page_reaches_the_api_only_from_this_machine_or_an_allowed_origin() {
             false,
         ),
     ] {
-        let (status, answered) = send(&emulator, Method::POST, SIGN_IN, &headers).await;
+        let (status, response) = send(&emulator, Method::POST, SIGN_IN, &headers).await;
         let wanted = if is_served {
             StatusCode::OK
         } else {
             StatusCode::FORBIDDEN
         };
         assert_eq!(status, wanted, "{headers:?}");
-        let allowed = answered.get("access-control-allow-origin");
+        let allowed = response.get("access-control-allow-origin");
         let is_cors = is_served && headers.contains(&("origin", "http://localhost:3000"));
         assert_eq!(allowed.is_some(), is_cors, "{headers:?}");
     }

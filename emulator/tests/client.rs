@@ -158,7 +158,7 @@ async fn status_and_body() {
         .faults()
         .add(
             Fault::everywhere()
-                .answer(503)
+                .respond(503)
                 .text("<html>busy</html>")
                 .times(1),
         )
@@ -167,13 +167,13 @@ async fn status_and_body() {
     assert_eq!(error.status().unwrap().as_u16(), 503);
     emulator
         .faults()
-        .add(Fault::everywhere().answer(200).text("<html>").times(1))
+        .add(Fault::everywhere().respond(200).text("<html>").times(1))
         .unwrap();
     // The message is on its way, whatever the body says; a token that is not there is missing.
     send(&client).await.unwrap();
     emulator
         .faults()
-        .add(Fault::everywhere().answer(200).text("<html>").times(1))
+        .add(Fault::everywhere().respond(200).text("<html>").times(1))
         .unwrap();
     let token = MagicLinkToken::new("t");
     let error = client.magic_link().verify_unchecked(&token).await;
@@ -340,7 +340,7 @@ async fn keys_and_minted_tokens() {
         .unwrap();
     assert_eq!(
         problem(stranger.session_jwt()).await,
-        Some(TokenProblem::Issuer)
+        Some(TokenProblem::WrongIssuer)
     );
     assert_eq!(
         problem(old.refresh_jwt()).await,
@@ -381,7 +381,7 @@ async fn broken_keys() {
     emulator.keys().restore();
     emulator
         .faults()
-        .add(Fault::on("GetKeysV2").answer(500))
+        .add(Fault::on("GetKeysV2").respond(500))
         .unwrap();
     assert!(
         validator(&emulator)

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use descope_magiclink_emulator::{Emulator, User};
 use serde_json::{Value, json};
-use support::{Answer, Api, claims};
+use support::{Api, Response, claims};
 
 const JOE: &str = "joe@example.com";
 
@@ -35,7 +35,7 @@ impl Control<'_> {
             .ok()
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    async fn post(&self, path: &str, body: Value) -> Response {
         self.0
             .send("POST", &format!("/_emulator/v1/{path}"), None, Some(body))
             .await
@@ -48,7 +48,7 @@ impl Control<'_> {
             .ok();
     }
 
-    async fn sign_in(&self) -> Answer {
+    async fn sign_in(&self) -> Response {
         self.0
             .post("/v1/auth/magiclink/signin/email", json!({ "loginId": JOE }))
             .await
@@ -299,7 +299,7 @@ async fn faults_and_the_journal() {
     let emulator = controlled().await;
     let control = Control(Api::new(&emulator));
     let id = control
-        .post("faults", json!({ "operation": "SignInMagicLinkEmail", "times": 1, "answer": { "status": 503, "json": { "a": 1 }, "headers": { "X-A": "b" } } }))
+        .post("faults", json!({ "operation": "SignInMagicLinkEmail", "times": 1, "respond": { "status": 503, "json": { "a": 1 }, "headers": { "X-A": "b" } } }))
         .await
         .ok()["id"]
         .as_u64()
@@ -315,7 +315,7 @@ async fn faults_and_the_journal() {
         json!({ "blackHole": true, "times": 0 }),
         json!({ "cutBodyAfter": 3, "times": 0, "afterHandling": true }),
         json!({ "reset": true, "times": 0 }),
-        json!({ "answer": { "status": 500, "text": "<html>" }, "times": 0 }),
+        json!({ "respond": { "status": 500, "text": "<html>" }, "times": 0 }),
         json!({ "tokensOf": "eve@example.com", "times": 0 }),
         json!({ "alter": { "text": "{}", "gzip": true }, "times": 0 }),
     ] {
@@ -348,8 +348,8 @@ async fn faults_and_the_journal() {
         json!({ "reset": true, "blackHole": true }),
         json!({ "operation": "VerifyMagicLink", "path": "/", "reset": true }),
         json!({ "operation": "Nope", "reset": true }),
-        json!({ "answer": { "status": 200, "text": "a", "json": 1 } }),
-        json!({ "answer": { "text": "no status" } }),
+        json!({ "respond": { "status": 200, "text": "a", "json": 1 } }),
+        json!({ "respond": { "text": "no status" } }),
         json!({ "alter": { "status": 99 } }),
         json!({ "colour": "red" }),
     ] {

@@ -42,11 +42,11 @@ async fn raw(emulator: &Emulator) -> std::io::Result<String> {
 }
 
 #[tokio::test]
-async fn answers_are_replaced_as_often_as_asked() {
+async fn responses_are_replaced_as_often_as_asked() {
     let emulator = with_joe().await;
     let api = Api::new(&emulator);
     let busy = Fault::on("SignInMagicLinkEmail")
-        .answer(503)
+        .respond(503)
         .text("<html>busy</html>")
         .header("X-Edge", "1")
         .times(2);
@@ -87,8 +87,8 @@ async fn answers_are_replaced_as_often_as_asked() {
     assert_eq!(
         seen,
         [
-            (Some(503), Some("answer 503")),
-            (Some(503), Some("answer 503")),
+            (Some(503), Some("respond 503")),
+            (Some(503), Some("respond 503")),
             (Some(200), None)
         ]
     );
@@ -115,7 +115,7 @@ async fn rate_limits_and_delays() {
     assert_eq!(response.headers["retry-after"], "30");
     assert_eq!(
         emulator.requests().last().unwrap().fault(),
-        Some("answer 429")
+        Some("respond 429")
     );
     response.refused(429, "E130429");
     faults.clear();
@@ -241,8 +241,8 @@ async fn faults_that_cannot_work_are_refused() {
     let faults = emulator.faults();
     for (fault, word) in [
         (Fault::on("SignIn").reset(), "SignIn"),
-        (Fault::everywhere().answer(42), "42"),
-        (Fault::everywhere().answer(200).header("a b", "c"), "a b"),
+        (Fault::everywhere().respond(42), "42"),
+        (Fault::everywhere().respond(200).header("a b", "c"), "a b"),
         (Fault::everywhere().alter().status(101), "101"),
         (Fault::everywhere().alter().header("a", "b\n"), "\"a\""),
     ] {
@@ -337,7 +337,7 @@ async fn the_clock_moves_both_ways() {
 }
 
 #[tokio::test]
-async fn every_answer_is_dated_by_the_emulators_clock() {
+async fn every_response_is_dated_by_the_emulators_clock() {
     let emulator = with_joe().await;
     let api = Api::new(&emulator);
     emulator.clock().freeze();
@@ -350,12 +350,12 @@ async fn every_answer_is_dated_by_the_emulators_clock() {
         emulator
             .clock()
             .set(std::time::UNIX_EPOCH + Duration::from_secs(at));
-        let answers = [
+        let responses = [
             api.post(SIGN_IN, json!({ "loginId": JOE })).await,
             api.post(SIGN_IN, json!({ "loginId": "nobody" })).await,
             api.post("/v1/auth/otp/verify/email", json!({})).await,
         ];
-        for response in answers {
+        for response in responses {
             assert_eq!(response.headers.get_all("date").iter().count(), 1);
             assert_eq!(response.headers["date"], date);
         }
@@ -366,7 +366,7 @@ async fn every_answer_is_dated_by_the_emulators_clock() {
         .add(elsewhere().alter().without_header("Date").times(1))
         .unwrap();
     faults
-        .add(elsewhere().answer(403).without_header("date").times(1))
+        .add(elsewhere().respond(403).without_header("date").times(1))
         .unwrap();
     faults
         .add(elsewhere().alter().header("Date", "yesterday"))
@@ -379,7 +379,7 @@ async fn every_answer_is_dated_by_the_emulators_clock() {
 }
 
 #[tokio::test]
-async fn answers_are_altered_as_a_gateway_would() {
+async fn responses_are_altered_as_a_gateway_would() {
     let emulator = with_joe().await;
     let faults = emulator.faults();
     let client = reqwest::Client::builder()
@@ -410,9 +410,9 @@ async fn answers_are_altered_as_a_gateway_would() {
         on().alter().status(201).header("Set-Cookie", "edge=1"),
         on().alter().status(204).text(""),
         on().alter().gzip().without_header("Cache-Control"),
-        on().answer(301)
+        on().respond(301)
             .header("Location", "https://elsewhere.example/"),
-        on().answer(403)
+        on().respond(403)
             .text("<html>blocked</html>")
             .header("CF-Ray", "0123456789abcdef-IAD"),
     ] {
@@ -453,7 +453,7 @@ async fn answers_are_altered_as_a_gateway_would() {
             .collect::<Vec<_>>(),
         [201, 204, 200, 301, 403]
     );
-    assert_eq!(altered[0].fault(), Some("answer altered"));
+    assert_eq!(altered[0].fault(), Some("response altered"));
 }
 
 /// Unpacks with the system's `gzip`, which nobody here wrote.
@@ -553,7 +553,7 @@ async fn the_key_endpoint_serves_an_older_set_or_a_broken_one() {
     let new = keys.rotate().unwrap();
     emulator
         .faults()
-        .add(Fault::on("GetKeysV2").answer(200).json(&stale).times(2))
+        .add(Fault::on("GetKeysV2").respond(200).json(&stale).times(2))
         .unwrap();
     let signed = emulator.tokens(JOE).issue().unwrap();
     assert_eq!(

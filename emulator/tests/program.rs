@@ -487,8 +487,8 @@ async fn the_state_file_keeps_users_keys_links_sessions_and_the_clock() {
     assert!(newer.contains("this program reads version 1"), "{newer}");
 }
 
-#[test]
-fn the_snippets_name_variables_that_there_are() {
+#[tokio::test]
+async fn the_snippets_set_what_they_need() {
     let Output { stdout, .. } = Command::new(BINARY).arg("--help").output().unwrap();
     let help = String::from_utf8(stdout).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snippets");
@@ -504,6 +504,42 @@ fn the_snippets_name_variables_that_there_are() {
     }
     let app = &compose["services"]["app"]["environment"];
     assert_eq!(app["DESCOPE_ALLOW_PLAIN_HTTP"], "1");
+    let scratch = Scratch::new("compose");
+    let program = Running::start(&scratch, |command| {
+        for (name, value) in variables {
+            command.env(name, value.as_str().unwrap());
+        }
+    });
+    assert_eq!(app["DESCOPE_PROJECT_ID"], program.project.as_str());
+    let set = std::fs::read_to_string(&program.env_file).unwrap();
+    let key = app["DESCOPE_MANAGEMENT_KEY"].as_str().unwrap();
+    assert!(
+        set.contains(&format!("DESCOPE_MANAGEMENT_KEY={key}\n")),
+        "{set}"
+    );
+    // By the name that the other container has for it, and by the port of the host.
+    let port = program.base.rsplit(':').next().unwrap();
+    let status = format!("http://127.0.0.1:{port}/_emulator/v1/status");
+    let host = app["DESCOPE_BASE_URI"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("http://");
+    for (host, wanted) in [
+        (host, 200),
+        ("localhost:8055", 200),
+        ("rebound.test:8055", 403),
+    ] {
+        let response = program.http.get(&status).header("host", host).send();
+        assert_eq!(response.await.unwrap().status(), wanted, "{host}");
+    }
+    let base = app["DESCOPE_BASE_URI"].as_str().unwrap();
+    let published = compose["services"]["emulator"]["ports"][0]
+        .as_str()
+        .unwrap();
+    assert!(
+        published.ends_with(base.rsplit(':').next().unwrap()),
+        "{published}"
+    );
     let job = std::fs::read_to_string(folder.join("ci.yaml")).unwrap();
     let job: Value = serde_saphyr::from_str(&job).unwrap();
     assert!(job["jobs"]["sign-in"]["steps"].is_array());

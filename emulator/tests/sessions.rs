@@ -358,7 +358,7 @@ async fn claims_are_those_that_the_service_was_seen_to_issue() {
 }
 
 #[tokio::test]
-async fn answers_have_the_members_that_were_recorded() {
+async fn responses_have_the_members_that_were_recorded() {
     let emulator = Emulator::builder()
         .user(User::new(JOE).name("Joe Person"))
         .start()
@@ -512,7 +512,7 @@ async fn refresh_expires_and_try_refresh_never_fails() {
 }
 
 #[tokio::test]
-async fn validate_answers_with_the_claims_and_times_as_text() {
+async fn validate_responds_with_the_claims_and_times_as_text() {
     let emulator = with_joe().start().await.unwrap();
     let api = Api::new(&emulator);
     let auth = sign_in(&api, json!({})).await;

@@ -113,7 +113,7 @@ async fn memory_stays_flat_and_a_signal_ends_it() {
 
     let verify = "VerifyMagicLink";
     let fault = |fault: Value| client.control("faults", fault);
-    fault(json!({ "operation": verify, "times": sign_ins / 100, "answer": { "status": 503 } }))
+    fault(json!({ "operation": verify, "times": sign_ins / 100, "respond": { "status": 503 } }))
         .await;
     fault(json!({ "operation": verify, "times": sign_ins / 100, "reset": true, "afterHandling": true })).await;
     fault(json!({ "operation": verify, "times": sign_ins / 100, "cutBodyAfter": 10 })).await;

@@ -29,7 +29,7 @@ static VALIDATOR: LazyLock<SessionValidator> = LazyLock::new(|| {
     );
     SessionValidator::builder(PROJECT)
         .key_set(jwk)
-        .token_cache_capacity(64)
+        .token_cache_bytes(1 << 16)
         .build()
         .unwrap()
 });

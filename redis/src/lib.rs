@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod garbage;
 mod sealing;
 mod store;
 

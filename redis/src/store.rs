@@ -11,6 +11,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError, Value};
 use tokio::sync::OnceCell;
 
+use crate::garbage::Garbage;
 use crate::sealing::Sealing;
 
 /// How long a call may take unless it is set.
@@ -22,7 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const LOST: Duration = Duration::from_secs(5);
 /// How often a connection is tried in a row, and with which waits; each call after that tries again.
 const RETRIES: usize = 3;
-const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
+const RETRY_MILLIS: [u64; 2] = [20, 500];
 /// The longest time that is given to the server, which counts milliseconds in 63 bits.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// So many entries of a list are read at once.
@@ -86,11 +87,26 @@ return 1";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RedisStore {
-    client: redis::Client,
-    manager: OnceCell<ConnectionManager>,
+    server: Server,
+    connection: OnceCell<Connection>,
     sealing: Sealing,
+    garbage: Garbage,
     prefix: String,
     timeout: Duration,
+}
+
+/// What is connected to.
+enum Server {
+    One(Box<redis::Client>),
+    #[cfg(feature = "cluster")]
+    Cluster(Box<redis::cluster::ClusterClient>),
+}
+
+/// Connects by itself, and again when it is lost.
+enum Connection {
+    One(ConnectionManager),
+    #[cfg(feature = "cluster")]
+    Cluster(redis::cluster_async::ClusterConnection),
 }
 
 impl RedisStore {
@@ -115,6 +131,8 @@ impl RedisStore {
             other_key: None,
             prefix: "descope:".to_owned(),
             timeout: TIMEOUT,
+            #[cfg(feature = "cluster")]
+            is_cluster: false,
         }
     }
 
@@ -124,22 +142,36 @@ impl RedisStore {
     }
 
     /// Made in a call: connections live on the runtime of who makes it.
-    async fn connection(&self) -> Result<ConnectionManager, RedisError> {
-        let make = || async {
-            let [first, longest] = RETRY_DELAYS;
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                .set_response_timeout(Some(self.timeout))
-                .set_number_of_retries(RETRIES)
-                .set_min_delay(first)
-                .set_max_delay(longest);
-            ConnectionManager::new_lazy_with_config(self.client.clone(), config)
-        };
-        self.manager.get_or_try_init(make).await.cloned()
+    async fn connect(&self) -> Result<Connection, RedisError> {
+        let [first, longest] = RETRY_MILLIS.map(Duration::from_millis);
+        match &self.server {
+            Server::One(client) => {
+                let config = ConnectionManagerConfig::new()
+                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                    .set_response_timeout(Some(self.timeout))
+                    .set_number_of_retries(RETRIES)
+                    .set_min_delay(first)
+                    .set_max_delay(longest);
+                ConnectionManager::new_lazy_with_config((**client).clone(), config)
+                    .map(Connection::One)
+            }
+            #[cfg(feature = "cluster")]
+            Server::Cluster(client) => {
+                let config = redis::cluster::ClusterConfig::new()
+                    .set_connection_timeout(CONNECT_TIMEOUT)
+                    .set_response_timeout(self.timeout);
+                let connection = client.get_pending_async_connection_with_config(config);
+                Ok(Connection::Cluster(connection))
+            }
+        }
     }
 
     async fn query<T: FromRedisValue>(&self, command: Cmd) -> Result<T, RedisError> {
-        command.query_async(&mut self.connection().await?).await
+        match self.connection.get_or_try_init(|| self.connect()).await? {
+            Connection::One(one) => command.query_async(&mut one.clone()).await,
+            #[cfg(feature = "cluster")]
+            Connection::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+        }
     }
 
     async fn read(&self, name: &str) -> Result<Found, StoreError> {
@@ -150,12 +182,16 @@ impl RedisStore {
         };
         // Nothing of this crate's is without an end.
         let left = u64::try_from(left).ok().map(Duration::from_millis);
-        Ok(
-            match left.zip(self.sealing.open(name.as_bytes(), &sealed)) {
-                Some((left, value)) => Found::Value(value, left),
-                None => Found::Garbage(sealed),
-            },
-        )
+        Ok(match left.zip(self.open(name, &sealed)) {
+            Some((left, value)) => Found::Value(value, left),
+            None => Found::Garbage(sealed),
+        })
+    }
+
+    fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let value = self.sealing.open(name.as_bytes(), sealed);
+        self.garbage.note(value.is_none());
+        value
     }
 }
 
@@ -255,7 +291,10 @@ impl Store for RedisStore {
             }
             command.arg("+").arg("COUNT").arg(PAGE);
             let added: Vec<(String, Vec<Vec<u8>>)> = match self.query(command).await {
-                Err(error) if is_wrong_type(&error) => Vec::new(),
+                Err(error) if is_wrong_type(&error) => {
+                    self.garbage.note(true);
+                    Vec::new()
+                }
                 added => added.map_err(failed)?,
             };
             let last = added
@@ -264,7 +303,7 @@ impl Store for RedisStore {
                 .unwrap_or(mark);
             let entries = added.iter().filter_map(|(_, fields)| {
                 let sealed = fields.get(1)?;
-                self.sealing.open(name.as_bytes(), sealed)
+                self.open(&name, sealed)
             });
             Ok((entries.collect(), last))
         })
@@ -344,6 +383,8 @@ pub struct RedisStoreBuilder {
     other_key: Option<Secret>,
     prefix: String,
     timeout: Duration,
+    #[cfg(feature = "cluster")]
+    is_cluster: bool,
 }
 
 impl RedisStoreBuilder {
@@ -363,6 +404,15 @@ impl RedisStoreBuilder {
     /// How long a call may take before the process goes on without the store. 100 ms by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Says that the URL names a node of a cluster (feature `cluster`), from which the others are found.
+    ///
+    /// A token's lease and a link's outcome are where their names belong, spread over all nodes.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(mut self) -> Self {
+        self.is_cluster = true;
         self
     }
 
@@ -395,10 +445,26 @@ impl RedisStoreBuilder {
             let (name, problem) = ("timeout", "must be greater than zero");
             return Err(ConfigError::InvalidSetting { name, problem });
         }
+        let server = match () {
+            #[cfg(feature = "cluster")]
+            () if self.is_cluster => {
+                let cluster = redis::cluster::ClusterClientBuilder::new([info]);
+                let [first, longest] = RETRY_MILLIS;
+                let cluster = cluster
+                    .retries(2)
+                    .min_retry_wait(first)
+                    .max_retry_wait(longest);
+                Server::Cluster(Box::new(cluster.build().map_err(|_| not_redis())?))
+            }
+            () => Server::One(Box::new(
+                redis::Client::open(info).map_err(|_| not_redis())?,
+            )),
+        };
         Ok(RedisStore {
-            client: redis::Client::open(info).map_err(|_| not_redis())?,
-            manager: OnceCell::new(),
+            server,
+            connection: OnceCell::new(),
             sealing: Sealing::new(&self.key, self.other_key.as_ref())?,
+            garbage: Garbage::default(),
             prefix: self.prefix,
             timeout: self.timeout,
         })

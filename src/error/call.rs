@@ -1,7 +1,6 @@
 //! What an error needs to know of the call that it comes from.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::clock::Clock;
 
@@ -9,7 +8,6 @@ use crate::clock::Clock;
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) operation_id: &'static str,
-    pub(crate) limit: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whose token or key went along.
     pub(crate) credential: CredentialKind,

@@ -1,7 +1,11 @@
 //! What can be wrong with the settings.
 
+use std::fmt;
+
 /// A mistake in the client's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+///
+/// `Debug` prints the text too: it is what a `main` that returns the error shows.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// There is no project id.
@@ -32,7 +36,7 @@ pub enum ConfigError {
     #[error(
         "the thread that makes the calls could not be started; look at the limits of this process"
     )]
-    NoRuntime,
+    NoThread,
     /// Management calls were asked for, and the client was built without a key for them.
     #[error(
         "there is no management key; give one to ClientBuilder::management_key, set \
@@ -50,4 +54,12 @@ pub enum ConfigError {
     /// The HTTP client could not be made.
     #[error("the HTTP client could not be built ({0})")]
     HttpClient(String),
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ConfigError")
+            .field(&format_args!("{self}"))
+            .finish()
+    }
 }

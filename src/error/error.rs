@@ -11,6 +11,7 @@ use url::Url;
 
 use super::call::{Call, CredentialKind};
 use super::config::ConfigError;
+use super::keys::KeyProblem;
 use super::mask::mask_secrets;
 use super::session::SessionError;
 use crate::clock::Clock;
@@ -202,13 +203,16 @@ impl Error {
         matches!(self, Self::Api(error) if error.refused() == Some(Refused::Server))
     }
 
-    /// Whether time ran out: the call's own limit ([`Error::Timeout`]), or one behind the service's
-    /// door (status 408 or 504). Where the limit ended while the call had no connection yet,
+    /// Whether time ran out: the call's own limit ([`Error::Timeout`]), that of a fetch of the keys
+    /// ([`KeyProblem::Timeout`](crate::session::KeyProblem::Timeout)), or one behind the service's door (status 408 or 504). Where the limit ended while the call had no connection yet,
     /// [`is_connect`](Self::is_connect) holds too: nothing was sent.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
+            Self::Session(SessionError::Unavailable(error)) => {
+                error.problem() == KeyProblem::Timeout
+            }
             Self::Transport(error) => matches!(error.kind, TransportKind::ConnectTimeout { .. }),
             _ => matches!(
                 self.status(),
@@ -238,7 +242,7 @@ impl Error {
             Self::Timeout(_) => true,
             Self::Api(error) => {
                 self.is_rate_limited()
-                    || error.is_foreign()
+                    || error.is_from_intermediary()
                     || matches!(
                         error.status().as_u16(),
                         408 | 502 | 503 | 504 | 520..=522 | 524 | 530
@@ -391,7 +395,7 @@ impl ApiError {
 
     /// Whether something else than the service has refused the call: a client error without the
     /// service's code. 429 is about the rate whoever says it.
-    pub(crate) fn is_foreign(&self) -> bool {
+    pub(crate) fn is_from_intermediary(&self) -> bool {
         self.status.is_client_error()
             && self.code.is_none()
             && self.status != StatusCode::TOO_MANY_REQUESTS
@@ -505,8 +509,8 @@ impl fmt::Debug for Names<'_> {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_foreign = self.is_foreign();
-        let who = if is_foreign || self.redirect.is_some() {
+        let is_from_intermediary = self.is_from_intermediary();
+        let who = if is_from_intermediary || self.redirect.is_some() {
             "the response was"
         } else {
             "the service responded with"
@@ -517,7 +521,7 @@ impl fmt::Display for ApiError {
             (None, Some(reason)) => write!(f, " ({reason})")?,
             (None, None) => {}
         }
-        if is_foreign {
+        if is_from_intermediary {
             f.write_str(
                 " without the service's error code, so that probably a proxy or a firewall on the \
                  way gave it, or the base URL is wrong",
@@ -659,7 +663,7 @@ impl TransportError {
         )
     }
 
-    /// Whether something answered at the service's address that TLS does not trust: its certificate is
+    /// Whether something responded at the service's address that TLS does not trust: its certificate is
     /// expired, of another name or of an unknown authority, or it does not speak TLS. The text says
     /// which. Nothing was sent, and the next call will fare no better.
     #[must_use]

@@ -69,7 +69,7 @@ impl StdError for KeysUnavailable {
 pub enum KeyProblem {
     /// The key endpoint could not be reached, or the connection broke.
     Transport,
-    /// TLS does not trust what answers at the key endpoint's address.
+    /// TLS does not trust what responds at the key endpoint's address.
     Tls,
     /// The key endpoint did not respond in time.
     Timeout,
@@ -90,7 +90,7 @@ pub enum KeyProblem {
     /// The service issued a token of a key that its key endpoint does not publish yet.
     NotPublished,
     /// The crate's own thread, which fetches the keys, could not be started or was lost.
-    NoRuntime,
+    NoThread,
 }
 
 impl fmt::Display for KeyProblem {
@@ -112,7 +112,7 @@ impl fmt::Display for KeyProblem {
             Self::NotLoaded => "the keys are not loaded yet",
             Self::NotPublished => "the key endpoint does not publish its key yet",
             Self::InCooldown => "its key id is unknown, and the key set was fetched too recently to fetch it again",
-            Self::NoRuntime => "the thread that fetches the keys could not be started",
+            Self::NoThread => "the thread that fetches the keys could not be started",
         })
     }
 }

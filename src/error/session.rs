@@ -130,9 +130,9 @@ pub enum TokenProblem {
     /// A refresh token where a session token belongs, or the reverse.
     WrongTokenType,
     /// Issued by another project, or by another service.
-    Issuer,
+    WrongIssuer,
     /// Meant for another audience.
-    Audience,
+    WrongAudience,
     /// Bound to a key of its holder, so it is no bearer token: a proof would be needed with it.
     SenderConstrained,
     /// Past its time; a refresh gets a new one.
@@ -188,8 +188,8 @@ impl fmt::Display for TokenProblem {
             Self::UnknownKey => "the token names a key that the project does not have; sign in again",
             Self::InvalidSignature => "the token's signature does not fit; sign in again",
             Self::WrongTokenType => "the token is of another kind; give session tokens as sessions and refresh tokens as refresh tokens, and configure the project's own cookie names",
-            Self::Issuer => "the token was issued for another project or by another service; check the project id and the accepted issuers",
-            Self::Audience => "the token is meant for another audience; check the accepted audiences",
+            Self::WrongIssuer => "the token was issued for another project or by another service; check the project id and the accepted issuers",
+            Self::WrongAudience => "the token is meant for another audience; check the accepted audiences",
             Self::SenderConstrained => "the token is bound to a key of its holder and cannot be used without a proof",
             Self::Expired => "the token has expired; refresh the session",
             Self::SessionEnded => "the token's session has ended; sign in again",
@@ -238,8 +238,8 @@ mod tests {
             TokenProblem::UnknownKey,
             TokenProblem::InvalidSignature,
             TokenProblem::WrongTokenType,
-            TokenProblem::Issuer,
-            TokenProblem::Audience,
+            TokenProblem::WrongIssuer,
+            TokenProblem::WrongAudience,
             TokenProblem::SenderConstrained,
             TokenProblem::Expired,
             TokenProblem::SessionEnded,
@@ -259,7 +259,7 @@ mod tests {
             KeyProblem::NotLoaded,
             KeyProblem::NotPublished,
             KeyProblem::InCooldown,
-            KeyProblem::NoRuntime,
+            KeyProblem::NoThread,
         ];
         let texts = problems
             .into_iter()
@@ -272,7 +272,7 @@ mod tests {
                 SessionError::Missing,
                 SessionError::NotInTenant,
                 SessionError::UserMismatch,
-                SessionError::InvalidResponse(TokenProblem::Issuer),
+                SessionError::InvalidResponse(TokenProblem::WrongIssuer),
             ])
             .map(|error| error.to_string());
         for text in texts {

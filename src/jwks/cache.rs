@@ -2,7 +2,7 @@
 //!
 //! A fetched set goes through three policy:
 //!
-//! - Young, until its time to live is over: its keys serve at once. From a random point before that
+//! - Young, until its time to live has passed: its keys serve at once. From a random point before that
 //!   end on, the first use also starts a fetch in the background, so a busy process never waits.
 //! - Old, until the maximum age: its keys serve at once while it is known, by an attempt that
 //!   failed within the last time to live, that the endpoint is down. Otherwise the caller waits for
@@ -137,7 +137,7 @@ enum Fetch {
     /// It began before the caller looked, so that it need not know of a key that is new.
     Earlier(InFlight<()>),
     Started(InFlight<()>),
-    /// It began before the caller looked, and is over.
+    /// It began before the caller looked, and has ended.
     Over,
     /// None may be made now.
     Refused,
@@ -237,7 +237,7 @@ impl KeyCache {
         match (self.usable_set(&state), &state.failure) {
             (Some(_), _) => Ok(()),
             (None, Some(failure)) => Err(failure.why.clone()),
-            (None, None) => Err(KeysUnavailable::from(KeyProblem::NoRuntime)),
+            (None, None) => Err(KeysUnavailable::from(KeyProblem::NoThread)),
         }
     }
 
@@ -266,7 +266,7 @@ impl KeyCache {
         }
     }
 
-    /// The verdict once a fetch is over, or may not be made.
+    /// The verdict once a fetch has ended, or may not be made.
     fn lookup_after_fetch(
         &self,
         id: &str,
@@ -278,11 +278,11 @@ impl KeyCache {
             // The key may be a new one that the endpoint could not tell us of.
             (_, Some(failure)) => Err(KeyLookupError::Unavailable(failure.why.clone())),
             (Lookup::Unknown, None) => Err(KeyLookupError::Unknown { refetched }),
-            (Lookup::NoSet, None) => Err(KeyProblem::NoRuntime.into()),
+            (Lookup::NoSet, None) => Err(KeyProblem::NoThread.into()),
         }
     }
 
-    /// A key of the old set, for a caller whose time is over before the endpoint has responded.
+    /// A key of the old set, for a caller who times out before the endpoint has responded.
     fn old_key(&self, id: &str) -> Option<Arc<VerifyingKey>> {
         let state = self.state.load();
         let fetched = state.fetched.as_deref()?;
@@ -403,7 +403,7 @@ async fn wait(fetch: &InFlight<()>, deadline: Deadline) -> Result<(), KeyProblem
     match fetch.wait(deadline.at()).await {
         Ok(()) => Ok(()),
         Err(WaitError::TimedOut) => Err(KeyProblem::Timeout),
-        Err(WaitError::Lost) => Err(KeyProblem::NoRuntime),
+        Err(WaitError::Lost) => Err(KeyProblem::NoThread),
     }
 }
 

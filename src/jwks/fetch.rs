@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use reqwest::{Method, Request};
-use url::Url;
+use reqwest::Method;
 
-use crate::error::{Error, KeyProblem, KeysUnavailable, redirect};
+use crate::error::{CredentialKind, Error, KeyProblem, KeysUnavailable, redirect};
 use crate::jwt::jwk::{Algorithm, KeySet};
 use crate::raw::call::sealed::Named as _;
 use crate::raw::hooks::Inner;
 use crate::raw::{Client, operations};
-use crate::transport::body::{self, Stop};
-use crate::transport::http::LazyHttp;
+use crate::transport::body::Stop;
 
 /// Key sets are a few kilobytes.
 const MAX_BODY: usize = 256 * 1024;
@@ -20,10 +18,7 @@ const MAX_BODY: usize = 256 * 1024;
 /// Where and how to get the keys.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) http: LazyHttp,
     pub(crate) inner: Inner,
-    pub(crate) url: Url,
-    pub(crate) base_url: String,
     /// For all attempts together, waits between them included.
     pub(crate) timeout: Duration,
     pub(crate) algorithms: Vec<Algorithm>,
@@ -33,26 +28,25 @@ impl Endpoint {
     /// Gets the keys, as a call of the generated client: only the body is read otherwise, since a key
     /// set is taken strictly.
     pub(crate) async fn fetch(&self) -> Result<KeySet, KeysUnavailable> {
-        let http = self
-            .http
-            .get()
-            .map_err(|error| KeysUnavailable::caused(KeyProblem::Transport, Error::from(error)))?;
-        let inner = self.inner.clone().with_timeout(self.timeout);
-        let client = Client::from_parts(&self.base_url, http, inner);
-        let request = Request::new(Method::GET, self.url.clone());
-        let mut response = client
-            .exec(request, operations::Keys::NAME)
+        let client = Client {
+            inner: self.inner.clone().with_timeout(self.timeout),
+        };
+        let path = format!("/v2/keys/{}", self.inner.settings.project_id);
+        let request = client.request(Method::GET, &path);
+        let (name, url) = (operations::Keys::NAME, request.url().clone());
+        let received = client
+            .exec(request, name, CredentialKind::Project, MAX_BODY)
             .await
             .map_err(|error| self.unavailable(error))?;
         // A client of the application's own may follow redirects; its keys are not those asked for.
-        if response.url() != &self.url {
-            return Err(self.redirect(response.headers()));
+        if received.url != url {
+            return Err(self.redirect(&received.headers));
         }
-        let status = response.status().as_u16();
+        let status = received.status.as_u16();
         if status != 200 {
             return Err(KeysUnavailable::from(KeyProblem::Status(status)));
         }
-        match body::read(&mut response, MAX_BODY).await {
+        match received.body {
             Ok(body) => KeySet::from_json(&body, &self.algorithms).map_err(KeysUnavailable::from),
             Err(Stop::TooLarge(_)) => Err(KeysUnavailable::from(KeyProblem::TooLarge)),
             Err(Stop::Failed(_, error)) => Err(KeysUnavailable::caused(
@@ -63,8 +57,8 @@ impl Endpoint {
     }
 
     fn redirect(&self, headers: &HeaderMap) -> KeysUnavailable {
-        let project_id = &self.inner.settings.project_id;
-        let why = Redirect(redirect(&self.base_url, headers, project_id));
+        let settings = &self.inner.settings;
+        let why = Redirect(redirect(&settings.base_url, headers, &settings.project_id));
         KeysUnavailable::caused(KeyProblem::Redirect, why)
     }
 

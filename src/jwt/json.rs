@@ -291,7 +291,7 @@ struct Builder<'s> {
     unescaped: String,
     nodes: Vec<Node>,
     /// Scratch space of `has_repeat`.
-    names: Vec<Span>,
+    names: Vec<(u64, Span)>,
     /// Objects so far, anywhere, in which a name occurs twice.
     repeats: usize,
 }
@@ -360,20 +360,35 @@ impl Builder<'_> {
         names.clear();
         let mut at = first;
         while let Some(Node::Text(name)) = self.nodes.get(at) {
-            names.push(*name);
+            names.push((mix(self.text(*name)), *name));
             at = match self.nodes.get(at + 1) {
                 Some(Node::Array { end } | Node::Object { end, .. }) => *end as usize,
                 _ => at + 2,
             };
         }
-        // By length first, since that needs no look at the text.
-        let key = |name: &Span| (name.end - name.start, self.text(*name));
-        names.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        // Names that are mixed alike, made to be so perhaps, cost a look at their texts and no more.
+        names.sort_unstable_by(|(mixed, name), (other_mixed, other_name)| {
+            mixed
+                .cmp(other_mixed)
+                .then_with(|| self.text(*name).cmp(self.text(*other_name)))
+        });
         let mut neighbours = names.iter().zip(names.iter().skip(1));
-        let is_repeated = neighbours.any(|(one, other)| key(one) == key(other));
+        let is_repeated = neighbours
+            .any(|(one, other)| one.0 == other.0 && self.text(one.1) == self.text(other.1));
         self.names = names;
         is_repeated
     }
+}
+
+/// A number for a name, so that most are told apart by one comparison.
+fn mix(name: &str) -> u64 {
+    let words = name.as_bytes().chunks_exact(8);
+    let rest = words.remainder().iter();
+    let rest = rest.fold(name.len() as u64, |rest, byte| rest << 8 | u64::from(*byte));
+    words.fold(rest, |mixed, word| {
+        let word = word.try_into().map_or(0, u64::from_le_bytes);
+        (mixed.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 /// Reads one value, whatever it is, into the builder.
@@ -600,6 +615,14 @@ mod tests {
                 "{again}"
             );
         }
+    }
+
+    #[test]
+    fn names_that_are_mixed_alike_are_told_apart() {
+        let (one, other) = ("!1234567a", "a1234567c");
+        assert_eq!(mix(one), mix(other));
+        assert!(!repeats(&format!(r#"{{"{one}":1,"{other}":2}}"#)));
+        assert!(repeats(&format!(r#"{{"{one}":1,"{other}":2,"{one}":3}}"#)));
     }
 
     #[test]

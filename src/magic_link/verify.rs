@@ -78,7 +78,11 @@ impl MagicLink {
                 ..Default::default()
             };
             async move {
-                let response = client.patient_raw().verify_magic_link(&body).send().await?;
+                let response = client
+                    .raw_with_longest_timeout()
+                    .verify_magic_link(&body)
+                    .send()
+                    .await?;
                 TokenResponse::read(response, client.validator())
             }
         };

@@ -136,7 +136,8 @@ impl Management {
         user_of(response)
     }
 
-    /// Deletes the user with a login id.
+    /// Deletes the user with a login id. Session tokens that were already issued stay valid, as after
+    /// [`logout_user`](Self::logout_user).
     ///
     /// # Errors
     ///
@@ -156,7 +157,9 @@ impl Management {
     }
 
     /// Ends all sessions of the user with a login id. Session tokens that were already issued stay
-    /// valid until they expire.
+    /// valid until they expire, and requests that come late with a refresh token that was just replaced still get those
+    /// that [`refresh`](crate::Sessions::refresh) has kept for them, for 5 minutes at most: they are kept by the
+    /// user's id, which this call does not know. [`logout_all`](crate::Sessions::logout_all) forgets them.
     ///
     /// # Errors
     ///

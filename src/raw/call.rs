@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::client::Client;
 use super::hooks::Credential;
-use crate::error::Error;
-use crate::transport::request::{build_error, encode_path};
-use crate::transport::response::ResponseValue;
+use crate::error::{CredentialKind, Error};
+use crate::transport::request::encode_path;
+use crate::transport::response::{LARGEST_BODY, Received, ResponseValue};
 
 /// A call before it is sent: of an operation, from its method of [`Client`], or of anything, from
 /// [`Client::call`].
@@ -38,6 +38,8 @@ use crate::transport::response::ResponseValue;
 pub struct Call<'c, O = ()> {
     client: &'c Client,
     name: &'static str,
+    /// Whose token or key goes along.
+    credential: CredentialKind,
     request: Result<reqwest::Request, Error>,
     operation: PhantomData<fn() -> O>,
 }
@@ -57,25 +59,36 @@ pub trait Operation: sealed::Named {
 }
 
 pub(crate) mod sealed {
+    use std::time::Duration;
+
     use crate::error::Error;
     use crate::transport::body::FromJson;
-    use crate::transport::response::ResponseValue;
+    use crate::transport::response::{LARGEST_BODY, Received, ResponseValue};
 
     pub trait Named {
         const NAME: &'static str;
     }
 
     pub trait Body: Sized {
-        fn read(
-            response: reqwest::Response,
-        ) -> impl Future<Output = Result<ResponseValue<Self>, Error>> + Send;
+        /// How many bytes of it are read.
+        const MAX_LEN: usize;
+
+        fn decoded(
+            received: Received,
+            operation: &'static str,
+            limit: Duration,
+        ) -> Result<ResponseValue<Self>, Error>;
     }
 
     impl<T: FromJson + Default> Body for T {
-        fn read(
-            response: reqwest::Response,
-        ) -> impl Future<Output = Result<ResponseValue<Self>, Error>> + Send {
-            ResponseValue::from_response(response)
+        const MAX_LEN: usize = if T::HAS_BODY { LARGEST_BODY } else { 0 };
+
+        fn decoded(
+            received: Received,
+            operation: &'static str,
+            limit: Duration,
+        ) -> Result<ResponseValue<Self>, Error> {
+            ResponseValue::decoded(received, operation, limit)
         }
     }
 }
@@ -169,18 +182,11 @@ impl<'c, O> Call<'c, O> {
         method: Method,
         path: Result<impl AsRef<str>, Error>,
     ) -> Self {
-        let request = path.and_then(|path| {
-            let url = client.baseurl.clone() + path.as_ref();
-            client
-                .client
-                .request(method, url)
-                .build()
-                .map_err(build_error)
-        });
         Self {
             client,
             name,
-            request,
+            credential: CredentialKind::without_one(name),
+            request: path.map(|path| client.request(method, path.as_ref())),
             operation: PhantomData,
         }
     }
@@ -215,7 +221,8 @@ impl<'c, O> Call<'c, O> {
         })
     }
 
-    pub(super) fn authorized(self, credential: &impl Credential) -> Self {
+    pub(super) fn authorized<C: Credential>(mut self, credential: &C) -> Self {
+        self.credential = C::KIND;
         self.change(|client, request| client.authorize(request.headers_mut(), credential))
     }
 
@@ -229,8 +236,10 @@ impl<'c, O> Call<'c, O> {
         })
     }
 
-    async fn response(self) -> Result<reqwest::Response, Error> {
-        self.client.exec(self.request?, self.name).await
+    async fn response(self, max_body: usize) -> Result<Received, Error> {
+        self.client
+            .exec(self.request?, self.name, self.credential, max_body)
+            .await
     }
 }
 
@@ -252,7 +261,8 @@ impl Call<'_> {
     /// [`Error::InvalidArgument`] for what cannot be sent, [`Error::Api`] for a status that is no
     /// success, [`Error::Decode`] for a body that is no `T`.
     pub async fn send<T: DeserializeOwned>(self) -> Result<ResponseValue<T>, Error> {
-        ResponseValue::of_any(self.response().await?).await
+        let (operation, limit) = (self.name, self.client.inner.timeout);
+        ResponseValue::of_any(self.response(LARGEST_BODY).await?, operation, limit)
     }
 }
 
@@ -286,7 +296,8 @@ impl<'c, O: Operation> Call<'c, O> {
     /// [`Error::InvalidArgument`] for what cannot be sent, [`Error::Api`] for a status that is no
     /// success, [`Error::Decode`] for a body that cannot be read.
     pub async fn send(self) -> Result<ResponseValue<O::Response>, Error> {
-        let response = self.response().await?;
-        <O::Response as sealed::Body>::read(response).await
+        let limit = self.client.inner.timeout;
+        let max_body = <O::Response as sealed::Body>::MAX_LEN;
+        <O::Response as sealed::Body>::decoded(self.response(max_body).await?, O::NAME, limit)
     }
 }

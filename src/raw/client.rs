@@ -10,23 +10,7 @@ use super::types;
 ///
 /// Version: 2026-08-21
 pub struct Client {
-    pub(crate) baseurl: String,
-    pub(crate) client: reqwest::Client,
     pub(crate) inner: crate::raw::hooks::Inner,
-}
-impl Client {
-    /// A client from its parts; `baseurl` has no trailing slash.
-    pub(crate) fn from_parts(
-        baseurl: &str,
-        client: reqwest::Client,
-        inner: crate::raw::hooks::Inner,
-    ) -> Self {
-        Self {
-            baseurl: baseurl.to_owned(),
-            client,
-            inner,
-        }
-    }
 }
 impl Client {
     /// Exchange an access key for a session
@@ -384,7 +368,7 @@ impl Client {
     }
     /// Refresh a session if there is one
     ///
-    /// Works like a refresh, but answers an empty object when the refresh JWT is missing, invalid or expired.
+    /// Works like a refresh, but responds with an empty object when the refresh JWT is missing, invalid or expired.
     ///
     /// Sends a `POST` request to `/v1/auth/try-refresh`
     ///
@@ -399,7 +383,7 @@ impl Client {
     }
     /// Validate a session at the service
     ///
-    /// Checks the session JWT at the service and answers its claims as the whole body. Validating with the public keys needs no call and is the usual way.
+    /// Checks the session JWT at the service and responds with its claims as the whole body. Validating with the public keys needs no call and is the usual way.
     ///
     /// Sends a `POST` request to `/v1/auth/validate`
     ///

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
+use reqwest::Request;
+use url::Url;
 
 use super::client::Client;
 use super::license::{self, Licenses};
@@ -15,7 +17,8 @@ use crate::secret::{AccessKey, ManagementKey, RefreshToken, SessionToken};
 use crate::sync::single_flight::run;
 use crate::transport::call_event::{CallEvent, Observer};
 use crate::transport::deadline::Deadline;
-use crate::transport::response::{LARGEST_BODY, unexpected};
+use crate::transport::http::{HttpSettings, LazyHttp};
+use crate::transport::response::{Received, unexpected};
 use crate::transport::retry::RetryPolicy;
 use crate::transport::send::send;
 
@@ -30,6 +33,10 @@ pub(crate) struct Inner {
 }
 
 pub(crate) struct Settings {
+    pub(crate) http: LazyHttp,
+    pub(crate) base: Url,
+    /// The same as it was given, without a slash at its end.
+    pub(crate) base_url: Arc<str>,
     pub(crate) project_id: Arc<str>,
     pub(crate) auth_management_key: Option<ManagementKey>,
     #[cfg(feature = "management")]
@@ -44,18 +51,29 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Those of calls that carry the project id, and a key where the project demands one.
-    pub(crate) fn anonymous(project_id: &str, auth_management_key: Option<ManagementKey>) -> Self {
-        Self {
+    pub(crate) fn anonymous(
+        http: HttpSettings,
+        project_id: &str,
+        auth_management_key: Option<ManagementKey>,
+    ) -> Result<Self, ConfigError> {
+        http.check()?;
+        let base_url = http.base_url.as_str();
+        let base = Url::parse(base_url)
+            .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
+        Ok(Self {
+            base,
+            base_url: base_url.into(),
+            speaks_http1: http.speaks_http1(),
+            http: LazyHttp::new(http),
             project_id: project_id.into(),
             auth_management_key,
             #[cfg(feature = "management")]
             management_key: None,
             retry: RetryPolicy::new(),
-            speaks_http1: false,
             clock: Arc::new(SystemClock),
             licenses: Licenses::default(),
             observer: None,
-        }
+        })
     }
 }
 
@@ -85,35 +103,14 @@ impl fmt::Debug for Inner {
 }
 
 impl CredentialKind {
-    const MARKED: [Self; 3] = [Self::UserToken, Self::AccessKey, Self::ManagementKey];
-
-    /// Takes the mark off that `authorize` has left.
-    fn take(headers: &mut HeaderMap, operation: &'static str) -> Self {
-        let mark = headers.remove(CREDENTIAL_KIND);
-        let kind = Self::MARKED
-            .into_iter()
-            .find(|kind| mark.as_ref().is_some_and(|mark| mark == kind.mark()));
-        match kind {
-            Some(kind) => kind,
-            None if operation == "verify_magic_link" => Self::MagicLink,
-            None => Self::Project,
-        }
-    }
-
-    fn mark(self) -> &'static str {
-        match self {
-            Self::Project => "project",
-            Self::MagicLink => "link",
-            Self::UserToken => "user",
-            Self::AccessKey => "access",
-            Self::ManagementKey => "management",
+    /// Of a call whose header has the project id alone.
+    pub(super) fn without_one(operation: &'static str) -> Self {
+        match operation {
+            "verify_magic_link" => Self::MagicLink,
+            _ => Self::Project,
         }
     }
 }
-
-/// Carries the kind of credential from `authorize` to `exec`: a request of reqwest has no other place
-/// that both can reach. Never sent.
-const CREDENTIAL_KIND: &str = "x-credential-kind";
 
 /// A secret that stands in the `Authorization` header after the project id: a [`RefreshToken`], a
 /// [`SessionToken`], an [`AccessKey`] or a [`ManagementKey`].
@@ -221,27 +218,34 @@ impl Client {
                 }
             })?;
         headers.insert(AUTHORIZATION, value);
-        headers.insert(CREDENTIAL_KIND, HeaderValue::from_static(C::KIND.mark()));
         Ok(())
     }
 }
 
 impl Client {
-    /// Gives responses of success alone: of any other the body is read here, so that whoever observes
-    /// the call is told all of it.
+    /// A request with the headers of a call on nobody's behalf. `path` is encoded, and begins with a slash.
+    pub(crate) fn request(&self, method: Method, path: &str) -> Request {
+        let mut url = self.inner.settings.base.clone();
+        match url.path() {
+            "/" => url.set_path(path),
+            base => {
+                let path = format!("{base}{path}");
+                url.set_path(&path);
+            }
+        }
+        let mut request = Request::new(method, url);
+        *request.headers_mut() = HeaderMap::clone(&self.inner.headers);
+        request
+    }
+
+    /// Gives responses of success alone.
     pub(crate) async fn exec(
         &self,
-        mut request: reqwest::Request,
+        request: Request,
         operation: &'static str,
-    ) -> Result<reqwest::Response, Error> {
-        let headers = request.headers_mut();
-        // Operations without a result have JSON in their errors all the same.
-        headers
-            .entry(ACCEPT)
-            .or_insert(HeaderValue::from_static("application/json"));
-        for (name, value) in &*self.inner.headers {
-            headers.entry(name).or_insert_with(|| value.clone());
-        }
+        credential: CredentialKind,
+        max_body: usize,
+    ) -> Result<Received, Error> {
         #[cfg(feature = "tracing")]
         {
             let span = tracing::debug_span!(
@@ -252,7 +256,7 @@ impl Client {
                 attempts = tracing::field::Empty,
             );
             let call = tracing::Instrument::instrument(
-                self.send_observed(request, operation),
+                self.send_observed(request, operation, credential, max_body),
                 span.clone(),
             );
             let (result, attempts) = call.await;
@@ -260,18 +264,21 @@ impl Client {
             result
         }
         #[cfg(not(feature = "tracing"))]
-        self.send_observed(request, operation).await.0
+        self.send_observed(request, operation, credential, max_body)
+            .await
+            .0
     }
 
     /// Gives how many times the request was sent too.
     async fn send_observed(
         &self,
-        mut request: reqwest::Request,
+        mut request: Request,
         operation: &'static str,
-    ) -> (Result<reqwest::Response, Error>, u32) {
+        credential: CredentialKind,
+        max_body: usize,
+    ) -> (Result<Received, Error>, u32) {
         let deadline = Deadline::after(self.inner.timeout);
         let settings = &*self.inner.settings;
-        let credential = CredentialKind::take(request.headers_mut(), operation);
         if let Some(key) = management_key(request.headers(), credential, operation)
             && let Some(tier) = self.license(key, deadline).await
         {
@@ -281,40 +288,35 @@ impl Client {
         if let Some(observer) = observer {
             observer.add_headers(operation, request.headers_mut());
         }
-        let http = self.client.clone();
         let sending = send(
-            http,
+            settings.http.clone(),
             request,
             settings.retry,
             deadline,
-            LARGEST_BODY,
+            max_body,
             settings.speaks_http1,
         );
         let Some(sent) = run(sending).await else {
-            return (Err(ConfigError::NoRuntime.into()), 0);
+            return (Err(ConfigError::NoThread.into()), 0);
         };
         let result = match sent.result {
-            Ok(mut response) => {
-                response.extensions_mut().insert(Call {
+            Ok(received) if received.status.is_success() => Ok(received),
+            Ok(received) => {
+                let call = Call {
                     operation_id: operation,
-                    limit: self.inner.timeout,
                     clock: Arc::clone(&settings.clock),
                     credential,
-                    base_url: self.baseurl.as_str().into(),
+                    base_url: Arc::clone(&settings.base_url),
                     project_id: Arc::clone(&settings.project_id),
-                });
-                if response.status().is_success() {
-                    Ok(response)
-                } else {
-                    Err(unexpected(response).await)
-                }
+                };
+                Err(unexpected(received, &call))
             }
             Err(error) => Err(error.of(operation)),
         };
         if let Some(observer) = observer {
-            observer.tell(&mut CallEvent::Completed {
+            observer.notify(&mut CallEvent::Completed {
                 operation,
-                result: result.as_ref().map(reqwest::Response::status),
+                result: result.as_ref().map(|received| received.status),
                 attempts: sent.attempts,
                 duration: deadline.elapsed(),
             });
@@ -338,10 +340,10 @@ fn management_key(
 
 /// Completes the span of a call: never with its URL, headers or body.
 #[cfg(feature = "tracing")]
-fn record(span: &tracing::Span, attempts: u32, result: &Result<reqwest::Response, Error>) {
+fn record(span: &tracing::Span, attempts: u32, result: &Result<Received, Error>) {
     span.record("attempts", attempts);
     let status = match result {
-        Ok(response) => Some(response.status()),
+        Ok(received) => Some(received.status),
         Err(error) => {
             span.record("code", error.code().map(tracing::field::display));
             error.status()
@@ -365,6 +367,8 @@ pub(crate) fn anonymous_headers(
     let id = HeaderValue::from_str(project_id).map_err(|_| ConfigError::InvalidProjectId)?;
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, bearer);
+    // Operations without a result have JSON in their errors all the same.
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert("x-descope-project-id", id);
     headers.insert("x-descope-sdk-name", HeaderValue::from_static("rust"));
     headers.insert("x-descope-sdk-version", HeaderValue::from_static(VERSION));

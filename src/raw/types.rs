@@ -414,7 +414,7 @@ pub struct ExportedAuthHistory {
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
-/// What an identity provider answered; only present after a sign-in by SSO or OAuth.
+/// The response of an identity provider; only present after a sign-in by SSO or OAuth.
 ///
 /// Part of [`JwtResponse`].
 #[derive(::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -567,7 +567,7 @@ pub struct JwtResponse {
     #[serde(rename = "firstSeen", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "firstSeen")]
     pub first_seen: Option<bool>,
-    /// What an identity provider answered; only present after a sign-in by SSO or OAuth.
+    /// The response of an identity provider; only present after a sign-in by SSO or OAuth.
     #[serde(rename = "idpResponse", skip_serializing_if = "Option::is_none")]
     #[doc(alias = "idpResponse")]
     pub idp_response: Option<IdpResponse>,
@@ -909,7 +909,7 @@ pub struct MyTenantsResponse {
     #[serde(flatten)]
     pub extra: crate::transport::body::Members,
 }
-/// Tokens of a session as a try-refresh answers them; an empty object when there was nothing to refresh.
+/// Tokens of a session as a try-refresh gives them; an empty object when there was nothing to refresh.
 ///
 /// Response of [`try_refresh_session`](super::Client::try_refresh_session).
 #[derive(::serde::Serialize, Clone, Debug, Default, PartialEq)]

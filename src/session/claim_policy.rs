@@ -157,10 +157,10 @@ impl Policy {
         }
         let issuer = found.iss.and_then(Item::as_str);
         if !issuer.is_some_and(|issuer| self.issuer_fits(issuer)) {
-            return Err(TokenProblem::Issuer);
+            return Err(TokenProblem::WrongIssuer);
         }
         if !self.audience_fits(found.aud, kind) {
-            return Err(TokenProblem::Audience);
+            return Err(TokenProblem::WrongAudience);
         }
         if found.cnf.is_some_and(is_bound) {
             return Err(TokenProblem::SenderConstrained);

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::store::shared::Remote;
 use crate::sync::bounded_map::BoundedMap;
 use crate::sync::hash::{TokenHash, hash, hash_parts};
+use crate::sync::purge::{Purge, purge_later};
 use crate::sync::single_flight::spawn;
 
 /// What all of them may take up: some 50,000 sign-outs.
@@ -33,6 +34,19 @@ pub(crate) struct EndedSessions {
     /// Whether there ever was one.
     is_used: AtomicBool,
     tokens: Mutex<BoundedMap<TokenHash, ()>>,
+    is_purging: AtomicBool,
+}
+
+impl Purge for EndedSessions {
+    fn is_purging(&self) -> &AtomicBool {
+        &self.is_purging
+    }
+
+    fn purge(&self) -> bool {
+        let mut tokens = self.tokens();
+        tokens.remove_ended(self.clock.instant());
+        !tokens.is_empty()
+    }
 }
 
 impl EndedSessions {
@@ -41,6 +55,7 @@ impl EndedSessions {
             clock,
             is_used: AtomicBool::new(false),
             tokens: Mutex::new(BoundedMap::new(MAX_BYTES)),
+            is_purging: AtomicBool::new(false),
         })
     }
 
@@ -56,7 +71,7 @@ impl EndedSessions {
     }
 
     /// Notes the end of a session here, and gives what the others are to be told.
-    pub(crate) fn add(&self, token: &str, expires_at: SystemTime) -> EndedEntry {
+    pub(crate) fn add(self: &Arc<Self>, token: &str, expires_at: SystemTime) -> EndedEntry {
         let since = expires_at.duration_since(SystemTime::UNIX_EPOCH);
         let entry = EndedEntry {
             token: hash_signed(token),
@@ -73,7 +88,7 @@ impl EndedSessions {
         Duration::from_secs(entry.expires_at.saturating_sub(now)).saturating_add(LEEWAY)
     }
 
-    pub(crate) async fn tell(&self, remote: &Remote, entry: &EndedEntry) {
+    pub(crate) async fn publish(&self, remote: &Remote, entry: &EndedEntry) {
         let left = self.left(entry);
         let [.., longest] = LISTS;
         let ttl = LISTS.into_iter().find(|ttl| *ttl >= left);
@@ -83,13 +98,14 @@ impl EndedSessions {
         let _ = remote.append(list(ttl), entry, ttl).await;
     }
 
-    fn insert(&self, entry: &EndedEntry) {
+    fn insert(self: &Arc<Self>, entry: &EndedEntry) {
         let (now, left) = (self.clock.instant(), self.left(entry));
         let mut tokens = self.tokens();
         tokens.remove_ended(now);
-        if let Some(end) = now.checked_add(left).filter(|end| *end > now) {
-            tokens.insert(entry.token, (), end, 0);
+        if !left.is_zero() {
+            tokens.insert(entry.token, (), later(now, left), 0);
             self.is_used.store(true, Ordering::Release);
+            purge_later(self);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Answers that may be had once: a link is good for one use, and choosing a tenant may replace the
+//! Responses that may be had once: a link is good for one use, and choosing a tenant may replace the
 //! refresh token.
 //!
 //! The call is in flight on its own, so that it ends well though its caller goes away: browsers abort
@@ -6,6 +6,7 @@
 //! for the next call with the same token. What was delivered is not given again.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,13 @@ use tokio::sync::watch;
 use super::session::{RefreshClaims, Session};
 use super::tokens::{TokenResponse, Tokens};
 use super::validator::SessionValidator;
+use crate::clock::later;
 use crate::error::{Result, SessionError};
 use crate::secret::RefreshToken;
 use crate::sync::bounded_map::BoundedMap;
 use crate::sync::hash::TokenHash;
-use crate::sync::single_flight::{InFlight, repeat_until_done};
+use crate::sync::purge::{Purge, purge_later};
+use crate::sync::single_flight::InFlight;
 use crate::transport::deadline::Deadline;
 
 /// How long a response is kept whose caller has gone away.
@@ -27,14 +30,25 @@ const ABANDONED: Duration = Duration::from_secs(60);
 const UNCHECKED: Duration = Duration::from_secs(10 * 60);
 /// What all responses may take up together.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// How often answers are removed that have ended.
-const PURGE: Duration = Duration::from_secs(60);
 
 /// The responses of one client.
 #[derive(Debug)]
 pub(crate) struct Handovers {
     validator: SessionValidator,
     table: Mutex<Table>,
+    is_purging: AtomicBool,
+}
+
+impl Purge for Handovers {
+    fn is_purging(&self) -> &AtomicBool {
+        &self.is_purging
+    }
+
+    fn purge(&self) -> bool {
+        let mut table = self.table();
+        table.ready.remove_ended(self.validator.clock().instant());
+        !table.ready.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -42,7 +56,6 @@ struct Table {
     /// On its way, or being looked at. Tells of an error; a success is ready by then.
     busy: HashMap<TokenHash, InFlight<Result<()>>>,
     ready: BoundedMap<TokenHash, Arc<TokenResponse>>,
-    is_purging: bool,
 }
 
 impl Handovers {
@@ -50,11 +63,11 @@ impl Handovers {
         let table = Table {
             busy: HashMap::new(),
             ready: BoundedMap::new(MAX_BYTES),
-            is_purging: false,
         };
         Self {
             validator,
             table: Mutex::new(table),
+            is_purging: AtomicBool::new(false),
         }
     }
 
@@ -146,25 +159,13 @@ impl Handovers {
     ) {
         let bytes = response.bytes();
         table.ready.insert(token, response, end, bytes);
-        if std::mem::replace(&mut table.is_purging, true) {
-            return;
-        }
-        let this = Arc::downgrade(self);
-        repeat_until_done(PURGE, move || {
-            this.upgrade().is_none_or(|this| {
-                let mut table = this.table();
-                table.ready.remove_ended(this.validator.clock().instant());
-                table.is_purging = !table.ready.is_empty();
-                !table.is_purging
-            })
-        });
+        purge_later(self);
     }
 }
 
 /// When a response is forgotten, counted from its arrival.
 fn end_of(response: &TokenResponse, kept: Duration) -> Instant {
-    let received = response.received;
-    received.checked_add(kept).unwrap_or(received)
+    later(response.received, kept)
 }
 
 /// A response on its way to the caller. Dropped before it was delivered, it is kept.

@@ -145,7 +145,7 @@ pub use calls::{
 };
 pub use session::RefreshClaims;
 #[cfg(feature = "client")]
-pub use tokens::CookieFacts;
+pub use tokens::CookieAttributes;
 pub use validator_builder::SessionValidatorBuilder;
 
 pub use crate::error::{Claim, KeyProblem, KeysUnavailable, SessionError, TokenProblem};

@@ -15,10 +15,12 @@ use http::StatusCode;
 use super::session::RefreshClaims;
 use super::tokens::{Refreshed, TokenResponse};
 use super::validator::SessionValidator;
-use crate::error::Error;
+use crate::clock::later;
+use crate::error::{Error, SessionError, TokenProblem};
 use crate::sync::bounded_map::BoundedMap;
 use crate::sync::hash::{TokenHash, hash};
-use crate::sync::single_flight::{InFlight, repeat_until_done};
+use crate::sync::purge::{Purge, purge_later};
+use crate::sync::single_flight::InFlight;
 
 /// How long the outcome is kept where the refresh token stays the same, and how long after the new one
 /// was seen where it was replaced.
@@ -31,13 +33,11 @@ pub(crate) const ROTATED: Duration = Duration::from_secs(5 * 60);
 const UNCHECKED: Duration = Duration::from_secs(10 * 60);
 /// How long a refusal is kept: the cookie of a session that has ended comes with each request, and the
 /// service would be asked each time.
-const REFUSED: Duration = Duration::from_secs(30);
+pub(crate) const REFUSED: Duration = Duration::from_secs(30);
 /// The longest time that no refresh is sent because the service has asked to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What all outcomes may take up together: tokens of some 5,000 users.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// How often outcomes are removed that have ended.
-const PURGE: Duration = Duration::from_secs(60);
 
 /// What comes of a refresh; `None` if the service had nothing to refresh and was asked not to mind.
 pub(crate) type Outcome = Result<Option<Refreshed>, Error>;
@@ -49,31 +49,44 @@ pub(crate) struct Refreshes {
     table: Mutex<Table>,
     /// Whether the last refresh has left its token as it was.
     is_static: AtomicBool,
+    is_purging: AtomicBool,
+}
+
+impl Purge for Refreshes {
+    fn is_purging(&self) -> &AtomicBool {
+        &self.is_purging
+    }
+
+    fn purge(&self) -> bool {
+        let mut table = self.table();
+        table.remove_ended(self.now());
+        !table.cached.is_empty()
+    }
 }
 
 #[derive(Debug)]
 struct Table {
-    in_flight: HashMap<TokenHash, Flight>,
+    in_flight: HashMap<TokenHash, PendingRefresh>,
     cached: BoundedMap<TokenHash, Cached>,
     /// From a new refresh token to the one that it replaced.
     replaced: HashMap<TokenHash, TokenHash>,
     by_user: HashMap<Box<str>, Vec<TokenHash>>,
-    is_purging: bool,
-    wait: Option<Wait>,
+    cooldown: Option<Cooldown>,
 }
 
 /// The service has asked to come again later, whoever's token it was.
 #[derive(Debug)]
-struct Wait {
+struct Cooldown {
     until: Instant,
     /// When the service would like the next call, which may be later.
-    asked_for: Instant,
+    requested: Instant,
     error: Error,
 }
 
 #[derive(Debug)]
-struct Flight {
+struct PendingRefresh {
     owner: Arc<Owner>,
+    began: Instant,
     outcome: InFlight<Outcome>,
     /// The session was ended or changed meanwhile, so that what comes must not be kept.
     stale: bool,
@@ -83,6 +96,7 @@ struct Flight {
 struct Cached {
     owner: Arc<Owner>,
     outcome: CachedOutcome,
+    began: Instant,
 }
 
 /// What is kept of a refresh.
@@ -92,6 +106,15 @@ pub(crate) enum CachedOutcome {
     Unchecked(Arc<TokenResponse>),
     /// The service refused the token itself, which no repeat will change.
     Refused(Error),
+}
+
+impl CachedOutcome {
+    /// What stays of it when its session was ended or changed: a token that was replaced is not presented again,
+    /// which would end a session that was changed only.
+    fn spent(&self) -> Option<Self> {
+        let is_replaced = matches!(self, Self::Refreshed(new) if new.tokens.rotated);
+        is_replaced.then(|| Self::Refused(SessionError::Token(TokenProblem::SessionEnded).into()))
+    }
 }
 
 /// Whose refresh token it is: the user, and of which sign-in where the token says so (`fti`).
@@ -117,9 +140,9 @@ impl Owner {
 }
 
 /// How a caller's refresh goes on.
-pub(crate) enum Turn {
-    /// It was made a moment ago.
-    Cached(Box<Outcome>),
+pub(crate) enum RefreshState {
+    /// It was made a moment ago, and began so long ago.
+    Cached(Box<Outcome>, Duration),
     /// It is on its way.
     InFlight(InFlight<Outcome>),
 }
@@ -140,13 +163,13 @@ impl Refreshes {
             cached: BoundedMap::new(MAX_BYTES),
             replaced: HashMap::new(),
             by_user: HashMap::new(),
-            is_purging: false,
-            wait: None,
+            cooldown: None,
         };
         Self {
             validator,
             table: Mutex::new(table),
             is_static: AtomicBool::new(false),
+            is_purging: AtomicBool::new(false),
         }
     }
 
@@ -155,7 +178,7 @@ impl Refreshes {
         self.is_static.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_rotation(&self, rotated: bool) {
+    pub(crate) fn record_rotation(&self, rotated: bool) {
         self.is_static.store(!rotated, Ordering::Relaxed);
     }
 
@@ -171,14 +194,14 @@ impl Refreshes {
         self.validator.clock().instant()
     }
 
-    /// The outcome that is there or on its way, else that of `work`. It gets what the service has
-    /// answered already, if it has.
+    /// The outcome that is there or on its way, else that of `work`. It gets the response that
+    /// has come already, if one has.
     pub(crate) fn join_or_start<F>(
         self: &Arc<Self>,
         token: TokenHash,
         claims: &RefreshClaims,
         work: impl FnOnce(Option<Arc<TokenResponse>>) -> F,
-    ) -> Turn
+    ) -> RefreshState
     where
         F: Future<Output = (Outcome, Option<CachedOutcome>)> + Send + 'static,
     {
@@ -187,31 +210,34 @@ impl Refreshes {
         table.remove_ended(now);
         // Whoever presents a new token has no use for the old one any more.
         if let Some(old) = table.replaced.get(&token).copied() {
-            table.forget(&old);
+            table.spend(&old);
         }
-        if let Some(flight) = table.in_flight.get(&token)
-            && !flight.outcome.is_lost()
+        if let Some(pending) = table.in_flight.get(&token)
+            && !pending.outcome.is_lost()
         {
-            return Turn::InFlight(flight.outcome.clone());
+            return RefreshState::InFlight(pending.outcome.clone());
         }
         let mut unchecked = None;
-        match table.cached.get(&token, now).map(|cached| &cached.outcome) {
-            Some(CachedOutcome::Refreshed(new))
-                if new.session.expires_at() > self.validator.now() =>
-            {
-                let outcome = Ok(Some((**new).clone()));
-                return Turn::Cached(Box::new(outcome));
+        if let Some(cached) = table.cached.get(&token, now) {
+            let age = now.saturating_duration_since(cached.began);
+            match &cached.outcome {
+                CachedOutcome::Refreshed(new)
+                    if new.session.expires_at() > self.validator.now() =>
+                {
+                    let outcome = Ok(Some((**new).clone()));
+                    return RefreshState::Cached(Box::new(outcome), age);
+                }
+                CachedOutcome::Refused(error) => {
+                    return RefreshState::Cached(Box::new(Err(error.clone())), age);
+                }
+                CachedOutcome::Unchecked(response) => unchecked = Some(Arc::clone(response)),
+                CachedOutcome::Refreshed(_) => {}
             }
-            Some(CachedOutcome::Refused(error)) => {
-                return Turn::Cached(Box::new(Err(error.clone())));
-            }
-            Some(CachedOutcome::Unchecked(response)) => unchecked = Some(Arc::clone(response)),
-            Some(CachedOutcome::Refreshed(_)) | None => {}
         }
         if unchecked.is_none()
-            && let Some(error) = table.told_to_wait(now)
+            && let Some(error) = table.cooldown_error(now)
         {
-            return Turn::Cached(Box::new(Err(error)));
+            return RefreshState::Cached(Box::new(Err(error)), Duration::ZERO);
         }
         table.forget(&token);
         let owner = Arc::new(Owner::of(claims));
@@ -220,20 +246,21 @@ impl Refreshes {
             async move {
                 let (outcome, cached) = work.await;
                 if let Err(error) = &outcome {
-                    this.note_wait(error);
+                    this.start_cooldown(error);
                 }
                 this.complete(token, &owner, cached);
                 outcome
             }
         });
         table.index(token, &owner);
-        let flight = Flight {
+        let pending = PendingRefresh {
             owner,
+            began: now,
             outcome: in_flight.clone(),
             stale: false,
         };
-        table.in_flight.insert(token, flight);
-        Turn::InFlight(in_flight)
+        table.in_flight.insert(token, pending);
+        RefreshState::InFlight(in_flight)
     }
 
     /// Keeps what those who come later are to get, unless the session was ended or changed meanwhile.
@@ -265,12 +292,17 @@ impl Refreshes {
             }
             None => (Duration::ZERO, 0),
         };
-        let end = now.checked_add(time).unwrap_or(now);
+        let end = later(now, time);
         let mut table = self.table();
-        let flight = table.in_flight.remove(&token);
+        let pending = table.in_flight.remove(&token);
         table.forget(&token);
-        if let Some(outcome) = outcome.filter(|_| flight.is_some_and(|flight| !flight.stale)) {
-            self.purge_later(&mut table);
+        let (began, stale) = pending.map_or((now, true), |pending| (pending.began, pending.stale));
+        let outcome = match outcome {
+            Some(outcome) if stale => outcome.spent(),
+            outcome => outcome,
+        };
+        if let Some(outcome) = outcome {
+            purge_later(self);
             if let CachedOutcome::Refreshed(new) = &outcome
                 && new.tokens.rotated
                 && let Some(new) = &new.tokens.refresh
@@ -279,7 +311,11 @@ impl Refreshes {
             }
             table.index(token, owner);
             let owner = Arc::clone(owner);
-            let cached = Cached { owner, outcome };
+            let cached = Cached {
+                owner,
+                outcome,
+                began,
+            };
             let gone = table.cached.insert(token, cached, end, bytes);
             table.unindex(gone);
         }
@@ -287,7 +323,7 @@ impl Refreshes {
     }
 
     /// Keeps the wait that the service asks for, if it does.
-    fn note_wait(&self, error: &Error) {
+    fn start_cooldown(&self, error: &Error) {
         let wait = match error.status() {
             Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
                 error.retry_after()
@@ -295,45 +331,27 @@ impl Refreshes {
             _ => None,
         };
         let now = self.now();
-        if let Some(wait) = wait
-            && let Some(asked_for) = now.checked_add(wait)
-        {
-            let until = asked_for.min(now.checked_add(LONGEST_WAIT).unwrap_or(now));
+        if let Some(wait) = wait {
+            let requested = later(now, wait);
+            let until = requested.min(later(now, LONGEST_WAIT));
             let error = error.clone();
-            self.table().wait = Some(Wait {
+            self.table().cooldown = Some(Cooldown {
                 until,
-                asked_for,
+                requested,
                 error,
             });
         }
     }
 
-    /// Sees to it that what has ended goes away though nobody comes any more.
-    fn purge_later(self: &Arc<Self>, table: &mut Table) {
-        if std::mem::replace(&mut table.is_purging, true) {
-            return;
-        }
-        let this = Arc::downgrade(self);
-        repeat_until_done(PURGE, move || {
-            this.upgrade().is_none_or(|this| {
-                let mut table = this.table();
-                table.remove_ended(this.now());
-                table.is_purging = !table.cached.is_empty();
-                !table.is_purging
-            })
-        });
-    }
-
     /// Notes that a refresh token came along with a session that is good still. If it is a new one,
-    /// its browser has it, and the old one need not be answered for much longer.
-    pub(crate) fn note_seen(&self, token: impl FnOnce() -> TokenHash) {
+    /// its browser has it, and what is kept for the old one need not stay for much longer.
+    pub(crate) fn record_use(&self, token: impl FnOnce() -> TokenHash) {
         let mut table = self.table();
         if table.replaced.is_empty() {
             return;
         }
-        if let Some(old) = table.replaced.get(&token()).copied()
-            && let Some(soon) = self.now().checked_add(SAME_TOKEN)
-        {
+        if let Some(old) = table.replaced.get(&token()).copied() {
+            let soon = later(self.now(), SAME_TOKEN);
             table.cached.end_by(&old, soon);
         }
     }
@@ -350,15 +368,15 @@ impl Refreshes {
         };
         for token in table.by_user.get(&owner.user).cloned().unwrap_or_default() {
             let is_theirs = |other: &Arc<Owner>| what == Forget::User || other.may_be(&owner);
-            if let Some(flight) = table.in_flight.get_mut(&token) {
-                flight.stale |= is_theirs(&flight.owner);
+            if let Some(pending) = table.in_flight.get_mut(&token) {
+                pending.stale |= is_theirs(&pending.owner);
             }
             if let Some(cached) = table.cached.get(&token, now)
                 // A refusal holds no token.
                 && !matches!(cached.outcome, CachedOutcome::Refused(_))
                 && is_theirs(&cached.owner)
             {
-                table.forget(&token);
+                table.spend(&token);
             }
         }
     }
@@ -374,17 +392,17 @@ fn log_refreshed(user_id: &str) {
 
 impl Table {
     /// The service's own error while it is to be left alone, with the time that is left.
-    fn told_to_wait(&mut self, now: Instant) -> Option<Error> {
-        self.wait.take_if(|wait| wait.until <= now);
-        let wait = self.wait.as_ref()?;
-        let left = wait.asked_for.saturating_duration_since(now);
-        Some(wait.error.clone().with_retry_after(left))
+    fn cooldown_error(&mut self, now: Instant) -> Option<Error> {
+        self.cooldown.take_if(|cooldown| cooldown.until <= now);
+        let cooldown = self.cooldown.as_ref()?;
+        let left = cooldown.requested.saturating_duration_since(now);
+        Some(cooldown.error.clone().with_retry_after(left))
     }
 
     fn owner(&self, token: &TokenHash, now: Instant) -> Option<Arc<Owner>> {
-        let flight = self.in_flight.get(token).map(|flight| &flight.owner);
+        let pending = self.in_flight.get(token).map(|pending| &pending.owner);
         let cached = || self.cached.get(token, now).map(|cached| &cached.owner);
-        flight.or_else(cached).cloned()
+        pending.or_else(cached).cloned()
     }
 
     /// Removes what is kept for a token.
@@ -394,6 +412,26 @@ impl Table {
             .remove(token)
             .map(|(cached, _)| (*token, cached));
         self.unindex(cached);
+    }
+
+    /// Removes the tokens that are kept for a token.
+    fn spend(&mut self, token: &TokenHash) {
+        let Some((cached, end)) = self.cached.remove(token) else {
+            return;
+        };
+        let (owner, began) = (Arc::clone(&cached.owner), cached.began);
+        let spent = cached.outcome.spent();
+        self.unindex([(*token, cached)]);
+        if let Some(outcome) = spent {
+            self.index(*token, &owner);
+            let cached = Cached {
+                owner,
+                outcome,
+                began,
+            };
+            let gone = self.cached.insert(*token, cached, end, 0);
+            self.unindex(gone);
+        }
     }
 
     fn remove_ended(&mut self, now: Instant) {

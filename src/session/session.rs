@@ -147,7 +147,7 @@ impl Session {
 
     /// What the user may do in one tenant.
     ///
-    /// The other Descope SDKs answer for the project when the tenant id is empty. Here an empty id
+    /// The other Descope SDKs take the project when the tenant id is empty. Here an empty id
     /// is not a tenant, so that a parameter that got lost never widens what is asked; for the
     /// project ask the session itself.
     ///

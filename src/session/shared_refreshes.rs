@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use tokio::time::{Instant, sleep};
 
-use super::refreshes::{Forget, ROTATED};
+use super::refreshes::{Forget, REFUSED as REFUSAL, ROTATED};
 use super::session::RefreshClaims;
 use crate::store::shared::Remote;
 use crate::sync::hash::hash_parts;
@@ -23,15 +23,26 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// How a process's refresh goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SharedTurn {
-    /// It is to be made here. Tell [`SharedRefresh::complete`] of it.
-    Lead,
-    /// Another process has made it: what it has stored, and how long ago.
+pub(crate) enum SharedState {
+    /// It is to be made here, and is noted since then. Tell [`SharedRefresh::complete`] of it.
+    Leader(Instant),
+    /// Another process has made it: what it has stored, and how long ago it began.
     Made(Vec<u8>, Duration),
+    /// The service has refused it to another process.
+    Refused,
     /// Another process has sent it, and is gone with what came of it.
     Lost,
-    /// Another process has sent it, and what came of it cannot be found out now.
+    /// Another process has sent it, and it has failed, or what came of it cannot be found out now.
     Unknown,
+}
+
+/// What came of a refresh, for the other processes.
+pub(crate) enum Made {
+    /// The response, and for how long it is kept.
+    Response(Vec<u8>, Duration),
+    Refused,
+    /// It may be tried again, by who comes next.
+    Nothing,
 }
 
 /// The refresh of one token.
@@ -53,13 +64,14 @@ struct State<'v> {
 
 const PENDING: u8 = b'p';
 const MADE: u8 = b'm';
+const REFUSED: u8 = b'r';
 
 impl<'v> State<'v> {
     fn read(value: &'v [u8]) -> Option<Self> {
         let (kind, value) = value.split_first()?;
         let (millis, rest) = value.split_first_chunk()?;
         let ttl = Duration::from_millis(u64::from_be_bytes(*millis));
-        matches!(*kind, PENDING | MADE).then_some(Self {
+        matches!(*kind, PENDING | MADE | REFUSED).then_some(Self {
             kind: *kind,
             ttl,
             rest,
@@ -67,21 +79,29 @@ impl<'v> State<'v> {
     }
 
     fn write(kind: u8, ttl: Duration, rest: &[u8]) -> Vec<u8> {
-        let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        [&[kind][..], &millis.to_be_bytes(), rest].concat()
+        [&[kind][..], &millis(ttl), rest].concat()
     }
+}
+
+fn millis(time: Duration) -> [u8; 8] {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    millis.to_be_bytes()
 }
 
 impl SharedRefresh<'_> {
     /// Puts the mark, or waits for the outcome of whoever has.
-    pub(crate) async fn take_turn(&self) -> SharedTurn {
+    pub(crate) async fn join_or_start(&self) -> SharedState {
         let mark = self.mark();
         let [mut poll, longest] = POLL;
         // Since when it is known that another process is at it.
         let mut pending: Option<Instant> = None;
         let mut has_failed = false;
+        let mut began = Instant::now();
         loop {
             if pending.is_none() {
+                if !has_failed {
+                    began = Instant::now();
+                }
                 match self.remote.insert(self.key, mark.clone(), self.ttl).await {
                     Ok(false) => {}
                     // Once more: to go on alone may cost the sign-in. It may have been put there all the same.
@@ -89,7 +109,7 @@ impl SharedRefresh<'_> {
                         has_failed = true;
                         continue;
                     }
-                    Ok(true) | Err(_) => return SharedTurn::Lead,
+                    Ok(true) | Err(_) => return SharedState::Leader(began),
                 }
             }
             match self.remote.get(self.key).await {
@@ -97,25 +117,32 @@ impl SharedRefresh<'_> {
                     let state = State::read(&value).filter(|_| value != mark);
                     // This call's own, or nothing that this crate has put there.
                     let Some(state) = state else {
-                        return SharedTurn::Lead;
+                        return SharedState::Leader(began);
                     };
                     let age = state.ttl.saturating_sub(left);
-                    if state.kind == MADE {
-                        return SharedTurn::Made(state.rest.to_vec(), age);
-                    }
-                    if age >= self.lease {
-                        return SharedTurn::Lost;
+                    match (state.kind, state.rest.split_first_chunk()) {
+                        (MADE, Some((took, response))) => {
+                            let took = Duration::from_millis(u64::from_be_bytes(*took));
+                            return SharedState::Made(response.to_vec(), age.saturating_add(took));
+                        }
+                        (REFUSED, _) => return SharedState::Refused,
+                        _ if age >= self.lease => return SharedState::Lost,
+                        _ => {}
                     }
                     pending.get_or_insert_with(Instant::now);
                 }
-                // Given back, or forgotten.
+                // It has failed, or the store has forgotten it: who waited for it is told so, and does not present
+                // the token at once. One that does not rotate may be of a process that is gone.
+                Ok(None) if pending.is_some() && self.ttl > self.lease => {
+                    return SharedState::Unknown;
+                }
                 Ok(None) => pending = None,
                 Err(_) => {
                     pending.get_or_insert_with(Instant::now);
                 }
             }
             if pending.is_some_and(|since| since.elapsed() >= self.lease) {
-                return SharedTurn::Unknown;
+                return SharedState::Unknown;
             }
             sleep(poll).await;
             poll = (poll * 3 / 2).min(longest);
@@ -129,11 +156,16 @@ impl SharedRefresh<'_> {
         State::write(PENDING, self.ttl, &id)
     }
 
-    /// Stores what came of the refresh; with nothing, gives the token back to whoever comes next.
-    pub(crate) async fn complete(&self, made: Option<(Vec<u8>, Duration)>) {
-        let (value, ttl) = made.map_or((Vec::new(), Duration::ZERO), |(response, ttl)| {
-            (State::write(MADE, ttl, &response), ttl)
-        });
+    /// Stores what came of the refresh that was noted at `began`.
+    pub(crate) async fn complete(&self, began: Instant, made: Made) {
+        let (value, ttl) = match made {
+            Made::Response(response, ttl) => {
+                let rest = [&millis(began.elapsed())[..], &response].concat();
+                (State::write(MADE, ttl, &rest), ttl)
+            }
+            Made::Refused => (State::write(REFUSED, REFUSAL, &[]), REFUSAL),
+            Made::Nothing => (Vec::new(), Duration::ZERO),
+        };
         for attempt in 1..=ATTEMPTS {
             let set = self.remote.set(self.key, value.clone(), ttl).await;
             if set.is_ok() || attempt == ATTEMPTS {
@@ -144,18 +176,19 @@ impl SharedRefresh<'_> {
     }
 }
 
-/// For how long it is known that a session was ended or changed: no outcome stays for longer.
-const CHANGED: Duration = ROTATED;
+/// For how long it is known that a session was ended or changed: no outcome stays for longer, with the time that
+/// its refresh took.
+const CHANGED: Duration = Duration::from_secs(2 * ROTATED.as_secs());
 
 /// Tells the others that what is stored of a session is not to be used any more, or of all of its user's.
-pub(crate) async fn note_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
+pub(crate) async fn publish_change(remote: &Remote, claims: &RefreshClaims, what: Forget) {
     let family = claims.family_id().filter(|_| what == Forget::Session);
     // What fails is told by the store.
     let _ = remote.set(changed(claims, family), vec![1], CHANGED).await;
 }
 
-/// Whether a session was ended or changed after an outcome of this age was stored. Both ages are the
-/// store's, so that no clock of a process matters.
+/// Whether a session was ended or changed since a refresh of this age began. Ages are the store's, or times that
+/// one process has measured, so that no clock matters.
 pub(crate) async fn was_changed(remote: &Remote, claims: &RefreshClaims, age: Duration) -> bool {
     for family in [claims.family_id(), None] {
         if let Ok(Some((_, left))) = remote.get(changed(claims, family)).await

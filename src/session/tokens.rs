@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::session::{RefreshClaims, Session};
-use super::validator::{Issued, SessionValidator};
+use super::validator::{IssueContext, SessionValidator};
 use crate::clock::epoch;
 use crate::error::{DecodeError, Result, SessionError};
 use crate::raw::{ResponseValue, types};
@@ -30,7 +30,7 @@ pub(crate) struct TokenResponse {
     status: StatusCode,
     pub(crate) user: Option<User>,
     pub(crate) first_seen: Option<bool>,
-    cookies: CookieFacts,
+    cookies: CookieAttributes,
     session_expires_at: Option<SystemTime>,
     /// When the response was made by the service's own clock, in seconds since the epoch.
     date: Option<i64>,
@@ -72,7 +72,7 @@ pub struct Tokens {
     /// When the refresh token expires; unknown where nobody has looked at it.
     pub refresh_expires_at: Option<SystemTime>,
     /// What the service says about the cookies that should hold the tokens.
-    pub cookies: CookieFacts,
+    pub cookies: CookieAttributes,
     status: StatusCode,
 }
 
@@ -87,7 +87,7 @@ impl Tokens {
             issued_at: None,
             session_expires_at: None,
             refresh_expires_at: None,
-            cookies: CookieFacts::default(),
+            cookies: CookieAttributes::default(),
             status: StatusCode::OK,
         }
     }
@@ -115,13 +115,13 @@ impl TokenResponse {
     ///
     /// When there is no session token in it.
     pub(crate) fn read(
-        answer: ResponseValue<types::JwtResponse>,
+        response: ResponseValue<types::JwtResponse>,
         validator: &SessionValidator,
     ) -> Result<Self> {
         let what = "session token, neither in its body nor in the session cookie";
-        let missing = answer.missing_as("sessionJwt", what);
-        let (mut body, status, headers) = answer.into_parts();
-        let cookies = CookieFacts::new(&body);
+        let missing = response.missing_as("sessionJwt", what);
+        let (mut body, status, headers) = response.into_parts();
+        let cookies = CookieAttributes::new(&body);
         let [session_names, refresh_names] = validator.cookie_names();
         let own = |name: &Option<String>| name.clone().into_iter();
         let (own_session, own_refresh) = (own(&cookies.session_name), own(&cookies.refresh_name));
@@ -169,7 +169,7 @@ impl TokenResponse {
 
     /// For another process that presents the same refresh token.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let CookieFacts {
+        let CookieAttributes {
             refresh_name,
             session_name,
             domain,
@@ -205,7 +205,7 @@ impl TokenResponse {
             first_seen: None,
             session_expires_at: stored.session_expires_at,
             date: stored.date,
-            cookies: CookieFacts {
+            cookies: CookieAttributes {
                 refresh_name,
                 session_name,
                 domain,
@@ -261,7 +261,7 @@ impl TokenResponse {
         old: Option<(&RefreshToken, &RefreshClaims)>,
         deadline: Deadline,
     ) -> Result<(Session, Tokens), SessionError> {
-        let issued = |name| Issued {
+        let issued = |name| IssueContext {
             date: self.date,
             name,
             deadline,
@@ -367,7 +367,7 @@ pub struct Refreshed {
 /// What the service says about the cookies that should hold the tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CookieFacts {
+pub struct CookieAttributes {
     /// The refresh cookie's name, where the project changed it.
     pub refresh_name: Option<String>,
     /// The session cookie's name, where the project changed it.
@@ -384,7 +384,7 @@ pub struct CookieFacts {
     pub expires_at: Option<SystemTime>,
 }
 
-impl CookieFacts {
+impl CookieAttributes {
     pub(crate) fn new(body: &types::JwtResponse) -> Self {
         let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let max_age = body

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::claim_policy::{Expected, Kind, Now, Policy};
-use super::claims::Claims;
+use super::claims::{Claims, since_epoch};
 #[cfg(feature = "client")]
 use super::ended::EndedSessions;
 use super::key_source::{KeySource, KeyWait};
@@ -82,14 +82,14 @@ pub(super) struct Settings {
     /// Whether the `Date` of a response can only be the service's: over TLS, or from this machine.
     #[cfg(feature = "client")]
     pub(super) date_is_trusted: bool,
-    pub(super) token_cache: Option<TokenCache>,
+    pub(super) token_cache: Option<Arc<TokenCache>>,
     #[cfg(feature = "client")]
     pub(super) ended: Arc<EndedSessions>,
 }
 
 /// What is known of a token that the service has just issued to us.
 #[cfg(feature = "client")]
-pub(super) struct Issued<'a> {
+pub(super) struct IssueContext<'a> {
     /// The response's `Date`, in seconds since the epoch.
     pub(super) date: Option<i64>,
     /// The name of its cookie, where the response gave one.
@@ -270,7 +270,7 @@ impl SessionValidator {
     pub(super) async fn validate_issued(
         &self,
         token: &SessionToken,
-        issued: &Issued<'_>,
+        issued: &IssueContext<'_>,
     ) -> Result<Session, SessionError> {
         let claims = self
             .check_issued(token.expose_secret(), Kind::Session, issued)
@@ -283,7 +283,7 @@ impl SessionValidator {
     pub(super) async fn validate_issued_refresh(
         &self,
         token: &RefreshToken,
-        issued: &Issued<'_>,
+        issued: &IssueContext<'_>,
     ) -> Result<RefreshClaims, SessionError> {
         let claims = self
             .check_issued(token.expose_secret(), Kind::Refresh, issued)
@@ -296,7 +296,7 @@ impl SessionValidator {
         &self,
         token: &str,
         kind: Kind,
-        issued: &Issued<'_>,
+        issued: &IssueContext<'_>,
     ) -> Result<Claims, SessionError> {
         let expected = Expected {
             kind,
@@ -459,6 +459,7 @@ impl SessionValidator {
         key: Arc<VerifyingKey>,
         hash: Option<TokenHash>,
     ) -> Result<Session, SessionError> {
+        let length = compact.signing_input().len();
         let claims = Arc::new(self.verify(compact, header, &key, self.presented(Kind::Session))?);
         if let (Some(verified), Some(hash)) = (&self.inner.settings.token_cache, hash) {
             let entry = VerifiedToken {
@@ -466,7 +467,8 @@ impl SessionValidator {
                 key_id: header.key_id.clone(),
                 key,
             };
-            verified.insert(hash, Arc::new(entry));
+            let expires_at = since_epoch(claims.times().expires_at);
+            verified.insert(hash, Arc::new(entry), length, expires_at);
         }
         Ok(Session::new(claims))
     }

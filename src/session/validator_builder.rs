@@ -5,8 +5,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 #[cfg(feature = "client")]
-use url::Url;
-
 use super::claim_policy::Policy;
 #[cfg(feature = "client")]
 use super::ended::EndedSessions;
@@ -29,7 +27,7 @@ use crate::raw::hooks::{Inner, Settings as CallSettings, anonymous_headers};
 #[cfg(feature = "client")]
 use crate::secret::ManagementKey;
 #[cfg(feature = "client")]
-use crate::transport::http::{HttpSettings, LazyHttp, Proxy};
+use crate::transport::http::{HttpSettings, Proxy};
 #[cfg(feature = "client")]
 use crate::transport::retry::RetryPolicy;
 
@@ -51,7 +49,7 @@ const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct FetchSettings {
     /// Those of a client; else the validator makes one.
-    client: Option<(LazyHttp, Inner)>,
+    client: Option<Inner>,
     http_client: Option<reqwest::Client>,
     auth_management_key: Option<ManagementKey>,
     retry: RetryPolicy,
@@ -98,10 +96,7 @@ impl FetchSettings {
 
 /// What a client hands over to its validator.
 #[cfg(feature = "client")]
-pub(crate) struct OfClient {
-    /// One that the client has looked at.
-    pub(crate) base_url: String,
-    pub(crate) http: LazyHttp,
+pub(crate) struct ClientSettings {
     pub(crate) inner: Inner,
     pub(crate) clock: Arc<dyn Clock>,
     /// The names of the cookies mark the tokens too.
@@ -141,7 +136,7 @@ pub struct SessionValidatorBuilder {
     #[cfg(feature = "client")]
     fetch: FetchSettings,
     clock: Arc<dyn Clock>,
-    token_cache_capacity: usize,
+    token_cache_bytes: usize,
 }
 
 impl fmt::Debug for SessionValidatorBuilder {
@@ -170,7 +165,7 @@ impl SessionValidatorBuilder {
             #[cfg(feature = "client")]
             fetch: FetchSettings::default(),
             clock: Arc::new(SystemClock),
-            token_cache_capacity: 0,
+            token_cache_bytes: 0,
         }
     }
 
@@ -272,7 +267,7 @@ impl SessionValidatorBuilder {
     ///
     /// A longer time keeps users signed in through a longer outage, and also accepts for as long a key
     /// that was withdrawn during it. After this time no session can be checked until the endpoint
-    /// answers again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
+    /// responds again. With the value of [`key_ttl`](Self::key_ttl) old keys never serve.
     ///
     /// </div>
     pub fn max_key_age(mut self, age: Duration) -> Self {
@@ -324,24 +319,25 @@ impl SessionValidatorBuilder {
         self
     }
 
-    /// Remembers about so many session tokens that were found good, so that the next request with
-    /// the same token costs a hash and a look-up in place of a signature check. Off unless set.
+    /// Remembers session tokens that were found good, in about so many bytes of memory, so that the next
+    /// request with the same token costs a hash and a lookup in place of a signature check. 0 by default: off.
     ///
-    /// The response is the same as without: a token is forgotten when its time is over or its key no
-    /// longer serves, which is checked at each use. The price is memory, a few kilobytes per token,
-    /// in which the claims of users stay until they are displaced. It pays where one client sends
-    /// many requests with one token.
-    pub fn token_cache_capacity(mut self, tokens: usize) -> Self {
-        self.token_cache_capacity = tokens;
+    /// The result is the same as without: a token is forgotten when it expires or its key no longer
+    /// serves, which is checked at each use, and within a minute where nobody uses it. A token takes up some
+    /// four times its length, so that one MiB is for some 300 tokens of 800 bytes; those that expire first make
+    /// room. It pays where one client sends many requests with one token.
+    pub fn token_cache_bytes(mut self, bytes: usize) -> Self {
+        self.token_cache_bytes = bytes;
         self
     }
 
     #[cfg(feature = "client")]
     /// Takes over what a client for the same project was given.
-    pub(crate) fn of_client(mut self, client: OfClient) -> Self {
-        self.base_url = Some(client.base_url);
+    pub(crate) fn client(mut self, client: ClientSettings) -> Self {
+        // One that the client has looked at.
+        self.base_url = Some(client.inner.settings.base_url.to_string());
         self.allow_plain_http = true;
-        self.fetch.client = Some((client.http, client.inner));
+        self.fetch.client = Some(client.inner);
         self.clock = client.clock;
         for (known, name) in [
             (&mut self.session_names, client.session_cookie),
@@ -394,7 +390,7 @@ impl SessionValidatorBuilder {
         };
         #[cfg(feature = "client")]
         let timeout = match &self.fetch.client {
-            Some((_, inner)) => inner.timeout,
+            Some(inner) => inner.timeout,
             None => self.fetch.timeout,
         };
         #[cfg(feature = "client")]
@@ -416,11 +412,11 @@ impl SessionValidatorBuilder {
             max_token_bytes: self.max_token_bytes,
             types: self.types,
             keys,
+            token_cache: (self.token_cache_bytes > 0)
+                .then(|| TokenCache::new(self.token_cache_bytes, Arc::clone(&self.clock))),
             clock: self.clock,
             #[cfg(feature = "client")]
             date_is_trusted: base_url.is_tls_or_local(),
-            token_cache: (self.token_cache_capacity > 0)
-                .then(|| TokenCache::new(self.token_cache_capacity)),
         };
         Ok(SessionValidator::from_settings(
             settings,
@@ -465,7 +461,7 @@ impl SessionValidatorBuilder {
         base_url: &BaseUrl,
         algorithms: &[Algorithm],
     ) -> Result<Endpoint, ConfigError> {
-        let (http, inner) = match &self.fetch.client {
+        let inner = match &self.fetch.client {
             Some(client) => client.clone(),
             None => {
                 let http = HttpSettings {
@@ -474,23 +470,15 @@ impl SessionValidatorBuilder {
                     proxy: Proxy::default(),
                     own: self.fetch.http_client.clone(),
                 };
-                http.check()?;
                 let key = self.fetch.auth_management_key.clone();
                 let headers = anonymous_headers(project_id, key.as_ref())?;
-                let mut settings = CallSettings::anonymous(project_id, key);
+                let mut settings = CallSettings::anonymous(http, project_id, key)?;
                 settings.retry = self.fetch.retry;
-                settings.speaks_http1 = http.speaks_http1();
-                let inner = Inner::new(settings, headers, self.fetch.timeout);
-                (LazyHttp::new(http), inner)
+                Inner::new(settings, headers, self.fetch.timeout)
             }
         };
-        let url = Url::parse(&format!("{}/v2/keys/{project_id}", base_url.as_str()))
-            .map_err(|_| ConfigError::InvalidBaseUrl("cannot be joined with a path"))?;
         Ok(Endpoint {
-            http,
             inner,
-            url,
-            base_url: base_url.as_str().to_owned(),
             timeout: self.fetch.timeout,
             algorithms: algorithms.to_vec(),
         })

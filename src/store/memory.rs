@@ -1,26 +1,49 @@
 //! The store of one process: its own memory.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Store, StoreError, StoreFuture};
-use crate::clock::Clock;
+use crate::clock::{Clock, later};
 use crate::sync::bounded_map::BoundedMap;
-use crate::sync::single_flight::repeat_until_done;
+use crate::sync::purge::{Purge, purge_later};
 
 /// What each of the tables may take up.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Values that end within this time have a table of their own, so that no flood of others ends a lease.
 const BRIEF: Duration = Duration::from_secs(5 * 60);
-/// How often is removed what has ended.
-const PURGE: Duration = Duration::from_secs(60);
 
 type Key = [u8; 32];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     clock: Arc<dyn Clock>,
-    tables: Arc<Mutex<Tables>>,
+    tables: Mutex<Tables>,
+    is_purging: AtomicBool,
+}
+
+impl Purge for Inner {
+    fn is_purging(&self) -> &AtomicBool {
+        &self.is_purging
+    }
+
+    fn purge(&self) -> bool {
+        let mut tables = self.tables();
+        tables.remove_ended(self.clock.instant());
+        !tables.is_empty()
+    }
+}
+
+impl Inner {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -31,7 +54,6 @@ struct Tables {
     entries: BoundedMap<(Key, u128), Vec<u8>>,
     /// The last mark that was given.
     last: u128,
-    is_purging: bool,
 }
 
 impl Memory {
@@ -42,16 +64,14 @@ impl Memory {
             counters: BoundedMap::new(MAX_BYTES),
             entries: BoundedMap::new(MAX_BYTES),
             last: 0,
-            is_purging: false,
         };
         Self {
-            clock,
-            tables: Arc::new(Mutex::new(tables)),
+            inner: Arc::new(Inner {
+                clock,
+                tables: Mutex::new(tables),
+                is_purging: AtomicBool::new(false),
+            }),
         }
-    }
-
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does one call: at this time, after what has ended is gone.
@@ -59,23 +79,15 @@ impl Memory {
         &self,
         act: impl FnOnce(&mut Tables, Instant) -> T,
     ) -> StoreFuture<'static, T> {
-        let now = self.clock.instant();
-        let mut tables = self.tables();
+        let now = self.inner.clock.instant();
+        let mut tables = self.inner.tables();
         tables.remove_ended(now);
         let outcome = act(&mut tables, now);
-        if !tables.is_empty() && !std::mem::replace(&mut tables.is_purging, true) {
-            let this = (Arc::clone(&self.clock), Arc::downgrade(&self.tables));
-            repeat_until_done(PURGE, move || {
-                let (clock, tables) = &this;
-                tables.upgrade().is_none_or(|tables| {
-                    let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
-                    tables.remove_ended(clock.instant());
-                    tables.is_purging = !tables.is_empty();
-                    !tables.is_purging
-                })
-            });
-        }
+        let is_empty = tables.is_empty();
         drop(tables);
+        if !is_empty {
+            purge_later(&self.inner);
+        }
         Box::pin(std::future::ready(Ok::<_, StoreError>(outcome)))
     }
 }
@@ -106,10 +118,7 @@ impl Store for Memory {
 
     fn count(&self, key: Key, add: u64, ttl: Duration) -> StoreFuture<'_, u64> {
         self.call(|tables, now| {
-            let (sum, end) = tables
-                .counters
-                .remove(&key)
-                .unwrap_or((0, now.checked_add(ttl).unwrap_or(now)));
+            let (sum, end) = tables.counters.remove(&key).unwrap_or((0, later(now, ttl)));
             let sum = sum.saturating_add(add);
             if sum > 0 {
                 tables.counters.insert(key, sum, end, 0);
@@ -121,7 +130,7 @@ impl Store for Memory {
     fn append(&self, list: Key, entry: Vec<u8>, ttl: Duration) -> StoreFuture<'_, ()> {
         self.call(|tables, now| {
             tables.last = tables.last.saturating_add(1);
-            let end = now.checked_add(ttl).unwrap_or(now);
+            let end = later(now, ttl);
             let bytes = entry.len();
             tables
                 .entries
@@ -147,14 +156,14 @@ impl Tables {
     fn set(&mut self, key: Key, value: Vec<u8>, now: Instant, ttl: Duration) {
         self.brief.remove(&key);
         self.lasting.remove(&key);
-        if let Some(end) = now.checked_add(ttl).filter(|end| *end > now) {
+        if !ttl.is_zero() {
             let table = if ttl <= BRIEF {
                 &mut self.brief
             } else {
                 &mut self.lasting
             };
             let bytes = value.len();
-            table.insert(key, value, end, bytes);
+            table.insert(key, value, later(now, ttl), bytes);
         }
     }
 
@@ -213,12 +222,10 @@ mod tests {
         let (store, _) = store();
         for ttl in [MINUTE, 100 * MINUTE, MINUTE, Duration::MAX] {
             store.set(key(1), b"v".to_vec(), ttl).await.unwrap();
-            let found = store.get(key(1)).await.unwrap();
-            assert_eq!(
-                found,
-                (ttl < Duration::MAX).then(|| (b"v".to_vec(), ttl)),
-                "{ttl:?}"
-            );
+            let (value, left) = store.get(key(1)).await.unwrap().unwrap();
+            assert_eq!(value, b"v", "{ttl:?}");
+            // What no clock can tell is kept for as long as one can.
+            assert!(left == ttl || (ttl == Duration::MAX && left > 1000 * 1000 * MINUTE));
         }
     }
 
@@ -235,6 +242,9 @@ mod tests {
         sums.push(store.count(key(2), u64::MAX, MINUTE).await.unwrap());
         sums.push(store.count(key(2), 1, MINUTE).await.unwrap());
         assert_eq!(sums, [0, 1, 3, 3, 0, u64::MAX, u64::MAX]);
+        for sum in 1..=2 {
+            assert_eq!(store.count(key(3), 1, Duration::MAX).await.unwrap(), sum);
+        }
     }
 
     #[tokio::test]
@@ -252,6 +262,8 @@ mod tests {
         assert_eq!(store.since(list, mark).await.unwrap().0, [[20]]);
         clock.advance(MINUTE);
         assert!(store.since(list, 0).await.unwrap().0.is_empty());
+        store.append(list, vec![21], Duration::MAX).await.unwrap();
+        assert_eq!(store.since(list, 0).await.unwrap().0, [[21]]);
     }
 
     #[tokio::test]
@@ -271,11 +283,11 @@ mod tests {
             store.count(key(number), 1, MINUTE).await.unwrap();
         }
         assert!(store.get(key(1)).await.unwrap().is_some());
-        let tables = store.tables();
+        let tables = store.inner.tables();
         assert!(tables.lasting.bytes() <= MAX_BYTES && tables.entries.bytes() <= MAX_BYTES);
         drop(tables);
         clock.advance(200 * MINUTE);
-        store.tables().remove_ended(clock.instant());
-        assert!(store.tables().is_empty());
+        store.inner.tables().remove_ended(clock.instant());
+        assert!(store.inner.tables().is_empty());
     }
 }

@@ -1,11 +1,11 @@
 //! A store that processes share, and what becomes of it when it fails.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::memory::Memory;
 use super::{Store, StoreError, StoreFuture};
+use crate::clock::{Clock as _, SystemClock};
 use crate::sync::hash::hash_parts;
 use crate::sync::single_flight::run;
 
@@ -16,7 +16,58 @@ type Key = [u8; 32];
 pub(crate) struct Remote {
     store: Arc<dyn Store>,
     project_id: Arc<str>,
-    is_down: Arc<AtomicBool>,
+    health: Arc<Mutex<Health>>,
+}
+
+/// Whether the store works, as far as the last calls tell.
+#[derive(Debug)]
+struct Health {
+    /// What has failed, and has not succeeded since.
+    reads_fail: bool,
+    writes_fail: bool,
+    /// Whether reads have succeeded while writes failed.
+    is_full: bool,
+    /// Since when that is so. What calls tell that began earlier is out of date.
+    since: Instant,
+}
+
+/// What a call wants of the store. One that is full still does what takes no memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Read,
+    Write,
+}
+
+impl Health {
+    fn is_down(&self) -> bool {
+        self.reads_fail || self.writes_fail
+    }
+
+    /// Notes what came of a call, and tells whether the store is down now where it was not before, or the
+    /// other way round.
+    fn note(&mut self, need: Need, began: Instant, fails: bool) -> bool {
+        if began < self.since {
+            return false;
+        }
+        let before = (self.reads_fail, self.writes_fail);
+        let was_down = self.is_down();
+        match need {
+            Need::Read if fails => self.reads_fail = true,
+            Need::Write if fails => self.writes_fail = true,
+            Need::Read => {
+                // Writes that failed while it was out of reach tell nothing any more.
+                self.is_full = self.writes_fail && (self.is_full || !self.reads_fail);
+                (self.reads_fail, self.writes_fail) = (false, self.is_full);
+            }
+            Need::Write => {
+                (self.reads_fail, self.writes_fail, self.is_full) = (false, false, false);
+            }
+        }
+        if before != (self.reads_fail, self.writes_fail) {
+            self.since = SystemClock.instant();
+        }
+        self.is_down() != was_down
+    }
 }
 
 impl Remote {
@@ -24,7 +75,12 @@ impl Remote {
         Self {
             store,
             project_id: project_id.into(),
-            is_down: Arc::default(),
+            health: Arc::new(Mutex::new(Health {
+                reads_fail: false,
+                writes_fail: false,
+                is_full: false,
+                since: SystemClock.instant(),
+            })),
         }
     }
 
@@ -33,7 +89,7 @@ impl Remote {
     }
 
     pub(crate) async fn get(&self, key: Key) -> Result<Option<(Vec<u8>, Duration)>, StoreError> {
-        self.call(self.store.get(self.key(key))).await
+        self.call(Need::Read, self.store.get(self.key(key))).await
     }
 
     pub(crate) async fn set(
@@ -42,7 +98,13 @@ impl Remote {
         value: Vec<u8>,
         ttl: Duration,
     ) -> Result<(), StoreError> {
-        self.call(self.store.set(self.key(key), value, ttl)).await
+        let need = if ttl.is_zero() {
+            Need::Read
+        } else {
+            Need::Write
+        };
+        self.call(need, self.store.set(self.key(key), value, ttl))
+            .await
     }
 
     pub(crate) async fn insert(
@@ -51,12 +113,14 @@ impl Remote {
         value: Vec<u8>,
         ttl: Duration,
     ) -> Result<bool, StoreError> {
-        self.call(self.store.insert(self.key(key), value, ttl))
+        self.call(Need::Write, self.store.insert(self.key(key), value, ttl))
             .await
     }
 
     async fn count(&self, key: Key, add: u64, ttl: Duration) -> Result<u64, StoreError> {
-        self.call(self.store.count(self.key(key), add, ttl)).await
+        let need = if add == 0 { Need::Read } else { Need::Write };
+        self.call(need, self.store.count(self.key(key), add, ttl))
+            .await
     }
 
     pub(crate) async fn append(
@@ -65,7 +129,7 @@ impl Remote {
         entry: Vec<u8>,
         ttl: Duration,
     ) -> Result<(), StoreError> {
-        self.call(self.store.append(self.key(list), entry, ttl))
+        self.call(Need::Write, self.store.append(self.key(list), entry, ttl))
             .await
     }
 
@@ -74,18 +138,20 @@ impl Remote {
         list: Key,
         mark: u128,
     ) -> Result<(Vec<Vec<u8>>, u128), StoreError> {
-        self.call(self.store.since(self.key(list), mark)).await
+        self.call(Need::Read, self.store.since(self.key(list), mark))
+            .await
     }
 
     /// Waits for a call for as long as the store may take. Needs a runtime of tokio with a timer.
-    async fn call<T>(&self, call: StoreFuture<'_, T>) -> Result<T, StoreError> {
-        let limit = self.store.timeout();
+    async fn call<T>(&self, need: Need, call: StoreFuture<'_, T>) -> Result<T, StoreError> {
+        let (limit, began) = (self.store.timeout(), SystemClock.instant());
         let outcome = tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
             let problem = format!("it did not respond within {limit:?}");
             Err(StoreError::new(problem))
         });
-        let is_down = outcome.is_err();
-        if self.is_down.swap(is_down, Ordering::Relaxed) != is_down {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        // Told before another call can tell the contrary.
+        if health.note(need, began, outcome.is_err()) {
             log_change(outcome.as_ref().err());
         }
         outcome
@@ -192,8 +258,9 @@ impl Store for Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
-    use crate::clock::SystemClock;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -258,6 +325,56 @@ mod tests {
         (process(), process(), flaky)
     }
 
+    #[test]
+    fn a_change_of_state_is_told_once() {
+        use Need::{Read, Write};
+        let mut health = Health {
+            reads_fail: false,
+            writes_fail: false,
+            is_full: false,
+            since: SystemClock.instant(),
+        };
+        let mut note = |need, fails| {
+            let now = SystemClock.instant();
+            health.note(need, now, fails)
+        };
+        for (story, calls) in [
+            (
+                "down, and back",
+                &[
+                    (Write, true, true),
+                    (Read, true, false),
+                    (Write, true, false),
+                    (Read, false, true),
+                    (Write, false, false),
+                ][..],
+            ),
+            (
+                "full, with one read that took too long",
+                &[
+                    (Write, true, true),
+                    (Read, false, false),
+                    (Write, true, false),
+                    (Read, true, false),
+                    (Read, false, false),
+                    (Write, true, false),
+                    (Write, false, true),
+                    (Read, false, false),
+                ],
+            ),
+        ] {
+            for (index, (need, fails, changes)) in calls.iter().enumerate() {
+                assert_eq!(note(*need, *fails), *changes, "{story}: {index}");
+            }
+        }
+        // What began before the last change tells nothing.
+        let before = SystemClock.instant();
+        while SystemClock.instant() == before {}
+        assert!(health.note(Read, SystemClock.instant(), true));
+        assert!(!health.note(Read, before, false));
+        assert!(health.is_down());
+    }
+
     #[tokio::test]
     async fn processes_meet_in_the_store_and_projects_do_not() {
         let (one, other, flaky) = two_processes();
@@ -299,12 +416,12 @@ mod tests {
                 let error = process.since(before, 0).await.unwrap_err();
                 assert_eq!(error.to_string(), "the store is unavailable");
             }
-            assert!(one.remote.is_down.load(Ordering::SeqCst));
+            assert!(one.remote.health.lock().unwrap().is_down());
             // What was put there meanwhile is not forgotten when it works again.
             fault.store(false, Ordering::SeqCst);
             assert_eq!(one.get(during).await.unwrap().unwrap().0, b"x");
             assert!(!one.insert(during, b"z".to_vec(), MINUTE).await.unwrap());
-            assert!(!one.remote.is_down.load(Ordering::SeqCst));
+            assert!(!one.remote.health.lock().unwrap().is_down());
         }
     }
 }

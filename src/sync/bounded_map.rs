@@ -44,6 +44,11 @@ impl<K: Copy + Eq + Hash + Ord, V> BoundedMap<K, V> {
         (entry.end > now).then_some((&entry.value, entry.end))
     }
 
+    /// The value, whether it has ended or not.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        self.entries.get(key).map(|entry| &entry.value)
+    }
+
     /// All that is there, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, entry)| (key, &entry.value))

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, later};
 
 /// The runtime of the crate's own thread; `None` when the system gives no thread now.
 fn worker() -> Option<Handle> {
@@ -93,10 +93,7 @@ pub(crate) async fn sleep_until(until: Instant) {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    match SystemClock.instant().checked_add(limit) {
-        Some(until) => timeout_at(until, work).await,
-        None => Some(work.await),
-    }
+    timeout_at(later(SystemClock.instant(), limit), work).await
 }
 
 /// What comes of some work, or `None` when it is not done at that instant. On any runtime.

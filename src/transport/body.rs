@@ -12,7 +12,8 @@ use serde::de::value::{
     BorrowedStrDeserializer, MapAccessDeserializer, SeqAccessDeserializer, SeqDeserializer,
 };
 use serde::de::{
-    DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess,
+    Visitor,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
@@ -23,14 +24,20 @@ use crate::secret::{MagicLinkToken, RefreshToken, Secret, SessionToken};
 /// Most members that an event names.
 const MOST_NAMED: usize = 16;
 
+/// Most bytes that are set aside for a body before it is there.
+const MOST_RESERVED: usize = 64 * 1024;
+
 /// Why a body was not read to its end, with what had arrived.
 pub(crate) enum Stop {
     TooLarge(Vec<u8>),
     Failed(Vec<u8>, reqwest::Error),
 }
 
-pub(crate) async fn read(response: &mut reqwest::Response, limit: usize) -> Result<Vec<u8>, Stop> {
-    let mut body = Vec::new();
+pub(super) async fn read(response: &mut reqwest::Response, limit: usize) -> Result<Vec<u8>, Stop> {
+    let told = response.content_length();
+    let told = told.and_then(|bytes| usize::try_from(bytes).ok());
+    // Room for what was told, where it is believable.
+    let mut body = Vec::with_capacity(told.unwrap_or_default().min(limit).min(MOST_RESERVED));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
@@ -67,6 +74,17 @@ pub(crate) fn parse<T: FromJson>(
         json.end().map(|()| read)
     };
     parse(body).or_else(|error| parse(mend(body).as_bytes()).map_err(|_| error))
+}
+
+/// Any type of serde's, from JSON with the same tolerance.
+///
+/// # Errors
+///
+/// When it is no JSON, even after [`mend`], or no `T`.
+pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let body = without_mark(body);
+    serde_json::from_slice(body)
+        .or_else(|error| serde_json::from_str(&mend(body)).map_err(|_| error))
 }
 
 /// JSON in which U+FFFD stands for bad bytes and for lone surrogates, and a text for a number that no

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::error::Error;
 
-/// A call of a client, before it is sent and when it is over: see
+/// A call of a client, before it is sent and when it has completed: see
 /// [`ClientBuilder::on_call`](crate::ClientBuilder::on_call).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub enum CallEvent<'c> {
         /// `Authorization`, stays as it is.
         headers: &'c mut HeaderMap,
     },
-    /// A call is over.
+    /// A call has completed.
     #[non_exhaustive]
     Completed {
         /// The operation's id, as in [`raw`](crate::raw).
@@ -32,8 +32,7 @@ pub enum CallEvent<'c> {
         result: Result<StatusCode, &'c Error>,
         /// How many times the request was sent.
         attempts: u32,
-        /// How long the call took, waits between attempts included; of a success, until its headers
-        /// had arrived.
+        /// How long the call took, waits between attempts and the body included.
         duration: Duration,
     },
 }
@@ -61,7 +60,7 @@ impl Observer {
         }
     }
 
-    pub(crate) fn tell(&self, event: &mut CallEvent<'_>) {
+    pub(crate) fn notify(&self, event: &mut CallEvent<'_>) {
         (self.0)(event);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, later};
 use crate::error::{ConfigError, Error, Timeout};
 use crate::sync::single_flight::WaitError;
 
@@ -19,7 +19,7 @@ impl Deadline {
         let start = SystemClock.instant();
         Self {
             start,
-            at: start.checked_add(limit).unwrap_or(start),
+            at: later(start, limit),
             limit,
         }
     }
@@ -46,7 +46,7 @@ impl Deadline {
     pub(crate) fn error(self, error: WaitError) -> Error {
         match error {
             WaitError::TimedOut => Error::Timeout(Timeout::new(self.limit)),
-            WaitError::Lost => ConfigError::NoRuntime.into(),
+            WaitError::Lost => ConfigError::NoThread.into(),
         }
     }
 }

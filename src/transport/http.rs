@@ -57,9 +57,19 @@ impl HttpSettings {
         self.own.is_none() && cfg!(not(feature = "http2"))
     }
 
+    /// Whether a call can meet TLS: of the service, or of a proxy on the way.
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    fn may_need_tls(&self) -> bool {
+        self.base_url.is_https()
+            || match &self.proxy {
+                Proxy::Environment => !self.base_url.is_this_machine(),
+                Proxy::Never => false,
+                Proxy::Through(_) => true,
+            }
+    }
+
     /// A client that follows no redirects and repeats nothing by itself.
-    pub(crate) fn build(&self) -> Result<reqwest::Client, ConfigError> {
-        self.check()?;
+    fn build(&self) -> Result<reqwest::Client, ConfigError> {
         if let Some(own) = &self.own {
             return Ok(own.clone());
         }
@@ -87,10 +97,29 @@ impl HttpSettings {
             Proxy::Environment if self.base_url.is_this_machine() => builder.no_proxy(),
             Proxy::Environment => builder,
         };
+        #[cfg(feature = "rustls")]
+        if self.may_need_tls() {
+            seed_ahead();
+        }
+        // Reading the system's would be half of the way to the first response.
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        let builder = match self.may_need_tls() {
+            true => builder,
+            false => builder.tls_certs_only([]),
+        };
         builder
             .build()
             .map_err(|error| ConfigError::HttpClient(error.without_url().to_string()))
     }
+}
+
+/// Has aws-lc-rs set up its random generator now, while the network is waited for: a handshake needs it, and it
+/// takes 20 ms of CPU once in a process.
+#[cfg(feature = "rustls")]
+fn seed_ahead() {
+    let seed = || aws_lc_rs::rand::fill(&mut [0; 1]);
+    // Without a thread the handshake does it.
+    let _ = std::thread::Builder::new().spawn(seed);
 }
 
 /// The proxy of a URL. The error tells nothing of it, since a password may be in it.
@@ -108,7 +137,7 @@ fn through(url: &Secret) -> Result<reqwest::Proxy, ConfigError> {
     }
 }
 
-/// The HTTP client, made at its first use.
+/// The HTTP client, made at its first use: reading the system's root certificates takes milliseconds.
 #[derive(Clone)]
 pub(crate) struct LazyHttp(Arc<(HttpSettings, OnceLock<reqwest::Client>)>);
 
@@ -132,5 +161,47 @@ impl LazyHttp {
                 Ok(client.get_or_init(|| made).clone())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[test]
+    fn root_certificates_are_read_where_a_call_can_meet_tls() {
+        let through = |url: &str| Proxy::Through(Secret::new(url));
+        for (url, proxy, expected) in [
+            ("https://api.descope.com", Proxy::Never, true),
+            ("https://localhost:8443", Proxy::Environment, true),
+            ("http://127.0.0.1:8080", Proxy::Environment, false),
+            ("http://127.0.0.1:8080", through("https://proxy:3128"), true),
+            ("http://emulator:8080", Proxy::Never, false),
+            // The environment may name a proxy with https.
+            ("http://emulator:8080", Proxy::Environment, true),
+        ] {
+            let settings = HttpSettings {
+                base_url: BaseUrl::parse(url, true).unwrap(),
+                connect_timeout: Duration::from_secs(1),
+                proxy,
+                own: None,
+            };
+            assert_eq!(settings.may_need_tls(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_made_at_its_first_use_and_kept() {
+        let settings = HttpSettings {
+            base_url: BaseUrl::parse("http://127.0.0.1:8080", false).unwrap(),
+            connect_timeout: Duration::from_secs(1),
+            proxy: Proxy::Never,
+            own: None,
+        };
+        let http = LazyHttp::new(settings);
+        assert!(http.0.1.get().is_none());
+        http.get().unwrap();
+        assert!(http.clone().0.1.get().is_some());
     }
 }

@@ -11,11 +11,6 @@ const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// A request that could not be built; the base URL was checked, so that only an argument can be wrong.
-pub(crate) fn build_error(_: reqwest::Error) -> Error {
-    Error::argument("request", "cannot be written as an HTTP request")
-}
-
 /// Encodes one path segment.
 ///
 /// # Errors

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
@@ -10,16 +9,49 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use url::Url;
 
 use super::body::{self, FromJson, Skipped, Stop};
-use crate::error::{
-    ApiError, Call, CredentialKind, DecodeError, Error, TransportError, from_reqwest,
-};
+use crate::error::{ApiError, Call, DecodeError, Error, TransportError, from_reqwest};
 
-/// Longest answer that is read, in bytes.
+/// Longest response that is read, in bytes.
 pub(crate) const LARGEST_BODY: usize = 1024 * 1024;
 /// Longest error response that is looked at, in bytes.
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
+
+/// A response as it came, with its body as far as it was wanted.
+pub struct Received {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) url: Url,
+    pub(crate) body: Result<Vec<u8>, Stop>,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Received {
+    /// Reads the body: of a success up to `max_body` bytes, of an error what will do.
+    pub(crate) async fn read(mut response: reqwest::Response, max_body: usize) -> Self {
+        let status = response.status();
+        let body = match max_body {
+            _ if !status.is_success() => body::read(&mut response, LARGEST_ERROR_BODY).await,
+            0 => Ok(Vec::new()),
+            _ => body::read(&mut response, max_body).await,
+        };
+        Self {
+            status,
+            headers: std::mem::take(response.headers_mut()),
+            url: response.url().clone(),
+            body,
+        }
+    }
+}
 
 /// A decoded response with its status and headers.
 #[derive(Clone)]
@@ -27,6 +59,8 @@ pub struct ResponseValue<T> {
     inner: T,
     status: StatusCode,
     headers: HeaderMap,
+    /// As it came; empty where there is none.
+    body: Vec<u8>,
     body_error: Option<Error>,
     operation: Option<&'static str>,
 }
@@ -88,6 +122,7 @@ impl<T> ResponseValue<T> {
             inner,
             status,
             headers,
+            body: Vec::new(),
             body_error: None,
             operation: None,
         }
@@ -119,13 +154,16 @@ impl<T> ResponseValue<T> {
     }
 
     /// The whole body as JSON, as it came: with what the description lacks, and with what could not be
-    /// read as described. It prints all that it holds, tokens too.
+    /// read as described. Of a response that was [made](Self::new), or has no body: what its decoded
+    /// body is written as. It prints all that it holds, tokens too.
     #[must_use]
     pub fn json(&self) -> Value
     where
         T: Serialize,
     {
-        serde_json::to_value(&self.inner).unwrap_or_default()
+        body::from_json(&self.body)
+            .or_else(|_| serde_json::to_value(&self.inner))
+            .unwrap_or_default()
     }
 
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> ResponseValue<U> {
@@ -133,6 +171,7 @@ impl<T> ResponseValue<T> {
             inner: change(self.inner),
             status: self.status,
             headers: self.headers,
+            body: self.body,
             body_error: self.body_error,
             operation: self.operation,
         }
@@ -140,86 +179,94 @@ impl<T> ResponseValue<T> {
 }
 
 impl<T> ResponseValue<T> {
-    pub(crate) async fn from_response(mut response: reqwest::Response) -> Result<Self, Error>
+    pub(crate) fn decoded(
+        mut received: Received,
+        operation: &'static str,
+        limit: Duration,
+    ) -> Result<Self, Error>
     where
         T: FromJson + Default,
     {
         if !T::HAS_BODY {
-            let headers = std::mem::take(response.headers_mut());
-            return Ok(Self::new(T::default(), response.status(), headers));
+            return Ok(Self::new(T::default(), received.status, received.headers));
         }
-        let call = Call::of(&response);
         let mut skipped = Skipped::default();
-        let decoded = match read_body(&mut response, &call).await {
-            Ok(body) => decode(&response, &body, &mut skipped).map_err(|error| {
-                let error = error.with_headers(response.headers());
-                Error::Decode(error).of(call.operation_id)
-            }),
-            Err(error) => Err(error),
-        };
+        let mut body = Vec::new();
+        let decoded = take_body(&mut received, operation, limit).and_then(|read| {
+            body = read;
+            decode(&received, &body, &mut skipped).map_err(|error| {
+                let error = error.with_headers(&received.headers);
+                Error::Decode(error).of(operation)
+            })
+        });
         let (inner, body_error) = match decoded {
             Ok(inner) => (inner, None),
             Err(error) if T::OPTIONAL_BODY => (T::default(), Some(error)),
             Err(error) => return Err(error),
         };
-        record(&call, &skipped, body_error.as_ref());
+        record(operation, &skipped, body_error.as_ref());
         Ok(Self {
             inner,
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
+            status: received.status,
+            headers: received.headers,
+            body,
             body_error,
-            operation: Some(call.operation_id),
+            operation: Some(operation),
         })
     }
 }
 
 impl<T: DeserializeOwned> ResponseValue<T> {
     /// A response of a kind that the description does not have.
-    pub(crate) async fn of_any(mut response: reqwest::Response) -> Result<Self, Error> {
-        let call = Call::of(&response);
-        let body = read_body(&mut response, &call).await?;
-        let body = body::without_mark(&body);
-        let body = if body.is_empty() { b"null" } else { body };
-        let inner = serde_json::from_slice(body).map_err(|error| {
-            let error = not_json(&response, &error).with_headers(response.headers());
-            Error::Decode(error).of(call.operation_id)
+    pub(crate) fn of_any(
+        mut received: Received,
+        operation: &'static str,
+        limit: Duration,
+    ) -> Result<Self, Error> {
+        let body = take_body(&mut received, operation, limit)?;
+        let is_empty = body::without_mark(&body).is_empty();
+        let json = if is_empty { b"null" } else { &*body };
+        let inner = body::from_json(json).map_err(|error| {
+            let error = not_json(&received, &error).with_headers(&received.headers);
+            Error::Decode(error).of(operation)
         })?;
-        let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
-        let operation = Some(call.operation_id);
         Ok(Self {
-            operation,
-            ..Self::new(inner, status, headers)
+            body,
+            operation: Some(operation),
+            ..Self::new(inner, received.status, received.headers)
         })
     }
 }
 
-async fn read_body(response: &mut reqwest::Response, call: &Call) -> Result<Vec<u8>, Error> {
-    body::read(response, LARGEST_BODY)
-        .await
+fn take_body(
+    received: &mut Received,
+    operation: &'static str,
+    limit: Duration,
+) -> Result<Vec<u8>, Error> {
+    std::mem::replace(&mut received.body, Ok(Vec::new()))
         .map_err(|stop| match stop {
             Stop::TooLarge(_) => Error::Transport(TransportError::too_large(LARGEST_BODY)),
-            Stop::Failed(_, error) => from_reqwest(error, call.limit),
+            Stop::Failed(_, error) => from_reqwest(error, limit),
         })
-        .map_err(|error| error.of(call.operation_id))
+        .map_err(|error| error.of(operation))
 }
 
-fn not_json(response: &reqwest::Response, error: &serde_json::Error) -> DecodeError {
+fn not_json(response: &Received, error: &serde_json::Error) -> DecodeError {
     // The client asks for no encoding, so that whoever encoded the body stands in between.
-    let encoding = response.headers().get(CONTENT_ENCODING);
+    let encoding = response.headers.get(CONTENT_ENCODING);
     match encoding.filter(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        Some(encoding) => DecodeError::encoded(response.status(), encoding),
-        None => DecodeError::json(response.status(), error),
+        Some(encoding) => DecodeError::encoded(response.status, encoding),
+        None => DecodeError::json(response.status, error),
     }
 }
 
 fn decode<T: FromJson>(
-    response: &reqwest::Response,
+    response: &Received,
     body: &[u8],
     skipped: &mut Skipped,
 ) -> Result<T, DecodeError> {
     let read = body::parse(body, skipped).map_err(|error| not_json(response, &error))?;
-    read.map_err(|other| DecodeError::other_kind(response.status(), T::EXPECTED, kind(&other)))
+    read.map_err(|other| DecodeError::other_kind(response.status, T::EXPECTED, kind(&other)))
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -235,12 +282,12 @@ fn kind(value: &Value) -> &'static str {
 
 /// Tells what was not as described: the operation and the paths of members, never a value.
 #[cfg(feature = "tracing")]
-fn record(call: &Call, skipped: &Skipped, body_error: Option<&Error>) {
+fn record(operation: &'static str, skipped: &Skipped, body_error: Option<&Error>) {
     if skipped.paths().is_empty() && body_error.is_none() {
         return;
     }
     tracing::warn!(
-        operation = call.operation_id,
+        operation,
         members = ?skipped.paths(),
         body_error = body_error.map(tracing::field::display),
         "response not as described"
@@ -248,8 +295,8 @@ fn record(call: &Call, skipped: &Skipped, body_error: Option<&Error>) {
 }
 
 #[cfg(not(feature = "tracing"))]
-fn record(call: &Call, skipped: &Skipped, body_error: Option<&Error>) {
-    let _ = (call.operation_id, skipped.paths(), body_error);
+fn record(operation: &'static str, skipped: &Skipped, body_error: Option<&Error>) {
+    let _ = (operation, skipped.paths(), body_error);
 }
 
 impl<T> Deref for ResponseValue<T> {
@@ -270,30 +317,15 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
     }
 }
 
-impl Call {
-    fn of(response: &reqwest::Response) -> Self {
-        response
-            .extensions()
-            .get::<Self>()
-            .cloned()
-            .unwrap_or_else(|| Self {
-                operation_id: "",
-                limit: Duration::ZERO,
-                clock: Arc::new(crate::clock::SystemClock),
-                credential: CredentialKind::Project,
-                base_url: "".into(),
-                project_id: "".into(),
-            })
-    }
-}
-
 /// The error for a response with a status that is no success. Whatever its body does, the status stays.
-pub(crate) async fn unexpected(mut response: reqwest::Response) -> Error {
-    let status = response.status();
-    let call = Call::of(&response);
-    let body = match body::read(&mut response, LARGEST_ERROR_BODY).await {
+pub(crate) fn unexpected(received: Received, call: &Call) -> Error {
+    let body = match received.body {
         Ok(body) | Err(Stop::TooLarge(body) | Stop::Failed(body, _)) => body,
     };
-    let headers = std::mem::take(response.headers_mut());
-    Error::Api(Box::new(ApiError::new(status, headers, &body, &call)))
+    Error::Api(Box::new(ApiError::new(
+        received.status,
+        received.headers,
+        &body,
+        call,
+    )))
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::error::{is_refused_stream, tls_failure};
+
 /// No wait is longer, whatever the policy says.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -77,18 +79,29 @@ impl RetryPolicy {
             .min(LONGEST_WAIT);
         Some(longest.mul_f64(random_fraction()))
     }
-
-    /// Statuses that say "not now", by the service or by what stands before it: those that Descope's
-    /// SDKs repeat, and those of a gateway that got no response (RFC 9110 15.6.3, 15.6.5).
-    pub(crate) fn is_retryable_status(status: StatusCode) -> bool {
-        matches!(status.as_u16(), 502..=504 | 520..=522 | 524 | 530)
-    }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Whether a call that came to this may be sent again.
+pub(crate) fn is_retryable(is_read: bool, result: Result<StatusCode, &reqwest::Error>) -> bool {
+    match result {
+        Ok(status) => is_read && is_retryable_status(status),
+        Err(error) if tls_failure(error).is_some() => false,
+        // The service has seen nothing, so that any call may be tried again.
+        Err(error) if error.is_connect() || is_refused_stream(error) => true,
+        Err(error) => is_read && !error.is_timeout(),
+    }
+}
+
+/// Statuses that say "not now", by the service or by what stands before it: those that Descope's
+/// SDKs repeat, and those of a gateway that got no response (RFC 9110 15.6.3, 15.6.5).
+fn is_retryable_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504 | 520..=522 | 524 | 530)
 }
 
 /// A random number from 0 to 1, for spreading calls: nobody gains by guessing it.

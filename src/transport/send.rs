@@ -1,26 +1,28 @@
 //! Sending a request, and once more where that is allowed.
 
 use http::Method;
-use reqwest::{Request, Response, ResponseBuilderExt as _};
+use reqwest::Request;
 
-use super::body::{self, Stop};
+use super::body::Stop;
 use super::deadline::Deadline;
-use super::retry::RetryPolicy;
+use super::http::LazyHttp;
+use super::response::Received;
+use super::retry::{self, RetryPolicy};
 use super::watched_body::Watch;
-use crate::error::{Error, connect_timed_out, from_reqwest, is_refused_stream, tls_failure};
+use crate::error::{Error, connect_timed_out, from_reqwest};
 
 /// What came of a request.
 pub(crate) struct Sent {
-    pub(crate) result: Result<Response, Error>,
+    pub(crate) result: Result<Received, Error>,
     /// How many times it was sent.
     pub(crate) attempts: u32,
 }
 
-/// Sends a request, until the deadline at most. Of a read the whole body is got, up to a little more
-/// than `max_body` bytes: one that breaks is a reason to read again. Where it is sure that `http` speaks
-/// HTTP/1, a timeout tells whether the request can have left.
+/// Sends a request, until the deadline at most, and gets the body of a success up to `max_body` bytes. Of a read,
+/// one that breaks is a reason to read again. Where it is sure that `http` speaks HTTP/1, a timeout tells
+/// whether the request can have left.
 pub(crate) async fn send(
-    http: reqwest::Client,
+    http: LazyHttp,
     mut request: Request,
     retry: RetryPolicy,
     deadline: Deadline,
@@ -28,6 +30,13 @@ pub(crate) async fn send(
     speaks_http1: bool,
 ) -> Sent {
     let mut attempts = 0;
+    let http = match http.get() {
+        Ok(http) => http,
+        Err(error) => {
+            let result = Err(error.into());
+            return Sent { result, attempts };
+        }
+    };
     loop {
         // Lets the runtime look at its sockets first: a connection that was closed while this process stood
         // still leaves the pool before the request would go over it.
@@ -38,19 +47,22 @@ pub(crate) async fn send(
         let more = retry.allows_after(attempts);
         let again = more.then(|| request.try_clone()).flatten();
         let watch = speaks_http1.then(|| Watch::over(&mut request));
-        let mut result = http.execute(request).await;
+        let result = http.execute(request).await;
         let was_connecting = watch.is_some_and(|watch| !watch.is_taken());
-        if is_read && let Ok(response) = result {
-            result = buffer(response, max_body).await;
-        }
-        let is_passing = match &result {
-            Ok(response) => is_read && RetryPolicy::is_retryable_status(response.status()),
-            Err(error) if tls_failure(error).is_some() => false,
-            // The service has seen nothing, so that any call may be tried again.
-            Err(error) if error.is_connect() || is_refused_stream(error) => true,
-            Err(error) => is_read && !error.is_timeout(),
+        let result = match result {
+            Ok(response) => match Received::read(response, max_body).await {
+                Received {
+                    body: Err(Stop::Failed(_, error)),
+                    status,
+                    ..
+                } if is_read && status.is_success() => Err(error),
+                received => Ok(received),
+            },
+            Err(error) => Err(error),
         };
-        let wait = retry.wait(attempts).filter(|_| is_passing);
+        let status = result.as_ref().map(|received| received.status);
+        let is_retryable = retry::is_retryable(is_read, status);
+        let wait = retry.wait(attempts).filter(|_| is_retryable);
         match (again, wait) {
             (Some(again), Some(wait)) if wait < deadline.left() => {
                 tokio::time::sleep(wait).await;
@@ -68,22 +80,4 @@ pub(crate) async fn send(
             }
         }
     }
-}
-
-/// The response with its body in memory. What arrived of an error's body will do.
-async fn buffer(mut response: Response, max: usize) -> reqwest::Result<Response> {
-    let body = match body::read(&mut response, max).await {
-        Ok(body) | Err(Stop::TooLarge(body)) => body,
-        Err(Stop::Failed(body, _)) if !response.status().is_success() => body,
-        Err(Stop::Failed(_, error)) => return Err(error),
-    };
-    let buffered = http::Response::builder()
-        .url(response.url().clone())
-        .body(body);
-    // Only a builder that was given something invalid fails.
-    let mut buffered = buffered.unwrap_or_default();
-    *buffered.status_mut() = response.status();
-    *buffered.version_mut() = response.version();
-    *buffered.headers_mut() = std::mem::take(response.headers_mut());
-    Ok(Response::from(buffered))
 }

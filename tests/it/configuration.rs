@@ -4,8 +4,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::session::kit::LONG;
-use crate::session::world::{JOE, World};
+use crate::session::fixture::{Fixture, JOE};
+use crate::session::signing::LONG;
 use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::SessionValidator;
 use descope_magiclink::{
@@ -401,13 +401,13 @@ fn no_error_tells_the_same_twice() {
 
 #[tokio::test]
 async fn a_client_of_another_timeout_shares_all_but_that() {
-    let world = World::new().await;
-    let client = World::builder(&world.emulator).timeout(LONG);
+    let fixture = Fixture::new().await;
+    let client = Fixture::builder(&fixture.emulator).timeout(LONG);
     let client = client.build().unwrap();
-    let (session, _) = world.tokens();
+    let (session, _) = fixture.tokens();
     client.sessions().validate(&session).await.unwrap();
     let fault = Fault::on("SignInMagicLinkEmail").black_hole();
-    let fault = world.emulator.faults().add(fault).unwrap();
+    let fault = fixture.emulator.faults().add(fault).unwrap();
     let hurried = client.with_timeout(Duration::from_millis(50));
     let sign_in = async |client: &Client| {
         let sign_in = client.magic_link().sign_in(DeliveryMethod::Email, JOE);
@@ -424,15 +424,15 @@ async fn a_client_of_another_timeout_shares_all_but_that() {
         .validator()
         .validate_cached(&session)
         .unwrap();
-    world.emulator.faults().remove(fault);
+    fixture.emulator.faults().remove(fault);
     sign_in(&client).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let client = World::builder(&world.emulator).on_call({
+    let client = Fixture::builder(&fixture.emulator).on_call({
         let seen = Arc::clone(&seen);
         move |event| match event {
             CallEvent::Starting {
@@ -461,13 +461,13 @@ async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
         }
     });
     let client = client.build().unwrap();
-    let (session, refresh) = world.tokens();
+    let (session, refresh) = fixture.tokens();
     client.sessions().validate(&session).await.unwrap();
     client.sessions().refresh(&refresh).await.unwrap();
     let token = MagicLinkToken::new("no-such-token");
     client.magic_link().verify(&token).await.unwrap_err();
-    let fault = Fault::on("Me").answer(503).times(1);
-    world.emulator.faults().add(fault).unwrap();
+    let fault = Fault::on("Me").respond(503).times(1);
+    fixture.emulator.faults().add(fault).unwrap();
     client.sessions().me(&refresh).await.unwrap();
     assert_eq!(
         *seen.lock().unwrap(),
@@ -482,7 +482,7 @@ async fn a_closure_sees_each_call_before_and_after_and_adds_headers() {
             "me: 200 OK, 2 sent",
         ]
     );
-    let requests = world.emulator.requests().all();
+    let requests = fixture.emulator.requests().all();
     assert!(requests.len() >= 5);
     for request in requests {
         assert_eq!(request.header("traceparent"), Some("00-1-2-01"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::session::kit::with_a_limit_that_fits;
+use crate::session::signing::with_a_limit_that_fits;
 use crate::support::{PROJECT, Reply, Socket};
 use descope_magiclink::management::TestUser;
 use descope_magiclink::{
@@ -22,7 +22,7 @@ async fn sign_in(client: &Client) -> Error {
 }
 
 /// A call that is not repeated, and is of no use without what the body says.
-async fn ask(client: &Client) -> Error {
+async fn send(client: &Client) -> Error {
     let sessions = client.sessions();
     sessions.validate_remote(&"s".into()).await.unwrap_err()
 }
@@ -41,7 +41,7 @@ struct Expected {
 }
 
 #[tokio::test]
-async fn every_answer_keeps_its_status_and_says_what_to_do() {
+async fn every_response_keeps_its_status_and_says_what_to_do() {
     let html = "<html><body>Bad gateway eyJhbGciOiJSUzI1NiIsImtpZCI6</body></html>";
     let ok = |body: &str| Reply::json(200, body);
     let none = Expected::default;
@@ -324,7 +324,7 @@ async fn every_answer_keeps_its_status_and_says_what_to_do() {
     ];
     for (name, reply, expected) in cases {
         let socket = Socket::start(vec![reply]).await;
-        let error = ask(&socket.client()).await;
+        let error = send(&socket.client()).await;
         let text = words(&error).replace(&socket.url, "[url]");
         let found = Expected {
             status: error.status().map(|status| status.as_u16()),
@@ -447,7 +447,7 @@ fn concerns(error: &Error) -> Concerns {
     }
 }
 
-/// The error of one call of each kind of credential, all answered in the same way.
+/// The error of one call of each kind of credential, all with the same response.
 async fn refusals(status: u16, body: &str) -> [Concerns; 5] {
     let socket = Socket::start(vec![Reply::json(status, body)]).await;
     let client = socket
@@ -686,7 +686,7 @@ async fn no_call_outlives_its_time() {
                     let me = client.raw().me(&RefreshToken::new("r"));
                     me.send().await.unwrap_err()
                 } else {
-                    ask(&client).await
+                    send(&client).await
                 };
                 let is_well = error.is_timeout() && error.is_retryable();
                 assert!(is_well, "{reply:?}: {error:?}");
@@ -704,17 +704,33 @@ async fn no_call_outlives_its_time() {
 
 #[tokio::test]
 async fn only_reads_are_repeated() {
-    let busy = Reply::json(503, "");
-    let socket = Socket::start(vec![busy.clone(), busy.clone(), Reply::json(200, "{}")]).await;
     let quick = RetryPolicy::new().initial_backoff(Duration::from_millis(1));
-    let client = socket.builder().retry(quick).build().unwrap();
-    client
-        .raw()
-        .me(&RefreshToken::new("r"))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(socket.requests().len(), 3, "a read is tried three times");
+    for status in [502, 503, 504] {
+        let busy = Reply::json(status, "");
+        let socket = Socket::start(vec![busy.clone(), busy.clone(), Reply::json(200, "{}")]).await;
+        let client = socket.builder().retry(quick).build().unwrap();
+        client
+            .raw()
+            .me(&RefreshToken::new("r"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(socket.requests().len(), 3, "a read is tried three times");
+
+        let socket = Socket::start(vec![busy]).await;
+        let client = socket.builder().retry(quick).build().unwrap();
+        let error = client
+            .magic_link()
+            .verify_unchecked(&MagicLinkToken::new("t"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.status().unwrap(), status);
+        assert_eq!(
+            socket.requests().len(),
+            1,
+            "a link's token is good for one use"
+        );
+    }
 
     let socket = Socket::start(vec![Reply::Close, Reply::json(200, "{}")]).await;
     let client = socket.builder().retry(quick).build().unwrap();
@@ -728,20 +744,6 @@ async fn only_reads_are_repeated() {
         socket.requests().len(),
         2,
         "a read is repeated when the connection broke"
-    );
-
-    let socket = Socket::start(vec![busy]).await;
-    let client = socket.builder().retry(quick).build().unwrap();
-    let error = client
-        .magic_link()
-        .verify_unchecked(&MagicLinkToken::new("t"))
-        .await
-        .unwrap_err();
-    assert_eq!(error.status().unwrap(), 503);
-    assert_eq!(
-        socket.requests().len(),
-        1,
-        "a link's token is good for one use"
     );
 }
 
@@ -867,8 +869,8 @@ async fn what_cannot_work_is_refused_before_anything_is_sent() {
 /// A space that was copied along, in every argument that is an address or a login id.
 #[tokio::test]
 async fn addresses_are_trimmed_by_every_operation() {
-    const ANSWER: &str = r#"{"token":"t","link":"https://x/?t=1","user":{"userId":"U1"}}"#;
-    let socket = Socket::start(vec![Reply::json(200, ANSWER)]).await;
+    const RESPONSE: &str = r#"{"token":"t","link":"https://x/?t=1","user":{"userId":"U1"}}"#;
+    let socket = Socket::start(vec![Reply::json(200, RESPONSE)]).await;
     let (magic, management) = (
         socket.client().magic_link(),
         socket.client().management_with("k"),
@@ -1034,6 +1036,9 @@ fn a_wrong_configuration_is_named() {
         build(Client::builder("")),
         Error::Config(ConfigError::MissingProjectId)
     ));
+    // What a `main` prints that returns the error.
+    let shown = format!("{:?}", build(Client::builder("")));
+    assert!(shown.contains("set DESCOPE_PROJECT_ID"), "{shown}");
     assert!(matches!(
         build(Client::builder("../x")),
         Error::Config(ConfigError::InvalidProjectId)

@@ -239,7 +239,9 @@ async fn a_user_without_a_login_id_is_a_response_that_cannot_be_used() {
     let client = client(&emulator);
     let issued = emulator.tokens(JOE).issue().unwrap();
     let refresh = RefreshToken::new(issued.refresh_jwt());
-    let fault = Fault::on("Me").answer(200).json(&json!({ "userId": "U1" }));
+    let fault = Fault::on("Me")
+        .respond(200)
+        .json(&json!({ "userId": "U1" }));
     emulator.faults().add(fault).unwrap();
     let sent = client
         .magic_link()

@@ -13,7 +13,6 @@
     reason = "a test that cannot go on may panic"
 )]
 
-mod answers;
 mod call;
 mod configuration;
 mod errors;
@@ -21,6 +20,7 @@ mod faults;
 mod flows;
 mod license;
 mod raw;
+mod responses;
 #[cfg(feature = "schemars")]
 mod schema_contract;
 mod secrets;

@@ -40,7 +40,7 @@ fn unknown_members_are_kept_and_print_by_name_only() -> Outcome {
 }
 
 #[test]
-fn free_form_answers_print_by_name_only() -> Outcome {
+fn free_form_responses_print_by_name_only() -> Outcome {
     let claims: types::ValidateSessionResponse =
         serde_json::from_value(json!({ "jwt": "canary", "sub": "U1" }))?;
     assert_eq!(claims["sub"], "U1");
@@ -378,7 +378,7 @@ fn every_sample_of_every_response_survives_a_round_trip() {
 
 /// Types with `#[non_exhaustive]` can be made outside the crate by `default` alone.
 #[test]
-fn answers_can_be_made_for_tests() {
+fn responses_can_be_made_for_tests() {
     let mut user = types::ResponseUser::default();
     user.user_id = Some("U1".to_owned());
     assert_eq!(

@@ -30,7 +30,7 @@ fn log_cross_site(headers: &HeaderMap) {
     tracing::warn!(
         origin = ?headers.get(ORIGIN),
         site = ?headers.get("sec-fetch-site"),
-        "a form was refused, for it came from another site; name an origin of your own by `own_origin`"
+        "a form was refused as another site's; if the origin is one of the application's, name it by `own_origin`"
     );
     #[cfg(not(feature = "tracing"))]
     let _ = headers;
@@ -66,13 +66,22 @@ mod tests {
         assert!(cross_site(None, Some("null")));
         assert!(!cross_site(None, None));
         for site in ["cross-site", "same-site", "none", "SAME-ORIGIN", ""] {
-            assert!(cross_site(Some(site), own), "{site}");
+            for origin in [own, Some("null"), None] {
+                assert!(cross_site(Some(site), origin), "{site} {origin:?}");
+            }
         }
         for origin in [
             "https://evil.example",
             "http://app.example.com",
             "https://app.example.com:8443",
             "https://app.example.com.evil.example",
+            "https://app.example.com.",
+            "https://APP.example.com",
+            "https://app.example.com:443",
+            "https://app.example.com/",
+            "app.example.com",
+            "NULL",
+            "",
         ] {
             assert!(cross_site(Some("same-origin"), Some(origin)), "{origin}");
             assert!(cross_site(None, Some(origin)), "{origin}");

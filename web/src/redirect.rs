@@ -56,15 +56,8 @@ impl RedirectTargets {
     /// As [`new`](Self::new); also when the URL has more than an origin, since a path would restrict
     /// nothing.
     pub fn allow_origin(mut self, origin: impl AsRef<str>) -> Result<Self, ConfigError> {
-        let url = app_origin("allow_origin", origin.as_ref())?;
-        let text = url.origin().ascii_serialization();
-        if origin.as_ref().trim_end_matches('/') != text {
-            return Err(ConfigError::InvalidSetting {
-                name: "allow_origin",
-                problem: "must be an origin as browsers write it, such as https://docs.example.com",
-            });
-        }
-        self.allowed.push(text);
+        self.allowed
+            .push(bare_origin("allow_origin", origin.as_ref())?);
         Ok(self)
     }
 
@@ -175,6 +168,18 @@ pub(super) fn app_origin(name: &'static str, text: &str) -> Result<Url, ConfigEr
     url.set_query(None);
     url.set_fragment(None);
     Ok(url)
+}
+
+/// Reads an origin as browsers write it, with nothing behind it: a path would restrict nothing.
+pub(super) fn bare_origin(name: &'static str, text: &str) -> Result<String, ConfigError> {
+    let origin = app_url(name, text)?.origin().ascii_serialization();
+    if text.trim_end_matches('/') != origin {
+        return Err(ConfigError::InvalidSetting {
+            name,
+            problem: "must be an origin as browsers write it, such as https://docs.example.com",
+        });
+    }
+    Ok(origin)
 }
 
 /// Reads the URL of a page of an application.

@@ -195,6 +195,9 @@ impl Rejection {
     pub fn text(&self) -> &'static str {
         match self {
             Self::MissingToken => "sign in first",
+            Self::InvalidToken(TokenProblem::NotYetValid) => {
+                "the session begins later, by this server's clock; try again in a moment"
+            }
             Self::InvalidToken(_) | Self::RefreshRefused => "the session has ended; sign in again",
             Self::Unavailable(_) => {
                 "the session cannot be checked right now; try again in a moment"

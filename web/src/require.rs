@@ -103,8 +103,8 @@ pub fn require_mfa() -> RequireLayer {
 /// A layer that asks for roles and permissions: from [`require_roles`], [`require_permissions`],
 /// [`require_session`], [`require_step_up`] or [`require_mfa`].
 ///
-/// It must be inside of a [`SessionLayer`](crate::SessionLayer); without one all requests are answered
-/// with 500 and a text that says so.
+/// It must be inside of a [`SessionLayer`](crate::SessionLayer); without one all requests get
+/// 500 and a text that says so.
 ///
 /// Roles and permissions are those of the project, unless a tenant is named; then they are those in that
 /// tenant, and who does not belong to it gets 403.

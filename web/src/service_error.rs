@@ -6,7 +6,7 @@ use descope_magiclink::{Error, ErrorCode};
 use http::{HeaderValue, StatusCode};
 
 /// Whether the service itself has refused what the user brought: a token, a link, an address. What
-/// anything else on the way answers, such as a firewall, says nothing about it; and a key of this
+/// anything else on the way responds, such as a firewall, says nothing about it; and a key of this
 /// server that was refused is no fault of the user's.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     let by_client = error

@@ -10,8 +10,8 @@ use descope_magiclink::{Client, RefreshToken, Refreshed, Session, SessionValidat
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::cookies::cookie_header::trim;
 use crate::cookies::families::{Candidate, newest_of_families};
-use crate::cookies::header::trim;
 use crate::cookies::{RequestTokens, SessionCookies, TokenSource};
 use crate::rejection::Rejection;
 use crate::service_error::{is_refusal, log_error};
@@ -141,13 +141,13 @@ impl<V> SessionLayer<V> {
     /// Lets CORS preflights through: `OPTIONS` requests with `Origin` and
     /// `Access-Control-Request-Method`, which browsers send without cookies and tokens. Both a
     /// [required](Self::required) layer and the [requirements](crate::require_session) inside of it let
-    /// them pass. For applications that response them in their own handlers.
+    /// them pass. For applications that respond to them in their own handlers.
     ///
-    /// Better leave it off, and put the layer that responds to preflights outside of this one: then it adds
-    /// its headers to what this layer responds with, too, and scripts can read that. What this opens: anybody,
+    /// Better leave it off, and put the layer that responds to preflights outside of this one: there it adds
+    /// its headers to this layer's refusals, too, so that scripts can read them. What this opens: anybody,
     /// without a session, can have each of your `OPTIONS` handlers run.
     #[must_use]
-    pub fn let_preflights_through(mut self) -> Self {
+    pub fn allow_preflights(mut self) -> Self {
         self.settings.preflights = true;
         self
     }
@@ -305,7 +305,7 @@ impl Settings {
             let found = match source {
                 TokenSource::Bearer => self.by_bearer(&mut tokens).await,
                 TokenSource::Cookie => match self.by_cookie(&mut tokens).await {
-                    Found::Dead(error) if self.can_renew(&tokens) => {
+                    Found::Failed(error) if self.can_renew(&tokens) => {
                         return self.by_refresh(error, tokens).await;
                     }
                     found => found,
@@ -314,8 +314,8 @@ impl Settings {
             match found {
                 Found::Nothing => {}
                 // It is told if nothing else decides.
-                Found::Foreign(problem) => session = Err(SessionError::Token(problem)),
-                Found::Dead(error) => {
+                Found::Unrelated(problem) => session = Err(SessionError::Token(problem)),
+                Found::Failed(error) => {
                     session = Err(error);
                     break;
                 }
@@ -337,7 +337,7 @@ impl Settings {
             return Found::Nothing;
         };
         match self.validator.validate(token).await {
-            Err(SessionError::Token(problem)) if is_foreign(problem) => Found::Foreign(problem),
+            Err(SessionError::Token(problem)) if is_unrelated(problem) => Found::Unrelated(problem),
             result => {
                 tokens.session = Some(token.clone());
                 tokens.session_source = Some(TokenSource::Bearer);
@@ -375,8 +375,8 @@ impl Settings {
             tokens.session_source = Some(TokenSource::Cookie);
         }
         match dead {
-            Some(error) => Found::Dead(error),
-            None if self.can_renew(tokens) => Found::Dead(SessionError::Missing),
+            Some(error) => Found::Failed(error),
+            None if self.can_renew(tokens) => Found::Failed(SessionError::Missing),
             None => Found::Nothing,
         }
     }
@@ -440,7 +440,10 @@ impl Settings {
         let mut headers = HeaderMap::new();
         if let Err(error) = self.cookies.set_over(&mut headers, &new.tokens, &request) {
             // The request is served all the same; the next one renews once more.
-            log_error("a renewed session was not put into cookies", &error);
+            log_error(
+                "a renewed session was not put into cookies, so that the next request renews it again",
+                &error,
+            );
         }
         let cookies: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
         // A sign-out clears what is in the browser by then.
@@ -477,9 +480,9 @@ impl Settings {
 enum Found {
     Nothing,
     /// A token that cannot be one of this project's sessions, such as another system's.
-    Foreign(TokenProblem),
+    Unrelated(TokenProblem),
     /// Tokens, and none of them good; or none could be checked.
-    Dead(SessionError),
+    Failed(SessionError),
     Session(Box<Session>),
 }
 
@@ -487,21 +490,21 @@ impl From<Result<Session, SessionError>> for Found {
     fn from(result: Result<Session, SessionError>) -> Self {
         match result {
             Ok(session) => Self::Session(Box::new(session)),
-            Err(error) => Self::Dead(error),
+            Err(error) => Self::Failed(error),
         }
     }
 }
 
 /// Whether a token with this problem can never have been a session token of this project. One that is
 /// over can, and so can one that somebody has changed.
-fn is_foreign(problem: TokenProblem) -> bool {
+fn is_unrelated(problem: TokenProblem) -> bool {
     !matches!(
         problem,
         TokenProblem::Expired
             | TokenProblem::SessionEnded
             | TokenProblem::NotYetValid
             | TokenProblem::InvalidSignature
-            | TokenProblem::Audience
+            | TokenProblem::WrongAudience
             | TokenProblem::SenderConstrained
             | TokenProblem::InvalidClaim(_)
     )

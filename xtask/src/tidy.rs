@@ -3,6 +3,7 @@
 use std::fs;
 
 use descope_magiclink_codegen::generate::project;
+use proc_macro2::{TokenStream, TokenTree};
 
 use crate::floors;
 use crate::output::{Outcome, print, print_error};
@@ -16,6 +17,64 @@ const LEFTOVERS: [(&str, &str, &str); 6] = [
     ("/ro", "ot/", "a path of one machine"),
     ("/ho", "me/", "a path of one machine"),
     ("/wo", "rk/", "a path of one machine"),
+];
+/// Names that this project once had, and the field's words for them.
+const OLD_NAMES: [(&str, &str); 55] = [
+    ("Ages", "CachePolicy"),
+    ("Answer", "Response"),
+    ("AskedRecently", "InCooldown"),
+    ("Asker", "Requester"),
+    ("AtHand", "CachedKey"),
+    ("Chore", "Command"),
+    ("Claimed", "PendingFetch"),
+    ("CookieFacts", "CookieAttributes"),
+    ("Flight", "PendingRefresh"),
+    ("ForeignForm", "CrossSite"),
+    ("Issued", "IssueContext"),
+    ("Journal", "RequestLog"),
+    ("Kept", "CachedOutcome"),
+    ("LandingProblem", "LandingError"),
+    ("Lasting", "Tokens"),
+    ("Look", "CacheState"),
+    ("Minted", "IssuedTokens"),
+    ("NoKey", "KeyLookupError"),
+    ("NoRuntime", "NoThread"),
+    ("NotFetched", "NotLoaded"),
+    ("OfClient", "ClientSettings"),
+    ("Sending", "LinkRequest"),
+    ("SharedTurn", "SharedState"),
+    ("Sketch", "YamlSnippet"),
+    ("TokenPair", "Tokens"),
+    ("Told", "Outcome"),
+    ("Turn", "RefreshState or LinkState"),
+    ("Unfolding", "RefResolver"),
+    ("Want", "FetchReason"),
+    ("Whose", "Owner"),
+    ("World", "Fixture or Simulation"),
+    ("WrongKind", "WrongTokenType"),
+    ("answer", "respond or response"),
+    ("answers", "responses"),
+    ("ask_again", "new_link"),
+    ("asked_for", "requested"),
+    ("complain", "print_error"),
+    ("cool_down", "cooldown"),
+    ("first_wait", "initial_backoff"),
+    ("flight", "pending or in_flight"),
+    ("is_foreign", "is_from_intermediary or is_cross_site"),
+    ("kind_fits", "check_type"),
+    ("kit", "signing or browser"),
+    ("let_preflights_through", "allow_preflights"),
+    ("note_change", "publish_change"),
+    ("onwards", "continue_link"),
+    ("pages_are", "pages_for"),
+    ("remember_tokens", "token_cache_bytes"),
+    ("token_cache_capacity", "token_cache_bytes"),
+    ("take_turn", "join_or_start"),
+    ("tell", "notify or publish"),
+    ("told_to_wait", "cooldown_error"),
+    ("unknown_key_cool_down", "unknown_key_cooldown"),
+    ("validate_now", "validate_cached"),
+    ("world", "fixture or simulation"),
 ];
 /// Commands that the README must show, for who tries it and who changes it.
 const COMMANDS: [&str; 2] = ["cargo run --example ", "cargo test"];
@@ -39,6 +98,12 @@ pub(crate) fn tidy() -> Outcome {
         };
         files += 1;
         leftovers(path, &text, &mut findings);
+        // What is no Rust is the compiler's to say.
+        if path.ends_with(".rs")
+            && let Ok(tokens) = text.parse()
+        {
+            old_names(path, tokens, &mut findings);
+        }
         if path.ends_with("Cargo.toml") {
             sorted(path, &text, &mut findings);
         }
@@ -85,6 +150,22 @@ fn leftovers(path: &str, text: &str, findings: &mut Vec<String>) {
         findings.push(format!(
             "{path}:{line}: a private key; make it when the test runs"
         ));
+    }
+}
+
+/// Identifiers that are names of before; texts and comments may have the word.
+fn old_names(path: &str, tokens: TokenStream, findings: &mut Vec<String>) {
+    for tree in tokens {
+        match tree {
+            TokenTree::Group(group) => old_names(path, group.stream(), findings),
+            TokenTree::Ident(ident) => {
+                if let Some((old, new)) = OLD_NAMES.iter().find(|(old, _)| ident == *old) {
+                    let line = ident.span().start().line;
+                    findings.push(format!("{path}:{line}: `{old}`: the word is {new}"));
+                }
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
     }
 }
 
@@ -206,6 +287,24 @@ mod tests {
             found(&format!("{{\"id\": \"{base64}\", \"d\": \"short\"}}")),
             0
         );
+    }
+
+    #[test]
+    fn names_of_before_are_refused_in_identifiers_only() {
+        let found = |text: &str| {
+            let mut findings = Vec::new();
+            old_names("a.rs", text.parse().unwrap(), &mut findings);
+            findings
+        };
+        for (old, new) in OLD_NAMES {
+            assert_eq!(
+                found(&format!("fn f() {{\n    g(a.{old}())\n}}")),
+                [format!("a.rs:2: `{old}`: the word is {new}")]
+            );
+        }
+        let others =
+            "/// The answer of World.\nfn answering_world() -> &'static str { \"answer\" } // tell";
+        assert_eq!(found(others), [""; 0]);
     }
 
     #[test]

@@ -92,3 +92,17 @@ pub(crate) fn set(object: &mut Value, name: &str, member: Value) {
         members.insert(name.to_owned(), member);
     }
 }
+
+/// The name in Rust that an operation, a parameter or a property asks for, or that it has.
+pub(crate) fn rust_name<'a>(described: &'a Value, name: &'a str) -> &'a str {
+    described
+        .get("x-rust-name")
+        .and_then(Value::as_str)
+        .unwrap_or(name)
+}
+
+/// The names that an operation or a schema had before.
+pub(crate) fn former_names(described: &Value) -> impl Iterator<Item = &str> {
+    let names = described.get("x-formerly").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str)
+}

@@ -13,6 +13,10 @@ use crate::generate::lint::FORMATS;
 use crate::generate::lint::secrets::looks_secret;
 use crate::generate::prepare::SCHEMES;
 
+const SCALARS: [&str; 4] = ["string", "integer", "number", "boolean"];
+/// The statuses of a success that our description may have.
+const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
+
 /// What a release must be called that adopts a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,7 +76,7 @@ impl Sides<'_> {
             theirs,
             ..
         } = difference;
-        let mut sketch = Sketch {
+        let mut snippet = YamlSnippet {
             sides: *self,
             is_response: self.is_response(difference),
             components: BTreeMap::new(),
@@ -82,7 +86,7 @@ impl Sides<'_> {
             None => (format!("schema {group}"), true),
             Some(_) => ("the operation".to_owned(), false),
         };
-        let setter = if sketch.is_response {
+        let setter = if snippet.is_response {
             "an accessor"
         } else {
             "a setter"
@@ -94,6 +98,11 @@ impl Sides<'_> {
             _ if group == "document" && member == "servers" => {
                 ("see whether calls still reach the service, then change `servers`".to_owned(), Patch)
             }
+            _ if !is_field && member == "servers" => (
+                "see whether calls still reach the service, and keep ours with an entry: the client calls one server"
+                    .to_owned(),
+                Patch,
+            ),
             _ if group == "document" => (
                 "find out how the service authenticates now; the client has to send it so".to_owned(),
                 Major,
@@ -112,7 +121,7 @@ impl Sides<'_> {
             (None, Some(id)) if member.is_empty() => match find(self.ours, self.theirs, id) {
                 Some(from) => (format!("the new place of {from}: see there"), Patch),
                 None => {
-                    add = sketch.operation(group);
+                    add = snippet.operation(group);
                     (self.new_operation(group), Minor)
                 }
             },
@@ -126,12 +135,13 @@ impl Sides<'_> {
             _ if member == "security" => {
                 ("change `security` of the operation; its method takes another credential".to_owned(), Major)
             }
-            _ if member == "success" => (
-                "change the status of the success in `responses`; the client takes every one from 200 to 299".to_owned(),
-                Patch,
-            ),
+            _ if member == "success" => {
+                let is_described = theirs.as_deref().is_some_and(|status| SUCCESSES.contains(&status));
+                let do_this = if is_described { "change the status in `responses`" } else { "keep ours with an entry" };
+                (format!("{do_this}; the client takes every success from 200 to 299"), Patch)
+            }
             (None, Some(theirs)) if member.starts_with("response") => {
-                let _ = sketch.kind(theirs, "");
+                let _ = snippet.kind(theirs, "");
                 ("describe the content of the success; the method's result gets a type".to_owned(), Major)
             }
             (Some(_), None) if member.starts_with("response") => (
@@ -141,19 +151,19 @@ impl Sides<'_> {
             ),
             (None, Some(theirs)) if is_parameter => {
                 let (place, name) = member.split_once(' ').unwrap_or_default();
-                add = sketch.parameter(place, name, theirs);
-                let more = if place == "header" { "; no pass writes headers yet, see codegen/src/generate/passes/calls.rs" } else { "" };
+                add = snippet.parameter(place, name, theirs);
+                let more = unwritten(member, theirs);
                 if place == "query" && !theirs.contains("required") {
-                    ("add the parameter to the operation; its call gets a setter".to_owned(), Minor)
+                    (format!("add the parameter to the operation; its call gets a setter{more}"), Minor)
                 } else {
                     (format!("add the parameter to the operation{more}"), Major)
                 }
             }
             (None, Some(theirs)) if is_field => {
-                match sketch.property(member, theirs) {
+                match snippet.property(member, theirs) {
                     Some(property) => {
                         add = json!({ member: property });
-                        (format!("add it; {setter} in the facade where users need it"), Minor)
+                        (format!("add under `properties`; {setter} in the facade where users need it"), Minor)
                     }
                     None => (
                         "it has no one type: leave it out with an entry; it is kept in `extra`".to_owned(),
@@ -162,7 +172,7 @@ impl Sides<'_> {
                 }
             }
             (None, Some(theirs)) => {
-                let _ = sketch.kind(theirs, "");
+                let _ = snippet.kind(theirs, "");
                 ("describe it; the method takes one argument more".to_owned(), Major)
             }
             (Some(_), None) => (
@@ -176,7 +186,7 @@ impl Sides<'_> {
             follow,
             release,
             add,
-            components: sketch.components,
+            components: snippet.components,
         }
     }
 
@@ -205,8 +215,29 @@ impl Sides<'_> {
                 "beside {sibling}, so perhaps a new delivery method: add the operation, the method to `DeliveryMethod` \
                  in src/delivery.rs, and its arm to the matches that the compiler names"
             ),
-            None => "add the operation and its schemas; the facade can follow later".to_owned(),
+            None => {
+                let members = self.theirs.operations.get(key).into_iter().flatten();
+                let more = members
+                    .map(|(member, value)| unwritten(member, value))
+                    .max();
+                let more = more.unwrap_or_default();
+                format!("add the operation and its schemas; the facade can follow later{more}")
+            }
         }
+    }
+}
+
+/// What there is to say of a parameter that no method can have yet.
+fn unwritten(member: &str, value: &str) -> &'static str {
+    let is_scalar = SCALARS.iter().any(|scalar| value.starts_with(scalar));
+    match member.split_once(' ') {
+        Some(("header", _)) => {
+            "; no pass writes headers yet, see codegen/src/generate/passes/calls.rs"
+        }
+        Some(("query", _)) if !is_scalar => {
+            "; the query takes texts, numbers and flags alone, see codegen/src/generate/passes/calls.rs"
+        }
+        _ => "",
     }
 }
 
@@ -225,7 +256,10 @@ pub(crate) fn find<'a>(facts: &'a Facts, others: &Facts, id: &str) -> Option<&'a
 
 fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Release) {
     use Release::{Major, Minor, Patch};
-    let bare = |text: &str| kind(text).split(" in {").next().unwrap_or(text).to_owned();
+    let bare = |text: &str| match kind(text).split(" in {").next().unwrap_or(text) {
+        text if text.starts_with("string (") => "string".to_owned(),
+        other => other.to_owned(),
+    };
     let is_required = |text: &str| attributes(text).contains("; required");
     if bare(ours) != bare(theirs) {
         let follow = format!(
@@ -236,12 +270,23 @@ fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Rele
     if kind(ours) != kind(theirs) {
         return (
             format!(
-                "name the values in the description of `{member}` in {place}; it stays plain text"
+                "name the values, or their form, in the description of `{member}` in {place}; it stays plain text, so keep \
+                 ours with an entry"
             ),
             Patch,
         );
     }
     match (is_required(ours), is_required(theirs)) {
+        (true, false) if member == "request" => (
+            "keep ours with an entry: the client always sends one".to_owned(),
+            Patch,
+        ),
+        (false, true) | (true, false) if member.starts_with("query ") => (
+            format!(
+                "change `required` of `{member}` in {place}; an argument and a setter change places"
+            ),
+            Major,
+        ),
         (false, true) => (
             format!(
                 "write \"Needed.\" into the description of `{member}` in {place}; if the facade can leave it out, make it \
@@ -258,13 +303,13 @@ fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Rele
 }
 
 /// Writes published facts as our description has them.
-struct Sketch<'a> {
+struct YamlSnippet<'a> {
     sides: Sides<'a>,
     is_response: bool,
     components: BTreeMap<String, Value>,
 }
 
-impl Sketch<'_> {
+impl YamlSnippet<'_> {
     /// A property with its description to be written; nothing where we have no way to describe it.
     fn property(&mut self, name: &str, value: &str) -> Option<Value> {
         let mut schema = self.kind(value, name)?;
@@ -297,7 +342,7 @@ impl Sketch<'_> {
         let (scalar, format) = bare.split_once(" (").unwrap_or((bare, ""));
         let mut schema = match scalar {
             "object" => return Some(json!({ "type": "object", "additionalProperties": true })),
-            "string" | "integer" | "number" | "boolean" => json!({ "type": scalar }),
+            _ if SCALARS.contains(&scalar) => json!({ "type": scalar }),
             _ => return None,
         };
         let format = format.trim_end_matches(')');

@@ -5,6 +5,7 @@
 //! the name of its component, or that of its place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -22,6 +23,8 @@ const SCHEMES: [(&str, &str); 5] = [
     ("Descope Project ID:Access Key", "accessKey"),
     ("Descope Project ID and Management Key", "management"),
 ];
+/// The content that is described here.
+const JSON: &str = "application/json";
 /// References followed in a row, and lists in lists: more is a circle.
 const DEPTH: usize = 16;
 
@@ -32,7 +35,7 @@ pub type Members = BTreeMap<String, String>;
 ///
 /// A type is `string`, `integer (int64)`, `string in {a, b}`, `list of T`, `map to T`, `object` when it is
 /// free-form, `any`, `one of (A | B)`, and `<Name>` for an object of `schemas`. Behind it may stand
-/// `; required` and `; deprecated`.
+/// `; required`, `; deprecated` and, of ours alone, `; in Rust NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
@@ -121,16 +124,8 @@ impl Facts {
             facts: Self::default(),
             missing: None,
         };
-        let servers = document
-            .get("servers")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let servers: BTreeSet<&str> = servers.map(|server| text(server, "url")).collect();
-        reader
-            .facts
-            .document
-            .insert("servers".to_owned(), join(servers, ", "));
+        let servers = servers(document).unwrap_or_default();
+        reader.facts.document.insert("servers".to_owned(), servers);
         let schemes = document
             .pointer("/components/securitySchemes")
             .and_then(Value::as_object);
@@ -144,6 +139,7 @@ impl Facts {
         }
         let paths = document.get("paths").and_then(Value::as_object);
         for (path, item) in paths.into_iter().flatten() {
+            let item = reader.follow(item);
             for method in METHODS {
                 let Some(operation) = item.get(method) else {
                     continue;
@@ -219,6 +215,19 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or("")
 }
 
+/// The servers that a document, a path or an operation names.
+fn servers(holder: &Value) -> Option<String> {
+    let servers = holder.get("servers")?.as_array()?.iter();
+    let servers: BTreeSet<&str> = servers.map(|server| text(server, "url")).collect();
+    Some(join(servers, ", "))
+}
+
+/// A media type without its parameters.
+fn bare(media: &str) -> String {
+    let bare = media.split(';').next().unwrap_or("");
+    bare.trim().to_ascii_lowercase()
+}
+
 fn join<'a>(words: impl IntoIterator<Item = &'a str>, by: &str) -> String {
     words.into_iter().collect::<Vec<_>>().join(by)
 }
@@ -241,7 +250,9 @@ impl<'a> Reader<'a> {
         operation: &'a Value,
     ) -> Members {
         let mut members = Members::new();
-        members.insert("id".to_owned(), text(operation, "operationId").to_owned());
+        let name = self.rust_name(operation);
+        let name = name.unwrap_or(text(operation, "operationId"));
+        members.insert("id".to_owned(), name.to_owned());
         let formerly = operation.get("x-formerly").and_then(Value::as_array);
         if let Some(names) = formerly {
             let names = names.iter().filter_map(Value::as_str);
@@ -252,6 +263,9 @@ impl<'a> Reader<'a> {
         }
         if is_true(operation.get("deprecated")) {
             members.insert("deprecated".to_owned(), "yes".to_owned());
+        }
+        if let Some(servers) = servers(operation).or_else(|| servers(item)) {
+            members.insert("servers".to_owned(), servers);
         }
         let security = operation.get("security").or(self.document.get("security"));
         let security = security
@@ -288,15 +302,22 @@ impl<'a> Reader<'a> {
                 let member = format!("{place} {name}");
                 let schema = parameter.get("schema").unwrap_or(&Value::Null);
                 let mut value = self.kind(schema, &format!("{key} {member}"), false, DEPTH);
-                attributes(&mut value, is_true(parameter.get("required")), parameter);
+                attributes(
+                    &mut value,
+                    is_true(parameter.get("required")),
+                    is_true(parameter.get("deprecated")),
+                    self.rust_name(parameter),
+                );
                 members.insert(member, value);
             }
         }
+        let mut others: Vec<String> = Vec::new();
         if let Some(body) = operation.get("requestBody") {
             let body = self.follow(body);
             let mut value = self.body(body, &format!("{key} request"));
-            attributes(&mut value, is_true(body.get("required")), body);
+            attributes(&mut value, is_true(body.get("required")), false, None);
             members.insert("request".to_owned(), value);
+            others.extend(other_content(body, "request"));
         }
         let responses = operation.get("responses").and_then(Value::as_object);
         let (successes, errors): (Vec<_>, Vec<_>) = responses
@@ -325,18 +346,34 @@ impl<'a> Reader<'a> {
                 };
                 let value = self.body(response, &format!("{key} {member}"));
                 members.insert(member, value);
+                others.extend(other_content(response, &format!("response {status}")));
             }
+        }
+        if !others.is_empty() {
+            members.insert("others".to_owned(), others.join(", "));
         }
         members
     }
 
+    /// The name that the bindings have for it, which only they know.
+    fn rust_name<'b>(&self, described: &'b Value) -> Option<&'b str> {
+        let name = described.get("x-rust-name").and_then(Value::as_str);
+        name.filter(|_| self.without.is_empty())
+    }
+
     /// The end of a chain of references.
-    fn follow(&self, mut value: &'a Value) -> &'a Value {
+    fn follow<'b>(&mut self, mut value: &'b Value) -> &'b Value
+    where
+        'a: 'b,
+    {
         for _ in 0..DEPTH {
-            let target = value.get("$ref").and_then(Value::as_str);
-            let Some(next) =
-                target.and_then(|target| self.document.pointer(target.strip_prefix('#')?))
-            else {
+            let Some(target) = value.get("$ref").and_then(Value::as_str) else {
+                break;
+            };
+            let document: &'a Value = self.document;
+            let next = target.strip_prefix('#');
+            let Some(next) = next.and_then(|local| document.pointer(local)) else {
+                self.missing.get_or_insert_with(|| target.to_owned());
                 break;
             };
             value = next;
@@ -346,18 +383,10 @@ impl<'a> Reader<'a> {
 
     fn body(&mut self, holder: &'a Value, place: &str) -> String {
         let content = holder.get("content").and_then(Value::as_object);
-        let bare = |media: &str| {
-            media
-                .split(';')
-                .next()
-                .unwrap_or("")
-                .trim()
-                .to_ascii_lowercase()
-        };
         let json = content
             .into_iter()
             .flatten()
-            .find(|(media, _)| bare(media) == "application/json");
+            .find(|(media, _)| bare(media) == JSON);
         match json {
             Some((_, media)) => self.kind(
                 media.get("schema").unwrap_or(&Value::Null),
@@ -397,7 +426,8 @@ impl<'a> Reader<'a> {
             return self.kind(part, place, is_component, depth);
         }
         if parts.is_some() {
-            return self.kind(&self.merged(schema, depth), place, is_component, depth);
+            let merged = self.merged(schema, depth);
+            return self.kind(&merged, place, is_component, depth);
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(choices) = schema.get(keyword).and_then(Value::as_array) {
@@ -471,7 +501,7 @@ impl<'a> Reader<'a> {
 
     fn object(
         &mut self,
-        schema: &Value,
+        whole: &Value,
         properties: Option<&Map<String, Value>>,
         values: Option<&Value>,
         name: &str,
@@ -482,13 +512,19 @@ impl<'a> Reader<'a> {
         }
         // Here at once, for an object inside itself.
         self.facts.schemas.insert(name.to_owned(), Members::new());
-        let required = schema.get("required").and_then(Value::as_array);
+        let required = whole.get("required").and_then(Value::as_array);
         let mut members = Members::new();
         for (property, schema) in properties.into_iter().flatten() {
             let mut kind = self.kind(schema, &format!("{name}.{property}"), false, depth.max(2));
             let is_required =
                 required.is_some_and(|names| names.iter().any(|name| name == property));
-            attributes(&mut kind, is_required, schema);
+            let is_deprecated = is_true(whole.get("deprecated").or(schema.get("deprecated")));
+            attributes(
+                &mut kind,
+                is_required,
+                is_deprecated,
+                self.rust_name(schema),
+            );
             members.insert(property.clone(), kind);
         }
         if let Some(values) = values {
@@ -498,7 +534,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The parts of an `allOf` as one schema.
-    fn merged(&self, schema: &Value, depth: usize) -> Value {
+    fn merged(&mut self, schema: &Value, depth: usize) -> Value {
         let mut whole = schema.clone();
         let parts = whole
             .as_object_mut()
@@ -512,13 +548,7 @@ impl<'a> Reader<'a> {
             .into_iter()
             .flatten()
         {
-            let target = part
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|target| target.strip_prefix('#'));
-            let part = target
-                .and_then(|target| self.document.pointer(target))
-                .unwrap_or(part);
+            let part = self.follow(part);
             let part = self.merged(part, depth);
             for (name, member) in part.as_object().into_iter().flatten() {
                 match (whole.get_mut(name), member) {
@@ -535,11 +565,29 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn attributes(kind: &mut String, required: bool, schema: &Value) {
+/// What a body may be beside JSON.
+fn other_content(holder: &Value, place: &str) -> Vec<String> {
+    let content = holder.get("content").and_then(Value::as_object);
+    let media: Vec<String> = content
+        .into_iter()
+        .flatten()
+        .map(|(media, _)| bare(media))
+        .collect();
+    if !media.iter().any(|media| media == JSON) {
+        return Vec::new();
+    }
+    let others = media.iter().filter(|media| *media != JSON);
+    others.map(|media| format!("{place} {media}")).collect()
+}
+
+fn attributes(kind: &mut String, required: bool, deprecated: bool, rust_name: Option<&str>) {
     if required {
         kind.push_str("; required");
     }
-    if is_true(schema.get("deprecated")) {
+    if deprecated {
         kind.push_str("; deprecated");
+    }
+    if let Some(name) = rust_name {
+        let _ = write!(kind, "; in Rust {name}");
     }
 }

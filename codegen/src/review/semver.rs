@@ -52,7 +52,7 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
     }
     let (earlier, later) = (names(&old.value), names(&new.value));
     for name in earlier.difference(&later) {
-        changes.push(match now_called(&new.value, name) {
+        changes.push(match new_name(&new.value, name) {
             Some(new) => change(
                 Release::Minor,
                 "Changed",
@@ -82,7 +82,7 @@ fn names(document: &Value) -> BTreeSet<String> {
 }
 
 /// The schema that has this name in `x-formerly`, so that it stays as a deprecated one.
-fn now_called<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
+fn new_name<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
     let schemas = document
         .pointer("/components/schemas")
         .and_then(Value::as_object)?;
@@ -364,6 +364,8 @@ pub fn problems(
             .collect::<Vec<_>>()
     };
     let mut problems = Vec::new();
+    // The version that it will be, once it is as it must be.
+    let mut then = now.to_owned();
     let unapproved: Vec<Change> = changes
         .iter()
         .filter(|change| !is_approved(change))
@@ -382,9 +384,10 @@ pub fn problems(
                  [workspace.package] of Cargo.toml, or approve a break that breaks nobody in spec/approvals.yaml",
                 why.join("; ")
             ));
+            then = least;
         }
     }
-    let heading = format!("## [{now}]");
+    let heading = format!("## [{then}]");
     let section = changelog
         .split_once(&heading)
         .map(|(_, rest)| rest.split("\n## ").next().unwrap_or(rest));
@@ -600,7 +603,10 @@ mod tests {
             text.contains("is for 0.1.1, and this is 0.1.2"),
             "an approval is for one release: {text}"
         );
-        assert!(text.contains("no section `## [0.1.2]`"), "{text}");
+        assert!(
+            text.contains("no section `## [0.2.0]`"),
+            "of the version that it must be: {text}"
+        );
         let text = all("0.2.0", "## [0.2.0]\n\nb is gone.\n", &[]).concat();
         assert!(
             text.contains("no line that begins with **Breaking:**"),

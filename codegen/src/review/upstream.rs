@@ -18,8 +18,11 @@ use crate::generate::load::{self, Source, escape};
 
 /// Names that do not reach the wire.
 const NAMES: [&str; 2] = ["id", "path"];
-/// Of those, and of errors, our description need not say the same.
-const NOT_OURS: [&str; 4] = ["id", "path", "errors", "formerly"];
+/// Of those, of errors, and of content beside JSON, our description need not say the same.
+const NOT_OURS: [&str; 5] = ["id", "path", "errors", "formerly", "others"];
+
+/// Members of a description that hold data.
+const VALUES: [&str; 4] = ["default", "enum", "example", "examples"];
 
 /// Reads a published file: the whole description in OpenAPI 3.0, or the facts of one.
 ///
@@ -56,10 +59,7 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
             return refuse("", "it has no member `openapi` and is no description in OpenAPI 3.0; is it the right file?".to_owned());
         }
     }
-    if let Some(pointer) = type_list(
-        document.get("components").unwrap_or(&Value::Null),
-        "/components",
-    ) {
+    if let Some(pointer) = type_list(&document, "") {
         return refuse(
             &pointer,
             "the type is a list, as OpenAPI 3.1 has it: get the edition in 3.0, or convert it"
@@ -99,13 +99,22 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
 
 /// The first schema whose type is a list.
 fn type_list(value: &Value, pointer: &str) -> Option<String> {
-    let members = value.as_object()?;
-    if members.get("type").is_some_and(Value::is_array) {
-        return Some(format!("{pointer}/type"));
+    // What stands there are values, and no schemas.
+    let is_value = |name: &str| name.starts_with("x-") || VALUES.contains(&name);
+    match value {
+        Value::Object(members) if members.get("type").is_some_and(Value::is_array) => {
+            Some(format!("{pointer}/type"))
+        }
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| !is_value(name))
+            .find_map(|(name, member)| type_list(member, &format!("{pointer}/{}", escape(name)))),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| type_list(item, &format!("{pointer}/{index}"))),
+        _ => None,
     }
-    members
-        .iter()
-        .find_map(|(name, member)| type_list(member, &format!("{pointer}/{}", escape(name))))
 }
 
 /// A difference that no divergence covers.
@@ -303,11 +312,17 @@ impl Report {
             out.push_str(
                 "\n## To keep ours instead\n\nAdd to spec/divergences.yaml, with reason and evidence:\n\n```yaml\n",
             );
-            for news in &self.news {
+            // What says the same is one entry.
+            let mut entries: BTreeMap<(&Option<String>, &Option<String>), Vec<&str>> =
+                BTreeMap::new();
+            for NewDifference { difference, .. } in &self.news {
                 let Difference {
                     at, ours, theirs, ..
-                } = &news.difference;
-                let mut entry = json!({ "at": [at], "reason": "", "evidence": "" });
+                } = difference;
+                entries.entry((ours, theirs)).or_default().push(at);
+            }
+            for ((ours, theirs), at) in entries {
+                let mut entry = json!({ "at": at, "reason": "", "evidence": "" });
                 for (name, value) in [("ours", ours), ("published", theirs)] {
                     if let Some(value) = value {
                         set(&mut entry, name, json!(value));
@@ -364,6 +379,7 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
     let _ = writeln!(out, "- **{group}**{places}");
     let (mut add, mut components): (Vec<&Value>, BTreeMap<&String, &Value>) =
         (Vec::new(), BTreeMap::new());
+    let mut told: Option<&NewDifference> = None;
     for news in list {
         let NewDifference {
             difference,
@@ -371,6 +387,19 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
             line,
             advice,
         } = news;
+        // Members to add stand in one line, as the YAML says what each is.
+        let is_addition = |news: &NewDifference| {
+            news.difference.ours.is_none() && news.before.is_none() && !news.advice.add.is_null()
+        };
+        let alike = |other: &&NewDifference| {
+            is_addition(news)
+                && is_addition(other)
+                && (other.line, &other.advice.follow) == (*line, &advice.follow)
+        };
+        if told.is_some_and(|told| alike(&told)) {
+            continue;
+        }
+        told = Some(news);
         let Difference {
             at,
             member,
@@ -378,15 +407,23 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
             theirs,
             ..
         } = difference;
+        let members: Vec<String> = list
+            .iter()
+            .copied()
+            .filter(alike)
+            .map(|news| format!("`{}`", news.difference.member))
+            .collect();
         let name = match at.split_once(" in ") {
             Some((_, place)) => format!("`{member}` in {place}: "),
             None if member.is_empty() => String::new(),
+            None if members.len() > 1 => format!("{}: ", members.join(", ")),
             None => format!("`{member}`: "),
         };
         let line = line
             .map(|line| format!("line {line}: "))
             .unwrap_or_default();
         let what = match (ours, theirs) {
+            (None, _) if members.len() > 1 => "published, and we lack them".to_owned(),
             (None, theirs) => format!("published {}, and we lack it", said(theirs.as_deref())),
             (ours, None) => format!("ours {}, and not published", said(ours.as_deref())),
             (ours, theirs) => format!(
@@ -404,6 +441,8 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
             "  - [ ] {line}{name}{what}{before}. {}: {}",
             advice.release, advice.follow
         );
+    }
+    for NewDifference { advice, .. } in list {
         if !advice.add.is_null() {
             add.push(&advice.add);
         }
@@ -412,7 +451,7 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
     if add.is_empty() && components.is_empty() {
         return;
     }
-    out.push_str("\n```yaml\n");
+    out.push_str("```yaml\n");
     let indent = if group.contains(' ') { 2 } else { 8 };
     for value in add {
         out.push_str(&yaml::block(value, indent, yaml::WIDTH));
@@ -424,5 +463,5 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
             yaml::WIDTH,
         ));
     }
-    out.push_str("```\n\n");
+    out.push_str("```\n");
 }

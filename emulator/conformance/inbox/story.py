@@ -104,8 +104,8 @@ def control(method, path, body={}):
     data = json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{BASE}/_emulator/v1/{path}", data, headers, method=method)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
 
 
 def desktop(shots, app):
@@ -184,7 +184,7 @@ def texts(driver, view):
 def views(shots, axe):
     """Every view at both widths, light and dark: what is in it, that it fits, and what axe-core says."""
     control("POST", "users", {"loginId": "a-rather-long-name@a-rather-long-company-name.example.com", "roles": ["admin"]})
-    control("POST", "faults", {"operation": "RefreshSession", "times": 2, "answer": {"status": 503}})
+    control("POST", "faults", {"operation": "RefreshSession", "times": 2, "respond": {"status": 503}})
     control("POST", "faults", {"path": "/v2/keys/", "delayMillis": 5})
     for width, height in ((1280, 800), (390, 844)):
         for dark in (False, True):
@@ -235,10 +235,10 @@ def powers(shots):
         try:
             urllib.request.urlopen(request)
             raise AssertionError("the fault did not hit")
-        except urllib.error.HTTPError as answer:
-            assert answer.code == 503, answer.code
+        except urllib.error.HTTPError as response:
+            assert response.code == 503, response.code
         driver.get(f"{BASE}/_emulator/#requests")
-        until(driver, "the request", lambda d: "fault: answer 503" in texts(d, "requests"))
+        until(driver, "the request", lambda d: "fault: respond 503" in texts(d, "requests"))
         first = driver.find_element(By.CSS_SELECTOR, "#requests summary")
         first.send_keys(Keys.ENTER)
         until(driver, "its body", lambda d: '"token": "any"' in texts(d, "requests"))
@@ -276,7 +276,7 @@ def rebound():
             const [method, path, done] = arguments;
             const body = method === "POST" ? "{}" : undefined;
             fetch(path, { method, body, headers: { authorization: "Bearer P2:K2" } })
-                .then((answer) => done(answer.status), () => done("no answer"));
+                .then((response) => done(response.status), () => done("no response"));
         """
         for method, path in (
             ("POST", "/v1/mgmt/user/signin/embeddedlink"),
@@ -287,7 +287,7 @@ def rebound():
             found = driver.execute_async_script(status, method, path)
             assert found == 403, (method, path, found)
             cross = driver.execute_async_script(status, method, f"{BASE}{path}")
-            assert cross == "no answer", (method, path, cross)
+            assert cross == "no response", (method, path, cross)
     finally:
         driver.quit()
 

@@ -15,13 +15,13 @@ const magic = client.magicLink;
 const users = client.management.user;
 
 async function control(method, path, body) {
-  const answer = await fetch(`${base}/_emulator/v1/${path}`, {
+  const response = await fetch(`${base}/_emulator/v1/${path}`, {
     method,
     headers: { "content-type": "application/json" },
     body: body && JSON.stringify(body),
   });
-  assert.equal(answer.status, 200, await answer.clone().text());
-  return answer.json();
+  assert.equal(response.status, 200, await response.clone().text());
+  return response.json();
 }
 
 async function messageFor(address) {
@@ -33,16 +33,16 @@ async function messageFor(address) {
 const tokenOf = (link) => new URL(link).searchParams.get("t");
 
 async function ok(promise) {
-  const answer = await promise;
-  assert.ok(answer.ok, JSON.stringify(answer.error));
-  return answer.data;
+  const response = await promise;
+  assert.ok(response.ok, JSON.stringify(response.error));
+  return response.data;
 }
 
 async function refused(promise, status, code) {
-  const answer = await promise;
-  assert.equal(answer.ok, false);
-  assert.deepEqual([answer.code, answer.error.errorCode], [status, code]);
-  return answer.error;
+  const response = await promise;
+  assert.equal(response.ok, false);
+  assert.deepEqual([response.code, response.error.errorCode], [status, code]);
+  return response.error;
 }
 
 async function verify(address) {
@@ -70,8 +70,8 @@ test("sign-up, sign-in and sign-up-or-in by every method", async () => {
   assert.deepEqual([token.iss, token.amr, token.nsec], [projectId, ["email"], { plan: "pro" }]);
 
   for (const method of ["sms", "whatsapp"]) {
-    const answer = await ok(magic.signIn[method]("joe@example.com", redirect));
-    assert.equal(answer.maskedPhone, "*****0100");
+    const response = await ok(magic.signIn[method]("joe@example.com", redirect));
+    assert.equal(response.maskedPhone, "*****0100");
     const { sessionJwt } = await verify("+15555550100");
     assert.deepEqual((await client.validateJwt(sessionJwt)).token.amr, [method]);
   }

@@ -30,8 +30,8 @@ def control(method, path, body=None):
     request = urllib.request.Request(
         f"{BASE}/_emulator/v1/{path}", data, {"Content-Type": "application/json"}, method=method
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
 
 
 def message_for(address):
@@ -208,9 +208,9 @@ class Story(unittest.TestCase):
         self.refused("E112102", users.load, "ann@example.com")
 
     def test_access_keys(self):
-        answer = self.client.exchange_access_key("conformance-access-key")
-        self.assertEqual(answer["keyId"], "K2reports")
-        self.assertTrue(self.client.validate_roles(answer, ["reader"]))
+        response = self.client.exchange_access_key("conformance-access-key")
+        self.assertEqual(response["keyId"], "K2reports")
+        self.assertTrue(self.client.validate_roles(response, ["reader"]))
         self.refused("E062803", self.client.exchange_access_key, "wrong")
 
     def test_failures_as_a_caller_sees_them(self):

@@ -31,7 +31,7 @@ test("a user signs up and in", async () => {
 });
 
 test("the service is down for a moment", async () => {
-  const fault = { operation: "VerifyMagicLink", times: 1, answer: { status: 503 } };
+  const fault = { operation: "VerifyMagicLink", times: 1, respond: { status: 503 } };
   await fetch(`${control}/faults`, { method: "POST", body: JSON.stringify(fault) });
   const login = await client.magicLink.verify("any");
   assert.equal(login.ok, false);

@@ -4,12 +4,12 @@ import { expect, test } from "./emulator.js";
 const { DESCOPE_BASE_URI: base, DESCOPE_PROJECT_ID: project } = process.env;
 
 async function call(path, body) {
-  const answer = await fetch(`${base}/v1/auth/magiclink/${path}`, {
+  const response = await fetch(`${base}/v1/auth/magiclink/${path}`, {
     method: "POST",
     headers: { authorization: `Bearer ${project}`, "content-type": "application/json" },
     body: JSON.stringify(body),
   });
-  return answer.json();
+  return response.json();
 }
 
 /** Stands for your app: a form that sends a link, and the page that the link opens. */

@@ -15,8 +15,8 @@ class Emulator:
     def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.control}/{path}", data, method=method)
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
 
     def link(self, address, after=0):
         """The link in the newest message to an address; waits for one."""

@@ -35,7 +35,7 @@ pub(super) async fn run(
                 let status = ended.map_err(|reason| format!("cannot wait for {shown}: {reason}"))?;
                 return Ok(code(status));
             }
-            signal = signals.next() => hand_on(&mut child, signal),
+            signal = signals.next() => forward_signal(&mut child, signal),
         }
     }
 }
@@ -54,7 +54,7 @@ fn no_proxy() -> [(&'static str, String); 2] {
 }
 
 #[cfg(unix)]
-fn hand_on(child: &mut Child, signal: Signal) {
+fn forward_signal(child: &mut Child, signal: Signal) {
     use std::io::IsTerminal as _;
     // At a terminal, Ctrl-C reaches the command without us.
     if signal == Signal::INT && std::io::stdin().is_terminal() {
@@ -68,7 +68,7 @@ fn hand_on(child: &mut Child, signal: Signal) {
 }
 
 #[cfg(not(unix))]
-fn hand_on(child: &mut Child, Signal: Signal) {
+fn forward_signal(child: &mut Child, Signal: Signal) {
     // It may have ended just now.
     let _ = child.start_kill();
 }

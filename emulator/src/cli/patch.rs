@@ -169,7 +169,7 @@ pub(super) struct Patch {
     )]
     repeated_sign_up: Option<RepeatedSignUp>,
 
-    /// Answer the update-phone path without a delivery method, which the Python and Ruby SDKs call
+    /// Serve the update-phone path without a delivery method, which the Python and Ruby SDKs call
     #[arg(long, env = "DESCOPE_EMULATOR_SHORT_UPDATE_PHONE", value_name = "BOOL", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Links")]
     short_update_phone: Option<bool>,
 

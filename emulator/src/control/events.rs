@@ -13,11 +13,11 @@ use serde_json::json;
 
 use crate::state::shared::{Shared, closed};
 
-/// Bursts of changes are told of once.
+/// Bursts of changes are announced once.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What was told last: the version of the messages, and the count of all changes.
-type Told = Option<(u64, u64)>;
+/// What was announced last: the version of the messages, and the count of all changes.
+type Announced = Option<(u64, u64)>;
 
 /// Announces the version of the outbox and every other change, at once and whenever one happens, until the emulator
 /// stops.
@@ -26,16 +26,16 @@ pub(super) fn stream(shared: &Arc<Shared>) -> Response<Body> {
         Arc::downgrade(shared),
         shared.changes(),
         shared.closing(),
-        Told::None,
+        Announced::None,
     );
     let events = unfold(
         state,
-        |(shared, mut changes, mut closing, told)| async move {
+        |(shared, mut changes, mut closing, announced)| async move {
             loop {
                 let count = *changes.borrow_and_update();
                 let version = shared.upgrade()?.state().messages.version;
                 // The messages first; everything else with the next turn.
-                let (event, now) = match told {
+                let (event, now) = match announced {
                     Some((known, seen)) if known == version && seen == count => {
                         tokio::select! {
                             changed = changes.changed() => changed.ok()?,
@@ -47,11 +47,11 @@ pub(super) fn stream(shared: &Arc<Shared>) -> Response<Body> {
                         }
                     }
                     Some((known, _)) if known == version => ("changed", (version, count)),
-                    told => (
+                    announced => (
                         "outbox",
                         (
                             version,
-                            told.map_or(count.wrapping_sub(1), |(_, seen)| seen),
+                            announced.map_or(count.wrapping_sub(1), |(_, seen)| seen),
                         ),
                     ),
                 };

@@ -26,7 +26,9 @@ pub(super) struct FaultInput {
     times: Option<u32>,
     #[serde(default)]
     after_handling: bool,
-    answer: Option<ChangeInput>,
+    // As scripts and state files from before the first release have it.
+    #[serde(alias = "answer")]
+    respond: Option<ChangeInput>,
     alter: Option<ChangeInput>,
     tokens_of: Option<String>,
     rate_limited: Option<RateLimitedInput>,
@@ -96,11 +98,11 @@ impl FaultInput {
             (None, None) => Ok(Fault::everywhere()),
         };
         let mut made: Vec<Fault> = Vec::new();
-        if let Some(answer) = self.answer.clone() {
-            let status = answer
+        if let Some(respond) = self.respond.clone() {
+            let status = respond
                 .status
-                .ok_or_else(|| ControlError("answer.status is missing".to_owned()))?;
-            made.push(answer.apply(target()?.answer(status))?);
+                .ok_or_else(|| ControlError("respond.status is missing".to_owned()))?;
+            made.push(respond.apply(target()?.respond(status))?);
         }
         if let Some(change) = self.alter.clone() {
             made.push(change.apply(target()?.alter())?);
@@ -128,7 +130,7 @@ impl FaultInput {
         }
         let (Some(mut fault), true) = (made.pop(), made.is_empty()) else {
             return Err(ControlError(
-                "exactly one of answer, alter, tokensOf, rateLimited, delayMillis, hold, blackHole, cutBodyAfter and reset must be given".to_owned(),
+                "exactly one of respond, alter, tokensOf, rateLimited, delayMillis, hold, blackHole, cutBodyAfter and reset must be given".to_owned(),
             ));
         };
         if let Some(times) = self.times {
@@ -189,16 +191,16 @@ impl TokenInput {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) enum ClockInput {
     AdvanceSeconds(f64),
-    Set(Moment),
+    Set(Timestamp),
     Frozen(bool),
     Real(bool),
 }
 
 /// A time such as `2026-01-25T08:56:38Z`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment(pub(super) SystemTime);
+pub(super) struct Timestamp(pub(super) SystemTime);
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_rfc3339_weak(&text)

@@ -25,7 +25,7 @@ use crate::handles::requests::RequestLog;
 use crate::handles::snapshot::Stats;
 use crate::handles::tokens::TokenBuilder;
 use crate::handles::users::Users;
-use crate::http::wire::{failure, json as answer_json, object, query, read_body};
+use crate::http::wire::{failure, json as json_response, object, query, read_body};
 use crate::nearest::suggestion;
 use crate::operations::table::OPERATIONS;
 use crate::settings::{AccessKey, Tenant, User};
@@ -345,10 +345,10 @@ const EVENTS: &str = "/_emulator/v1/events";
 pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    let mut add = |method: &str, path: &'static str, what: What| {
+    let mut add = |method: &str, path: &'static str, resource: Resource| {
         let (shared, snapshots) = (Arc::clone(shared), Arc::clone(&snapshots));
         let handler = move |request: Request<Body>| async move {
-            answer(&shared, &snapshots, what, request).await
+            respond(&shared, &snapshots, resource, request).await
         };
         let filter = match method {
             "POST" => MethodFilter::POST,
@@ -362,15 +362,15 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
         }
     };
     for (method, path, parameters, endpoint) in ENDPOINTS {
-        add(method, path, What::Endpoint(parameters, *endpoint));
+        add(method, path, Resource::Endpoint(parameters, *endpoint));
     }
     for (path, kind, text) in ASSETS {
-        add("GET", path, What::Asset(kind, text));
+        add("GET", path, Resource::Asset(kind, text));
     }
-    add("GET", MESSAGES, What::Messages);
-    add("GET", EVENTS, What::Events);
-    add("GET", "/_emulator", What::ToInbox);
-    add("GET", "/", What::ToInbox);
+    add("GET", MESSAGES, Resource::Messages);
+    add("GET", EVENTS, Resource::Events);
+    add("GET", "/_emulator", Resource::ToInbox);
+    add("GET", "/", Resource::ToInbox);
     paths
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {
@@ -379,7 +379,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router {
 }
 
 #[derive(Clone, Copy)]
-enum What {
+enum Resource {
     Endpoint(&'static [&'static str], Endpoint),
     Asset(&'static str, &'static str),
     Messages,
@@ -387,30 +387,31 @@ enum What {
     ToInbox,
 }
 
-async fn answer(
+async fn respond(
     shared: &Arc<Shared>,
     snapshots: &Mutex<Snapshots>,
-    what: What,
+    resource: Resource,
     request: Request<Body>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let outcome = match what {
-        What::Asset(kind, text) => return asset(kind, text),
-        What::ToInbox => return to_inbox(),
-        What::Events => return events::stream(shared),
-        What::Messages => match control_call(shared, snapshots, &parts, MESSAGES_QUERY, Map::new())
-        {
-            Ok(call) => messages(&call).await,
-            Err(refused) => Err(refused),
-        },
-        What::Endpoint(parameters, endpoint) => read_body(body)
+    let outcome = match resource {
+        Resource::Asset(kind, text) => return asset(kind, text),
+        Resource::ToInbox => return to_inbox(),
+        Resource::Events => return events::stream(shared),
+        Resource::Messages => {
+            match control_call(shared, snapshots, &parts, MESSAGES_QUERY, Map::new()) {
+                Ok(call) => messages(&call).await,
+                Err(refused) => Err(refused),
+            }
+        }
+        Resource::Endpoint(parameters, endpoint) => read_body(body)
             .await
             .and_then(|bytes| object(&bytes))
             .and_then(|body| control_call(shared, snapshots, &parts, parameters, body))
             .and_then(|call| endpoint(&call)),
     };
     match outcome {
-        Ok(value) => answer_json(StatusCode::OK, &value),
+        Ok(value) => json_response(StatusCode::OK, &value),
         Err(refused) => failure(&refused),
     }
 }

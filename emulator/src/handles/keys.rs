@@ -75,7 +75,7 @@ impl Keys {
         self.shared.state().keys.hide(key_id);
     }
 
-    /// Answers this JSON in place of the key set, until [`Keys::restore`].
+    /// Responds with this JSON in place of the key set, until [`Keys::restore`].
     ///
     /// For a broken response below JSON, put a [`Fault`](crate::Fault) on the operation `GetKeysV2`.
     pub fn publish_instead(&self, body: Value) {

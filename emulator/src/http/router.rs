@@ -10,7 +10,9 @@ use axum::middleware::map_response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
 
-use super::wire::{Peer, Undated, abort, changed, cut, failure, object, query, read_body, success};
+use super::wire::{
+    Peer, WithoutDate, abort, changed, cut, failure, object, query, read_body, success,
+};
 use crate::error::ApiError;
 use crate::operations::call::{Call, Reply};
 use crate::operations::fields;
@@ -40,7 +42,7 @@ pub(crate) fn operations(shared: &Arc<Shared>, others: Router) -> Router {
         };
         let shared = Arc::clone(shared);
         let handler =
-            move |request: Request<Body>| answer(shared, Target::Operation(operation), request);
+            move |request: Request<Body>| respond(shared, Target::Operation(operation), request);
         match paths.iter_mut().find(|(path, _)| *path == operation.path) {
             Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
             None => paths.push((operation.path, on(filter, handler))),
@@ -54,9 +56,9 @@ pub(crate) fn operations(shared: &Arc<Shared>, others: Router) -> Router {
             router.route(path, methods)
         })
         .method_not_allowed_fallback(move |request: Request<Body>| {
-            answer(wrong_method, Target::WrongMethod, request)
+            respond(wrong_method, Target::WrongMethod, request)
         })
-        .fallback(move |request: Request<Body>| answer(elsewhere, Target::Elsewhere, request))
+        .fallback(move |request: Request<Body>| respond(elsewhere, Target::Elsewhere, request))
 }
 
 /// Gives every response the date of the emulator's clock.
@@ -70,7 +72,7 @@ pub(crate) fn dated(shared: &Arc<Shared>, router: Router) -> Router {
 
 /// The emulator's own time, which is the service's time for clients.
 fn date(shared: &Shared, mut response: Response<Body>) -> Response<Body> {
-    if response.extensions().get::<Undated>().is_none()
+    if response.extensions().get::<WithoutDate>().is_none()
         && !response.headers().contains_key(header::DATE)
         && let Ok(date) = HeaderValue::try_from(http_date(shared.state().time.seconds()))
     {
@@ -89,31 +91,31 @@ enum Target {
 }
 
 /// Journal, faults, and in the middle the operation itself.
-async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> Response<Body> {
+async fn respond(shared: Arc<Shared>, target: Target, request: Request<Body>) -> Response<Body> {
     let operation = match target {
         Target::Operation(operation) => Some(operation),
         Target::WrongMethod | Target::Elsewhere => None,
     };
     let (parts, body) = request.into_parts();
     let body = read_body(body).await;
-    let (id, drawn) = {
+    let (id, selected) = {
         let mut state = shared.state();
         let recorded = record(&parts, operation, body.as_ref().ok(), state.time.now());
         let bound = state.bound(shared.settings.limits.requests);
         let id = state.requests.open(recorded, bound);
         let operation = operation.map(|operation| operation.id);
-        (id, state.faults.draw(operation, parts.uri.path()))
+        (id, state.faults.select(operation, parts.uri.path()))
     };
     shared.changed();
-    if !drawn.delay.is_zero() {
-        tokio::time::sleep(drawn.delay).await;
+    if !selected.delay.is_zero() {
+        tokio::time::sleep(selected.delay).await;
     }
-    let fault = drawn.fault.as_ref().map(|(_, fault)| fault);
+    let fault = selected.fault.as_ref().map(|(_, fault)| fault);
     let gone = async |id| {
         let mut changes = shared.changes();
         while shared.state().faults.has(id) && changes.changed().await.is_ok() {}
     };
-    if let Some((id, fault)) = &drawn.fault
+    if let Some((id, fault)) = &selected.fault
         && fault.effect == Effect::Hold
         && !fault.after_handling
     {
@@ -144,7 +146,7 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
 
     let words = fault
         .map(|fault| fault.effect.to_string())
-        .or_else(|| (!drawn.delay.is_zero()).then(|| Effect::Delay(drawn.delay).to_string()));
+        .or_else(|| (!selected.delay.is_zero()).then(|| Effect::Delay(selected.delay).to_string()));
     let close = |status: Option<u16>| {
         let closed = shared.state().requests.close(id, |request| {
             request.status = status;
@@ -153,16 +155,16 @@ async fn answer(shared: Arc<Shared>, target: Target, request: Request<Body>) -> 
         });
         shared.changed();
         if let Some(request) = closed {
-            shared.tell_request(request);
+            shared.notify_request(request);
         }
     };
-    let Some((fault_id, fault)) = drawn.fault else {
+    let Some((fault_id, fault)) = selected.fault else {
         let response = response.unwrap_or_default();
         close(Some(response.status().as_u16()));
         return response;
     };
     match fault.effect {
-        Effect::Answer(change) => {
+        Effect::Respond(change) => {
             let response = changed(Response::default(), change).await;
             close(Some(response.status().as_u16()));
             response
@@ -277,7 +279,7 @@ fn run(
         drop(state);
         new.into_iter()
             .rev()
-            .for_each(|message| shared.tell_message(message));
+            .for_each(|message| shared.notify_message(message));
     }
     outcome
 }

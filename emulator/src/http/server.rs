@@ -45,7 +45,7 @@ pub(crate) async fn accept(
 }
 
 async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch::Receiver<bool>) {
-    // Small answers must not wait for more; failing only makes them slower.
+    // Small responses must not wait for more; failing only makes them slower.
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
     let io = Connection {

@@ -34,7 +34,7 @@ pub(crate) struct Abort;
 
 /// Marks a response that a fault sends without a date.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Undated;
+pub(super) struct WithoutDate;
 
 /// Reads a request's body, within its limits.
 pub(crate) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
@@ -90,7 +90,7 @@ pub(super) async fn changed(response: Response<Body>, change: Change) -> Respons
         }
     }
     if undated {
-        parts.extensions.insert(Undated);
+        parts.extensions.insert(WithoutDate);
     }
     let mut body = match change.body {
         Some(body) => Bytes::from(body),

@@ -1,4 +1,4 @@
-//! A request after HTTP was taken off it, and what an operation answers.
+//! A request after HTTP was taken off it, and what an operation responds with.
 
 use serde_json::{Map, Value};
 

@@ -15,7 +15,7 @@ use crate::state::clock::millis;
 use crate::state::links::{Action, Login, Update, VerifiedAddress};
 use crate::state::messages::{Channel, Message, Purpose, render};
 use crate::state::tokens::refuse_disabled;
-use crate::state::users::{PROFILE, Status, UserRecord, Visit};
+use crate::state::users::{PROFILE, SignInRecord, Status, UserRecord};
 
 fn check(channel: Channel, address: &str) -> Result<(), ApiError> {
     if channel.fits(address) {
@@ -310,14 +310,14 @@ pub(super) fn verify(state: &mut State, call: &Call) -> Outcome {
     let session = state.session_after_login(&user_id, &login, link.channel.as_str())?;
     let tenant = state.current_tenant(&session);
     let at = state.time.seconds();
-    let visit = Visit {
+    let sign_in = SignInRecord {
         at,
         ip: call.ip.clone(),
         tenant,
     };
     state
         .users
-        .change(&user_id, |record| record.remember(visit));
+        .change(&user_id, |record| record.remember(sign_in));
     if login.revoke_others {
         state.sessions.end_of_user(&user_id, Some(&session));
     }

@@ -13,22 +13,22 @@ pub(super) fn me(state: &mut State, _: &Call, by: &Caller) -> Outcome {
 
 pub(super) fn history(state: &mut State, _: &Call, by: &Caller) -> Outcome {
     let (_, user) = state.session_and_user(by.session()?)?;
-    let visits: Vec<Value> = user
+    let sign_ins: Vec<Value> = user
         .history
         .iter()
         .rev()
-        .map(|visit| {
+        .map(|sign_in| {
             json!({
                 "userId": user.id,
-                "loginTime": visit.at,
+                "loginTime": sign_in.at,
                 "city": "",
                 "country": "",
-                "ip": visit.ip,
-                "selectedTenant": visit.tenant.clone().unwrap_or_default(),
+                "ip": sign_in.ip,
+                "selectedTenant": sign_in.tenant.clone().unwrap_or_default(),
             })
         })
         .collect();
-    Ok(Value::from(visits).into())
+    Ok(Value::from(sign_ins).into())
 }
 
 pub(super) fn tenants(state: &mut State, call: &Call, by: &Caller) -> Outcome {

@@ -77,7 +77,7 @@ const fn undocumented(
     }
 }
 
-/// The path that some SDKs use to update a phone number; answers only when the setting allows it.
+/// The path that some SDKs use to update a phone number, there only when the setting allows it.
 pub(crate) const SHORT_UPDATE_PHONE: &str = "UpdateUserPhoneMagicLinkShort";
 
 pub(crate) static OPERATIONS: &[Operation] = &[
@@ -347,7 +347,7 @@ pub(crate) fn check_id(id: &str) -> Result<(), String> {
     }
     let near = suggestion(id, OPERATIONS.iter().map(|operation| operation.id));
     Err(format!(
-        "{id:?} is no operation id; SUPPORTED.md lists them{near}"
+        "{id:?} is no operation id{near}; the module `supported` of the docs lists them, as SUPPORTED.md"
     ))
 }
 

@@ -23,7 +23,7 @@ enum Selector {
 #[derive(Clone, PartialEq)]
 pub(crate) enum Effect {
     /// Another response in place of the real one.
-    Answer(Change),
+    Respond(Change),
     /// The real response, with something changed.
     Alter(Change),
     /// The real response with the tokens of the user who has this login id.
@@ -44,8 +44,8 @@ impl fmt::Debug for Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(change) => write!(f, "answer {}", change.status.unwrap_or(200)),
-            Self::Alter(_) => f.write_str("answer altered"),
+            Self::Respond(change) => write!(f, "respond {}", change.status.unwrap_or(200)),
+            Self::Alter(_) => f.write_str("response altered"),
             Self::TokensOf(_) => f.write_str("tokens of another user"),
             Self::Delay(span) => write!(f, "delay {span:?}"),
             Self::Hold => f.write_str("held"),
@@ -109,8 +109,8 @@ impl FaultTarget {
     }
 
     /// Responds with this status and an empty body; see [`Fault::json`] and [`Fault::text`] for another body.
-    pub fn answer(self, status: u16) -> Fault {
-        self.fault(Effect::Answer(Change {
+    pub fn respond(self, status: u16) -> Fault {
+        self.fault(Effect::Respond(Change {
             status: Some(status),
             ..Change::default()
         }))
@@ -129,11 +129,11 @@ impl FaultTarget {
         self.fault(Effect::TokensOf(login_id.into()))
     }
 
-    /// Answers 429 with `E130429`, and with `Retry-After` in whole seconds when given.
+    /// Responds with 429 with `E130429`, and with `Retry-After` in whole seconds when given.
     pub fn rate_limited(self, retry_after: Option<Duration>) -> Fault {
         let seconds = retry_after.map(|span| span.as_secs());
         let body = ApiError::rate_limited(seconds.unwrap_or(0)).body();
-        let fault = self.answer(429).json(&body);
+        let fault = self.respond(429).json(&body);
         match seconds {
             Some(seconds) => fault.header("Retry-After", seconds.to_string()),
             None => fault,
@@ -172,7 +172,7 @@ impl FaultTarget {
         self.fault(Effect::Hold)
     }
 
-    /// Reads the request and never answers, until the client gives up or the fault is removed.
+    /// Reads the request and never responds, until the client gives up or the fault is removed.
     pub fn black_hole(self) -> Fault {
         self.fault(Effect::BlackHole)
     }
@@ -182,7 +182,7 @@ impl FaultTarget {
         self.fault(Effect::CutBody(after_bytes))
     }
 
-    /// Resets the connection instead of answering.
+    /// Resets the connection instead of responding.
     pub fn reset(self) -> Fault {
         self.fault(Effect::Reset)
     }
@@ -197,7 +197,7 @@ impl FaultTarget {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let emulator = Emulator::start().await?;
 /// let faults = emulator.faults();
-/// faults.add(Fault::on("VerifyMagicLink").answer(503).text("<html>busy</html>").times(2))?;
+/// faults.add(Fault::on("VerifyMagicLink").respond(503).text("<html>busy</html>").times(2))?;
 /// faults.add(Fault::on("GetKeysV2").delay(Duration::from_millis(200)))?;
 /// faults.add(Fault::on("SignInMagicLinkEmail").rate_limited(Some(Duration::from_secs(30))))?;
 /// faults.add(Fault::on("RefreshSession").reset().after_handling())?;
@@ -254,17 +254,17 @@ impl Fault {
         self
     }
 
-    /// The status of [`FaultTarget::alter`] or [`FaultTarget::answer`]. No effect on other faults.
+    /// The status of [`FaultTarget::alter`] or [`FaultTarget::respond`]. No effect on other faults.
     pub fn status(self, status: u16) -> Self {
         self.change(|change| change.status = Some(status))
     }
 
-    /// The body of [`FaultTarget::answer`] or [`FaultTarget::alter`], as JSON. No effect on other faults.
+    /// The body of [`FaultTarget::respond`] or [`FaultTarget::alter`], as JSON. No effect on other faults.
     pub fn json(self, value: &Value) -> Self {
         self.body("application/json", value.to_string())
     }
 
-    /// The body of [`FaultTarget::answer`] or [`FaultTarget::alter`], as it is. No effect on other faults.
+    /// The body of [`FaultTarget::respond`] or [`FaultTarget::alter`], as it is. No effect on other faults.
     pub fn text(self, text: impl Into<String>) -> Self {
         self.body("text/html; charset=utf-8", text.into())
     }
@@ -280,25 +280,25 @@ impl Fault {
         .without_header("Content-Type")
     }
 
-    /// One more header of [`FaultTarget::answer`] or [`FaultTarget::alter`]. No effect on other faults.
+    /// One more header of [`FaultTarget::respond`] or [`FaultTarget::alter`]. No effect on other faults.
     pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.change(|change| change.added.push((name.into(), value.into())))
     }
 
     /// Leaves out every header of this name that the emulator would send, `Date` included. No effect on faults other
-    /// than [`FaultTarget::answer`] and [`FaultTarget::alter`].
+    /// than [`FaultTarget::respond`] and [`FaultTarget::alter`].
     pub fn without_header(self, name: impl Into<String>) -> Self {
         self.change(|change| change.removed.push(name.into()))
     }
 
-    /// Packs the body of [`FaultTarget::answer`] or [`FaultTarget::alter`] with gzip, whatever the request accepts. No
+    /// Packs the body of [`FaultTarget::respond`] or [`FaultTarget::alter`] with gzip, whatever the request accepts. No
     /// effect on other faults.
     pub fn gzip(self) -> Self {
         self.change(|change| change.gzip = true)
     }
 
     fn change(mut self, change: impl FnOnce(&mut Change)) -> Self {
-        if let Effect::Answer(what) | Effect::Alter(what) = &mut self.effect {
+        if let Effect::Respond(what) | Effect::Alter(what) = &mut self.effect {
             change(what);
         }
         self
@@ -323,7 +323,7 @@ impl Fault {
     /// Why it cannot be sent, whatever the operation.
     pub(crate) fn problem(&self) -> Option<String> {
         match &self.effect {
-            Effect::Answer(change) | Effect::Alter(change) => change.problem(),
+            Effect::Respond(change) | Effect::Alter(change) => change.problem(),
             _ => None,
         }
     }
@@ -361,30 +361,30 @@ pub(crate) struct FaultList {
     last_id: u64,
 }
 
-/// What was drawn for one request.
+/// The faults that one request meets.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Drawn {
+pub(crate) struct Selected {
     pub(crate) delay: Duration,
     pub(crate) fault: Option<(FaultId, Fault)>,
 }
 
 impl FaultList {
     /// Delays add up; of the others the oldest that has hits left is taken.
-    pub(crate) fn draw(&mut self, operation: Option<&str>, path: &str) -> Drawn {
-        let mut drawn = Drawn::default();
+    pub(crate) fn select(&mut self, operation: Option<&str>, path: &str) -> Selected {
+        let mut selected = Selected::default();
         for active in &mut self.active {
             if !active.left() || !active.fault.hits(operation, path) {
                 continue;
             }
             if let Effect::Delay(by) = active.fault.effect {
                 active.hits = active.hits.saturating_add(1);
-                drawn.delay = drawn.delay.saturating_add(by);
-            } else if drawn.fault.is_none() {
+                selected.delay = selected.delay.saturating_add(by);
+            } else if selected.fault.is_none() {
                 active.hits = active.hits.saturating_add(1);
-                drawn.fault = Some((active.id, active.fault.clone()));
+                selected.fault = Some((active.id, active.fault.clone()));
             }
         }
-        drawn
+        selected
     }
 
     /// The faults as the control endpoints list them.

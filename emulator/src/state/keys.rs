@@ -365,7 +365,7 @@ impl KeyRing {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 
-    /// What the keys operation answers: the public keys, or what a test put in their place.
+    /// What the keys operation responds with: the public keys, or what a test put in their place.
     pub(crate) fn published(&self) -> Result<Value, ApiError> {
         if let Some(served) = &self.served {
             return Ok(served.clone());
@@ -407,7 +407,7 @@ impl KeyRing {
         self.hidden.insert(kid.to_owned());
     }
 
-    /// Answers this in place of the key set; `None` publishes the real one, hidden keys included.
+    /// Responds with this in place of the key set; `None` publishes the real one, hidden keys included.
     pub(crate) fn serve(&mut self, body: Option<Value>) {
         if body.is_none() {
             self.hidden.clear();

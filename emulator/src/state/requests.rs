@@ -12,7 +12,7 @@ use super::clock::{Millis, to_time};
 /// How much of a body is kept.
 const BODY_KEPT: usize = 64 * 1024;
 
-/// One request, with how it was answered. `Debug` leaves out headers, query and body.
+/// One request, with its response. `Debug` leaves out headers, query and body.
 #[derive(Clone, PartialEq)]
 pub struct RecordedRequest {
     pub(crate) id: u64,

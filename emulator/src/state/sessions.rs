@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::bounded::{Bound, Bounded, Entry, json_bytes};
 use crate::error::ApiError;
 
-/// Why a session is over.
+/// Why a session has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum End {
     /// By a logout, or by what amounts to one.

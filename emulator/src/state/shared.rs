@@ -69,10 +69,10 @@ impl Callbacks {
                 left.fetch_sub(event.bytes(), Ordering::Relaxed);
                 match event {
                     Event::Request(request) => {
-                        self.on_request.iter().for_each(|tell| tell(&request));
+                        self.on_request.iter().for_each(|notify| notify(&request));
                     }
                     Event::Message(message) => {
-                        self.on_message.iter().for_each(|tell| tell(&message));
+                        self.on_message.iter().for_each(|notify| notify(&message));
                     }
                     // Who waited may have given up.
                     Event::Flush(done) => drop(done.send(())),
@@ -173,12 +173,12 @@ impl Shared {
         self.restore(&self.initial);
     }
 
-    pub(crate) fn tell_request(&self, request: RecordedRequest) {
-        self.tell(Event::Request(request));
+    pub(crate) fn notify_request(&self, request: RecordedRequest) {
+        self.notify(Event::Request(request));
     }
 
-    pub(crate) fn tell_message(&self, message: Message) {
-        self.tell(Event::Message(message));
+    pub(crate) fn notify_message(&self, message: Message) {
+        self.notify(Event::Message(message));
     }
 
     pub(crate) fn has_callbacks(&self) -> bool {
@@ -186,7 +186,7 @@ impl Shared {
     }
 
     /// Never waits: what does not fit is dropped and counted.
-    fn tell(&self, event: Event) {
+    fn notify(&self, event: Event) {
         let Some(events) = &self.events else { return };
         let bytes = event.bytes();
         let waiting = events.waiting.fetch_add(bytes, Ordering::Relaxed);
@@ -204,7 +204,7 @@ impl Shared {
     /// Waits until the callbacks were told of everything so far.
     pub(crate) async fn flush_events(&self) {
         let (done, told) = oneshot::channel();
-        self.tell(Event::Flush(done));
+        self.notify(Event::Flush(done));
         let _ = told.await;
     }
 }

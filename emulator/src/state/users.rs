@@ -32,7 +32,7 @@ impl Status {
 
 /// A sign-in of the past.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Visit {
+pub(crate) struct SignInRecord {
     pub(crate) at: i64,
     pub(crate) ip: String,
     pub(crate) tenant: Option<String>,
@@ -56,7 +56,7 @@ pub(crate) struct UserRecord {
     pub(crate) created: i64,
     /// Whether the user has signed in before.
     pub(crate) seen: bool,
-    pub(crate) history: VecDeque<Visit>,
+    pub(crate) history: VecDeque<SignInRecord>,
 }
 
 /// Text members of a user that a request can set.
@@ -124,8 +124,8 @@ impl UserRecord {
         }
     }
 
-    pub(crate) fn remember(&mut self, visit: Visit) {
-        self.history.push_back(visit);
+    pub(crate) fn remember(&mut self, sign_in: SignInRecord) {
+        self.history.push_back(sign_in);
         let surplus = self.history.len().saturating_sub(HISTORY);
         self.history.drain(..surplus);
     }
@@ -146,7 +146,9 @@ impl UserRecord {
                 .map(|(id, roles)| 48 + id.len() + texts(roles))
                 .sum::<usize>()
             + history
-                .map(|visit| 64 + visit.ip.len() + visit.tenant.as_ref().map_or(0, String::len))
+                .map(|sign_in| {
+                    64 + sign_in.ip.len() + sign_in.tenant.as_ref().map_or(0, String::len)
+                })
                 .sum::<usize>()
             + json_bytes(&self.attributes)
             + json_bytes(&self.claims)

@@ -12,13 +12,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use descope_magiclink_emulator::Emulator;
 use serde_json::{Map, Value, json};
 
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: Value,
 }
 
-impl Answer {
+impl Response {
     #[track_caller]
     pub(crate) fn ok(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -56,7 +56,7 @@ impl<'a> Api<'a> {
         path: &str,
         authorization: Option<String>,
         body: Option<Value>,
-    ) -> Answer {
+    ) -> Response {
         let url = format!("{}{path}", self.emulator.base_url());
         let mut request = self.http.request(method.parse().unwrap(), url);
         if let Some(authorization) = authorization {
@@ -71,7 +71,7 @@ impl<'a> Api<'a> {
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         conforms(method, path, status, &body);
-        Answer {
+        Response {
             status,
             headers,
             body,
@@ -88,26 +88,26 @@ impl<'a> Api<'a> {
     }
 
     /// A call that no user stands behind.
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Response {
         self.send("POST", path, self.bearer(""), Some(body)).await
     }
 
     /// A call with a token after the project id.
-    pub(crate) async fn post_as(&self, token: &str, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: Value) -> Response {
         self.send("POST", path, self.bearer(token), Some(body))
             .await
     }
 
-    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Answer {
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> Response {
         self.send("GET", path, self.bearer(token), None).await
     }
 
-    pub(crate) async fn manage(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn manage(&self, path: &str, body: Value) -> Response {
         self.post_as(self.emulator.management_key(), path, body)
             .await
     }
 
-    pub(crate) async fn verify(&self, token: &str) -> Answer {
+    pub(crate) async fn verify(&self, token: &str) -> Response {
         self.post("/v1/auth/magiclink/verify", json!({ "token": token }))
             .await
     }

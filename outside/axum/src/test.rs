@@ -8,3 +8,8 @@ async fn start(client: Client) -> String {
 }
 
 outside_support::one_test_per_rule!(tokio::test, start);
+
+#[test]
+fn it_is_short() {
+    outside_support::is_short(include_str!("main.rs"));
+}

@@ -11,9 +11,14 @@ async fn start(client: Client) -> String {
         .merge(("port", 0))
         .merge(("log_level", "off"))
         .merge(("shutdown.ctrlc", false));
-    rocket::tokio::spawn(app(settings, &client).attach(on_start).launch());
+    rocket::tokio::spawn(app(client).configure(settings).attach(on_start).launch());
     let port = rocket::tokio::task::spawn_blocking(move || receiver.recv());
     format!("http://127.0.0.1:{}", port.await.unwrap().unwrap())
 }
 
 outside_support::one_test_per_rule!(rocket::async_test, start);
+
+#[test]
+fn it_is_short() {
+    outside_support::is_short(include_str!("main.rs"));
+}

@@ -38,6 +38,15 @@ macro_rules! one_test_per_rule {
     };
 }
 
+/// An example is no example when it is long: 40 lines, with neither those that are empty nor those that name
+/// its tests.
+pub fn is_short(source: &str) {
+    let lines = source.lines().filter(|line| !line.is_empty());
+    let lines = lines.filter(|line| !["#[cfg(test)]", "mod test;"].contains(line));
+    let count = lines.count();
+    assert!(count <= 40, "{count} lines");
+}
+
 /// The service, and a client of it.
 pub async fn service(rotating: bool) -> (Emulator, Client) {
     let emulator = Emulator::builder()
@@ -72,7 +81,7 @@ pub async fn visit(app: &str, emulator: &Emulator, rotating: bool) {
         .unwrap()
         .to_owned();
 
-    // Nobody, somebody by a cookie or by a bearer token, and whose session is over.
+    // Nobody, somebody by a cookie or by a bearer token, and whose session has expired.
     assert_eq!(get(None).await.status(), 401);
     for (name, value) in [
         (
@@ -104,7 +113,7 @@ pub async fn visit(app: &str, emulator: &Emulator, rotating: bool) {
         good.refresh_jwt()
     );
     let down = Fault::on("RefreshSession")
-        .answer(403)
+        .respond(403)
         .text("<html>blocked</html>");
     emulator.faults().add(down.times(1)).unwrap();
     let response = get(Some((COOKIE, both.clone()))).await;
@@ -183,11 +192,11 @@ pub async fn only_the_services_own_word_is_a_refusal(app: &str, emulator: &Emula
     let body =
         r#"{"errorCode":"E064001","errorDescription":"No","errorMessage":"no","message":"no"}"#;
     for (fault, status) in [
-        (refresh().answer(401).text(body), 401),
-        (refresh().answer(400).text(body), 401),
-        (refresh().answer(401), 503),
-        (refresh().answer(403).text("<html>blocked</html>"), 503),
-        (refresh().answer(404), 503),
+        (refresh().respond(401).text(body), 401),
+        (refresh().respond(400).text(body), 401),
+        (refresh().respond(401), 503),
+        (refresh().respond(403).text("<html>blocked</html>"), 503),
+        (refresh().respond(404), 503),
         (refresh().rate_limited(None), 503),
     ] {
         emulator.faults().add(fault.times(1)).unwrap();
@@ -223,7 +232,7 @@ pub async fn a_cookie_that_cannot_be_set_does_not_fail_the_request(
     assert!((16_340..=16_384).contains(&large.session_jwt().len()));
     let session = large.session_jwt();
     let body = format!(r#"{{"sessionJwt":"{session}"}}"#);
-    let fault = Fault::on("RefreshSession").answer(200).text(body);
+    let fault = Fault::on("RefreshSession").respond(200).text(body);
     emulator.faults().add(fault.times(1)).unwrap();
     let response = send(app, "/orders", &[ended(emulator)]).await;
     assert_eq!(response.status(), 200);

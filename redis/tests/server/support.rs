@@ -1,8 +1,9 @@
 //! A server of one's own, other processes, and a way to the server that can be made slow.
 
+use std::fmt;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use descope_magiclink::{Client, RefreshToken, SessionToken};
@@ -15,22 +16,41 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const OTHER_KEY: &str = "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA=";
 
+/// How many seconds a call of the store may take in a process; unset, the default.
+pub(crate) const TIMEOUT: &str = "STORE_TIMEOUT";
+
+/// Set for processes whose store is a cluster.
+#[cfg(feature = "cluster")]
+pub(crate) const CLUSTER: &str = "STORE_IS_CLUSTER";
+
 /// A `redis-server` without persistence, ended with its value.
 pub(crate) struct Server {
     child: Option<Child>,
     pub(crate) port: u16,
-    _folder: tempfile::TempDir,
+    arguments: Vec<String>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+pub(crate) async fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    free.local_addr().unwrap().port()
 }
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        Self::start_with(tempfile::tempdir().unwrap(), &[]).await
+    }
+
+    /// In a folder of its own, with more arguments.
+    pub(crate) async fn start_with(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let mut server = Self {
             child: None,
-            port,
-            _folder: tempfile::tempdir().unwrap(),
+            port: free_port().await,
+            arguments: arguments
+                .iter()
+                .map(|argument| (*argument).to_owned())
+                .collect(),
+            folder,
         };
         server.restart().await;
         server
@@ -39,9 +59,11 @@ impl Server {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         let port = self.port.to_string();
-        let child = Command::new("redis-server")
+        let program = std::env::var("STORE_SERVER");
+        let child = Command::new(program.as_deref().unwrap_or("redis-server"))
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
-            .current_dir(self._folder.path())
+            .args(&self.arguments)
+            .current_dir(self.folder.path())
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -133,7 +155,7 @@ async fn forward(
     }
 }
 
-/// Another process with a client, which does what it is told: this program itself, see [`child`].
+/// Another process with a client, which does what it is response: this program itself, see [`child`].
 pub(crate) struct Process {
     pub(crate) child: Child,
     input: ChildStdin,
@@ -141,9 +163,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) async fn start(base_url: &str, project_id: &str, store: Option<&str>) -> Self {
+    pub(crate) async fn start(
+        base_url: &str,
+        project_id: &str,
+        store: Option<&str>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["support::child", "--exact", "--ignored", "--nocapture"])
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -157,12 +185,12 @@ impl Process {
             output,
         };
         let settings = json!({ "base_url": base_url, "project_id": project_id, "store": store });
-        process.tell(&settings).await;
+        process.send(&settings).await;
         assert_eq!(process.response().await, json!("ready"));
         process
     }
 
-    pub(crate) async fn tell(&mut self, command: &Value) {
+    pub(crate) async fn send(&mut self, command: &Value) {
         let line = format!("{command}\n");
         self.input.write_all(line.as_bytes()).await.unwrap();
     }
@@ -182,9 +210,15 @@ impl Process {
         }
     }
 
-    pub(crate) async fn ask(&mut self, command: &Value) -> Value {
-        self.tell(command).await;
+    pub(crate) async fn request(&mut self, command: &Value) -> Value {
+        self.send(command).await;
         self.response().await
+    }
+
+    /// What it has told of its store since it was asked last: levels and texts.
+    pub(crate) async fn events(&mut self) -> Vec<String> {
+        let told = self.request(&json!({ "events": true })).await;
+        serde_json::from_value(told).unwrap()
     }
 
     /// So many refreshes of one token at once: the new refresh tokens, or what went wrong.
@@ -193,13 +227,15 @@ impl Process {
         token: &str,
         times: usize,
     ) -> Vec<Result<String, String>> {
-        let told = self.ask(&json!({ "refresh": token, "times": times })).await;
-        results(&told)
+        let response = self
+            .request(&json!({ "refresh": token, "times": times }))
+            .await;
+        results(&response)
     }
 }
 
-pub(crate) fn results(told: &Value) -> Vec<Result<String, String>> {
-    let all = told.as_array().unwrap().iter();
+pub(crate) fn results(response: &Value) -> Vec<Result<String, String>> {
+    let all = response.as_array().unwrap().iter();
     all.map(|one| match one["ok"].as_str() {
         Some(token) => Ok(token.to_owned()),
         None => Err(one["error"].as_str().unwrap().to_owned()),
@@ -215,23 +251,74 @@ async fn child() {
     let Ok(Some(settings)) = input.next_line().await else {
         return;
     };
+    tracing::subscriber::set_global_default(Collector).unwrap();
     let settings: Value = serde_json::from_str(&settings).unwrap();
     let mut builder = Client::builder(settings["project_id"].as_str().unwrap())
         .base_url(settings["base_url"].as_str().unwrap())
         .timeout(Duration::from_secs(3));
     if let Some(url) = settings["store"].as_str() {
-        builder = builder.store(Arc::new(RedisStore::new(url, KEY).unwrap()));
+        let store = RedisStore::builder(url, KEY);
+        let store = match std::env::var(TIMEOUT) {
+            Ok(seconds) => store.timeout(Duration::from_secs(seconds.parse().unwrap())),
+            Err(_) => store,
+        };
+        #[cfg(feature = "cluster")]
+        let store = match std::env::var(CLUSTER) {
+            Ok(_) => store.cluster(),
+            Err(_) => store,
+        };
+        builder = builder.store(Arc::new(store.build().unwrap()));
     }
     let client = builder.build().unwrap();
     println!("\n@\"ready\"");
     while let Ok(Some(line)) = input.next_line().await {
         let command: Value = serde_json::from_str(&line).unwrap();
-        let told = obey(&client, &command).await;
-        println!("\n@{told}");
+        let response = obey(&client, &command).await;
+        println!("\n@{response}");
     }
 }
 
+/// What this process was told of its store.
+static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Collector;
+
+impl tracing::Subscriber for Collector {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        let modules = ["descope_magiclink::store", "descope_magiclink_redis"];
+        metadata.is_event()
+            && modules
+                .iter()
+                .any(|module| metadata.target().starts_with(module))
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                if field.name() == "message" {
+                    self.0.push_str(&format!("{value:?}"));
+                }
+            }
+        }
+        let mut message = Message(format!("{} ", event.metadata().level()));
+        event.record(&mut message);
+        EVENTS.lock().unwrap().push(message.0);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 async fn obey(client: &Client, command: &Value) -> Value {
+    if command["events"] == true {
+        return std::mem::take(&mut *EVENTS.lock().unwrap()).into();
+    }
     if let Some(token) = command["refresh"].as_str() {
         let times = command["times"].as_u64().unwrap();
         let tasks: Vec<_> = (0..times)

@@ -79,19 +79,19 @@ impl ExchangeAccessKey {
             login_options: has_options.then_some(self.options),
             ..Default::default()
         };
-        let answer = self
+        let response = self
             .client
             .raw()
             .exchange_access_key(&self.key, &body)
             .send()
             .await?;
-        let key_id = answer.key_id.clone().filter(|id| !id.is_empty());
-        let answer = answer.map(|body| types::JwtResponse {
+        let key_id = response.key_id.clone().filter(|id| !id.is_empty());
+        let response = response.map(|body| types::JwtResponse {
             session_jwt: body.session_jwt,
             ..Default::default()
         });
         let validator = self.client.validator();
-        let response = TokenResponse::read(answer, validator)?;
+        let response = TokenResponse::read(response, validator)?;
         let (session, tokens) = response.check(validator, None, deadline).await?;
         Ok(AccessKeySession {
             session,

@@ -8,7 +8,7 @@ use crate::error::{Result, SessionError};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::Forget;
-use crate::session::shared_refreshes::note_change;
+use crate::session::shared_refreshes::publish_change;
 use crate::sync::hash::hash;
 use crate::sync::single_flight::run;
 
@@ -49,7 +49,7 @@ impl Sessions {
         let ended = Arc::clone(self.client.validator().ended());
         let entry = ended.add(token, until);
         if let Some(remote) = self.client.remote().cloned() {
-            run(async move { ended.tell(&remote, &entry).await }).await;
+            run(async move { ended.publish(&remote, &entry).await }).await;
         }
     }
 
@@ -75,7 +75,7 @@ impl Sessions {
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
-        self.note_change(token, Forget::Session).await;
+        self.publish_change(token, Forget::Session).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout(token, &body);
         call.send().await.map(drop)
@@ -88,22 +88,26 @@ impl Sessions {
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
-        self.note_change(token, Forget::User).await;
+        self.publish_change(token, Forget::User).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout_all_devices(token, &body);
         call.send().await.map(drop)
     }
 
     /// As [`forget`](Self::forget), for the processes that share the store.
-    pub(super) async fn note_change(&self, token: &RefreshToken, what: Forget) {
-        let claims = self.client.validator().validate_refresh_cached(token);
-        if let (Some(remote), Ok(claims)) = (self.client.remote().cloned(), claims) {
-            run(async move { note_change(&remote, &claims, what).await }).await;
+    pub(super) async fn publish_change(&self, token: &RefreshToken, what: Forget) {
+        let Some(remote) = self.client.remote().cloned() else {
+            return;
+        };
+        let validator = self.client.validator();
+        let claims = validator.validate_refresh_until(token, self.client.deadline());
+        if let Ok(claims) = claims.await {
+            run(async move { publish_change(&remote, &claims, what).await }).await;
         }
     }
 
     /// Forgets the refreshes that are kept for the owner of a token: now, so that nobody gets new
-    /// tokens out of them while the service is asked, and again when the call is over or dropped.
+    /// tokens out of them while the service is asked, and again when the call has ended or was dropped.
     pub(super) fn forget<'a>(&'a self, token: &'a RefreshToken, what: Forget) -> impl Drop + 'a {
         struct Guard<F: Fn()>(F);
         impl<F: Fn()> Drop for Guard<F> {

@@ -8,11 +8,14 @@ use crate::client::Client;
 use crate::error::{Error, Result, SessionError, Timeout, TokenProblem};
 use crate::raw::types;
 use crate::secret::{RefreshToken, SessionToken};
-use crate::session::refreshes::{CachedOutcome, Outcome, ROTATED, SAME_TOKEN, Turn};
+use crate::session::refreshes::{
+    CachedOutcome, Forget, Outcome, ROTATED, RefreshState, SAME_TOKEN,
+};
 use crate::session::session::{RefreshClaims, Session};
-use crate::session::shared_refreshes::{SharedRefresh, SharedTurn, was_changed};
+use crate::session::shared_refreshes::{Made, SharedRefresh, SharedState, was_changed};
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::{hash, hash_parts};
+use crate::sync::single_flight::run;
 use crate::transport::deadline::Deadline;
 
 /// A user who is signed in, from [`Sessions::validate_and_refresh`].
@@ -40,8 +43,9 @@ impl Sessions {
     /// is presented, the service invalidates all tokens that came of that sign-in, the newest included
     /// ([`ErrorCode`](crate::ErrorCode) `E064006`). Two processes that refresh one token at the same
     /// moment sign the user out in that way. Where refresh tokens rotate, have them share a
-    /// [store](crate::ClientBuilder::store): then all of the above holds for them together. A process
-    /// that dies between sending a refresh and storing its outcome leaves
+    /// [store](crate::ClientBuilder::store): then what is said here of one token holds for them together. A
+    /// refresh that breaks on its way is told as such, and the next call presents the token again: nobody has what
+    /// came of it, if anything did. A process that dies between sending a refresh and storing its outcome leaves
     /// [`TokenProblem::SessionEnded`](crate::session::TokenProblem::SessionEnded).
     ///
     /// # Errors
@@ -122,7 +126,7 @@ impl Sessions {
             (Ok(session), token) => {
                 if let Some(token) = token {
                     let hash = || hash(token.expose_secret());
-                    self.client.refreshes().note_seen(hash);
+                    self.client.refreshes().record_use(hash);
                 }
                 Ok(SignedIn {
                     session,
@@ -157,12 +161,28 @@ impl Sessions {
             async move { make_refresh(&client, response, &token, &claims, endpoint).await }
         });
         match turn {
-            Turn::Cached(outcome) => *outcome,
-            Turn::InFlight(refresh) => match refresh.wait(deadline.at()).await {
+            RefreshState::Cached(outcome, age) => {
+                if outcome.is_ok() && self.was_changed_elsewhere(claims, age).await {
+                    refreshes.forget(hash, Some(claims), Forget::Session);
+                    return Err(SessionError::Token(TokenProblem::SessionEnded).into());
+                }
+                *outcome
+            }
+            RefreshState::InFlight(refresh) => match refresh.wait(deadline.at()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Err(deadline.error(error)),
             },
         }
+    }
+
+    /// Whether another process has ended or changed the session since a refresh of this age began.
+    async fn was_changed_elsewhere(&self, claims: &RefreshClaims, age: Duration) -> bool {
+        let Some(remote) = self.client.remote().cloned() else {
+            return false;
+        };
+        let claims = claims.clone();
+        let changed = run(async move { was_changed(&remote, &claims, age).await });
+        changed.await.unwrap_or_default()
     }
 }
 
@@ -193,28 +213,28 @@ async fn make_refresh(
             Ok(None) => return (Ok(None), None),
             Err(error) => {
                 let refused = error.is_unauthorized();
-                let kept = refused.then(|| CachedOutcome::Refused(error.clone()));
-                return (Err(error), kept);
+                let cached = refused.then(|| CachedOutcome::Refused(error.clone()));
+                return (Err(error), cached);
             }
         },
     };
     let old = Some((token, claims));
     match response.check(client.validator(), old, deadline).await {
         Ok((session, tokens)) => {
-            client.refreshes().note_rotation(tokens.rotated);
+            client.refreshes().record_rotation(tokens.rotated);
             let user = response.user.clone();
             let refreshed = Refreshed {
                 session,
                 tokens,
                 user,
             };
-            let kept = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
-            (Ok(Some(refreshed)), Some(kept))
+            let cached = CachedOutcome::Refreshed(Box::new(refreshed.clone()));
+            (Ok(Some(refreshed)), Some(cached))
         }
         Err(error) => {
             let unchecked = matches!(error, SessionError::Unavailable(_));
-            let kept = unchecked.then_some(CachedOutcome::Unchecked(response));
-            (Err(error.into()), kept)
+            let cached = unchecked.then_some(CachedOutcome::Unchecked(response));
+            (Err(error.into()), cached)
         }
     }
 }
@@ -243,30 +263,34 @@ async fn share_refresh(
         },
         lease,
     };
-    match refresh.take_turn().await {
-        SharedTurn::Lead => {}
-        SharedTurn::Made(response, age) if !was_changed(remote, claims, age).await => {
+    let began = match refresh.join_or_start().await {
+        SharedState::Leader(began) => began,
+        SharedState::Made(response, age) if !was_changed(remote, claims, age).await => {
             let received = validator.clock().instant();
-            if let Some(response) = TokenResponse::from_bytes(&response, received) {
-                return Ok(Some(response));
-            }
+            return match TokenResponse::from_bytes(&response, received) {
+                Some(response) => Ok(Some(response)),
+                // Of another version of this crate.
+                None => Err(Error::Timeout(Timeout::new(limit))),
+            };
         }
-        SharedTurn::Made(..) | SharedTurn::Lost => {
+        SharedState::Made(..) | SharedState::Refused | SharedState::Lost => {
             return Err(SessionError::Token(TokenProblem::SessionEnded).into());
         }
-        SharedTurn::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
-    }
+        SharedState::Unknown => return Err(Error::Timeout(Timeout::new(limit))),
+    };
     let response = request_refresh(client, token, endpoint).await;
-    let made = response.as_ref().ok().and_then(Option::as_ref);
-    let made = made.map(|response| {
-        let ttl = if response.may_replace(token) {
-            ROTATED
-        } else {
-            SAME_TOKEN
-        };
-        (response.to_bytes(), ttl)
-    });
-    refresh.complete(made).await;
+    let made = match &response {
+        Ok(Some(response)) => {
+            let is_new = response.may_replace(token);
+            let ttl = if is_new { ROTATED } else { SAME_TOKEN };
+            Made::Response(response.to_bytes(), ttl)
+        }
+        Err(error) if error.is_unauthorized() => Made::Refused,
+        // It may have reached the service. To present the token again costs nothing then, since nobody has what
+        // came of it; where it has not, it saves the sign-in.
+        Ok(None) | Err(_) => Made::Nothing,
+    };
+    refresh.complete(began, made).await;
     response
 }
 
@@ -275,7 +299,7 @@ async fn request_refresh(
     token: &RefreshToken,
     endpoint: Endpoint,
 ) -> Result<Option<TokenResponse>> {
-    let raw = client.patient_raw();
+    let raw = client.raw_with_longest_timeout();
     let validator = client.validator();
     let body = types::RefreshSessionRequest::default();
     match endpoint {

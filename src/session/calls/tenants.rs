@@ -101,7 +101,7 @@ impl Sessions {
         let validator = self.client.validator();
         let claims = validator.validate_refresh_until(token, deadline).await?;
         let _forgotten = self.forget(token, Forget::Session);
-        self.note_change(token, Forget::Session).await;
+        self.publish_change(token, Forget::Session).await;
         // No text of a token has a line break, so that no two pairs read alike.
         let hash = hash(&format!("{}\n{tenant_id}", token.expose_secret()));
         let handover = self.client.handovers().obtain(hash, deadline, || {
@@ -111,7 +111,7 @@ impl Sessions {
                 ..Default::default()
             };
             async move {
-                let raw = client.patient_raw();
+                let raw = client.raw_with_longest_timeout();
                 let response = raw.select_tenant(&token, &body).send().await?;
                 TokenResponse::read(response, client.validator())
             }

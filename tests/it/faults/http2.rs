@@ -12,7 +12,7 @@ use super::server::{builder, sign_in};
 const CANCEL: u8 = 8;
 const REFUSED_STREAM: u8 = 7;
 
-/// A server that resets the first streams with an error code and answers those after them.
+/// A server that resets the first streams with an error code and responds to those after them.
 struct Http2Server {
     url: String,
     streams: Arc<AtomicUsize>,
@@ -37,18 +37,23 @@ impl Http2Server {
     }
 
     fn client(&self) -> Client {
-        let http = reqwest::Client::builder()
-            .http2_prior_knowledge()
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .build()
-            .unwrap();
-        builder(&self.url).http_client(http).build().unwrap()
+        let builder = builder(&self.url).http_client(client());
+        builder.build().unwrap()
     }
 
     fn streams(&self) -> usize {
         self.streams.load(Ordering::SeqCst)
     }
+}
+
+/// Speaks HTTP/2 without asking.
+pub(super) fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 /// A frame of RFC 9113 4.1.
@@ -61,6 +66,41 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// A server that has nothing but informational responses for a stream.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_flood_of_informational_responses_takes_up_no_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/2", listener.local_addr().unwrap());
+    let written = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&written);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let counted = Arc::clone(&counted);
+            std::thread::spawn(move || -> std::io::Result<()> {
+                stream.read_exact(&mut [0; 24])?;
+                stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+                stream.write_all(&frame(SETTINGS, ACK, 0, &[]))?;
+                // The request.
+                let _ = stream.read(&mut [0; 4096])?;
+                // `:status: 103` in HPACK, without indexing.
+                let hint = frame(HEADERS, END_HEADERS, 1, b"\x08\x03103");
+                let part = hint.repeat(1000);
+                loop {
+                    stream.write_all(&part)?;
+                    counted.fetch_add(part.len(), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    super::table::assert_flat(&url, || written.load(Ordering::SeqCst)).await;
+}
+
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
 fn serve(
     stream: &mut TcpStream,
     streams: &AtomicUsize,
@@ -68,12 +108,8 @@ fn serve(
     code: u8,
 ) -> std::io::Result<()> {
     const DATA: u8 = 0;
-    const HEADERS: u8 = 1;
     const RST_STREAM: u8 = 3;
-    const SETTINGS: u8 = 4;
     const END_STREAM: u8 = 1;
-    const ACK: u8 = 1;
-    const END_HEADERS: u8 = 4;
     stream.read_exact(&mut [0; 24])?;
     stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
     loop {

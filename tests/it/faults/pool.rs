@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::server::{client, read_request, sign_in};
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 /// The address of the server, for the part of a test that runs in a process of its own.
 const SERVER: &str = "FAULTS_SERVER";
 
@@ -22,7 +22,7 @@ fn closing_server() -> (String, mpsc::Receiver<()>) {
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             if read_request(&mut stream) {
-                stream.write_all(ANSWER).unwrap();
+                stream.write_all(RESPONSE).unwrap();
             }
             stream.shutdown(Shutdown::Write).unwrap();
             // A client that does not look does not close: it is not waited for for ever.
@@ -48,7 +48,7 @@ fn keeping_server() -> (String, Arc<AtomicUsize>) {
             std::thread::spawn(move || {
                 while read_request(&mut stream) {
                     counted.fetch_add(1, Ordering::Relaxed);
-                    stream.write_all(ANSWER).unwrap();
+                    stream.write_all(RESPONSE).unwrap();
                 }
             });
         }
@@ -123,7 +123,7 @@ fn a_connection_that_was_closed_while_the_process_was_frozen_is_not_used() {
     let respond = || {
         let (mut stream, _) = listener.accept().unwrap();
         assert!(read_request(&mut stream));
-        stream.write_all(ANSWER).unwrap();
+        stream.write_all(RESPONSE).unwrap();
         stream
     };
     input.write_all(b"call\n").unwrap();

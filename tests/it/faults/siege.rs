@@ -9,7 +9,7 @@ use descope_magiclink::{CallEvent, Client, RefreshToken, SessionToken};
 use descope_magiclink_emulator::{Emulator, Fault, SigningAlgorithm, User};
 
 use super::server::LONG;
-use crate::session::kit::b64;
+use crate::session::signing::b64;
 
 const EMAIL: &str = "joe@example.com";
 const SIEGE: Duration = Duration::from_secs(8);
@@ -38,9 +38,7 @@ impl Fixture {
             .timeout(LONG)
             .on_call(move |event| {
                 let counter = match event {
-                    CallEvent::Starting { operation, .. } if *operation == "get_keys_v2" => {
-                        &fetched
-                    }
+                    CallEvent::Starting { operation, .. } if *operation == "keys" => &fetched,
                     CallEvent::Starting { operation, .. } if *operation == "refresh_session" => {
                         &refreshed
                     }
@@ -174,7 +172,7 @@ async fn besiege(fixture: &Fixture) {
         fixture.emulator.keys().rotate().unwrap();
         tokio::time::sleep(second).await;
         let down = fixture.emulator.faults();
-        let down = down.add(Fault::on("GetKeysV2").answer(503)).unwrap();
+        let down = down.add(Fault::on("GetKeysV2").respond(503)).unwrap();
         tokio::time::sleep(second).await;
         fixture.emulator.keys().rotate().unwrap();
         tokio::time::sleep(second).await;
@@ -224,5 +222,6 @@ async fn known_keys_serve_through_a_siege() {
     println!("  {fetches} key fetches in {took:.1?}, {allowed} allowed");
     // On a busy machine both wait for the processor, and in turn; what differs is the client's own doing.
     assert!(p99_besieged <= 2 * p99_quiet.max(p99_at_rest));
-    assert!(fetches as u64 <= allowed);
+    // Two rotations, at least.
+    assert!(fetches >= 2 && fetches as u64 <= allowed);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use descope_magiclink::Error;
 
 use super::server::{Server, Wire, builder, client, read, read_request, sign_in};
-use crate::session::kit::with_a_limit_that_fits;
+use crate::session::signing::with_a_limit_that_fits;
 
 /// What may stand in the sockets' buffers of a response that nobody reads.
 const BUFFERS: usize = 24 * 1024 * 1024;
@@ -309,6 +309,79 @@ async fn what_only_the_deadline_ends() {
     }
 }
 
+/// Nothing but informational responses, as fast as they are taken.
+fn flood(mut wire: Wire) {
+    let part = EARLY_HINTS.repeat(1000);
+    while wire.send(&part) {}
+}
+
+/// The other process of the next test: makes a call that only its deadline ends, and tells how much more memory it
+/// took up for that.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "part of another test"]
+async fn one_call_to_a_flood() {
+    // The most so far: to make an HTTP client takes more for a moment than it keeps.
+    let memory = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+        kilobytes.parse::<usize>().unwrap()
+    };
+    let Ok(settings) = std::env::var(FLOOD) else {
+        return;
+    };
+    let (url, limit) = settings.split_once(' ').unwrap();
+    let limit = Duration::from_millis(limit.parse().unwrap());
+    #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "changed below"))]
+    let mut builder = builder(url).timeout(limit);
+    #[cfg(feature = "http2")]
+    if url.ends_with("/2") {
+        builder = builder.http_client(super::http2::client());
+    }
+    let client = builder.build().unwrap();
+    // The first call makes it.
+    let hurried = client.with_timeout(Duration::from_millis(1));
+    sign_in(&hurried).await.unwrap_err();
+    let before = memory();
+    let error = sign_in(&client).await.unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    println!("\ngrown: {}", memory() - before);
+}
+
+/// What [`one_call_to_a_flood`] is told: where, and for how long.
+#[cfg(target_os = "linux")]
+const FLOOD: &str = "FAULTS_FLOOD";
+
+/// The client drops informational responses where it reads them, and only its deadline ends that.
+#[cfg(target_os = "linux")]
+pub(super) async fn assert_flat(url: &str, written: impl Fn() -> usize) {
+    const ENOUGH: usize = 16 * 1024 * 1024;
+    with_a_limit_that_fits(async |limit| {
+        let before = written();
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["faults::table::one_call_to_a_flood", "--exact"])
+            .args(["--ignored", "--nocapture"])
+            .env(FLOOD, format!("{url} {}", limit.as_millis()))
+            .output()
+            .unwrap();
+        let output = String::from_utf8(child.stdout).unwrap();
+        let grown = output.lines().find_map(|line| line.strip_prefix("grown: "));
+        let grown: usize = grown.expect(&output).parse().unwrap();
+        let flooded = written() - before;
+        assert!(grown < 8 * 1024, "{grown} kB for {flooded} bytes");
+        (flooded >= ENOUGH).then_some(())
+    })
+    .await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_flood_of_informational_responses_takes_up_no_memory() {
+    let server = Server::start(flood);
+    assert_flat(&server.url, || server.written()).await;
+}
+
 /// All calls are sent by one thread: one that is flooded must not hold up the others.
 #[tokio::test]
 async fn other_calls_go_on_during_a_flood() {
@@ -369,6 +442,17 @@ async fn a_call_whose_time_is_over_while_it_connects_says_that_nothing_was_sent(
     let error = sign_in(&client.build().unwrap()).await.unwrap_err();
     let text = "the service could not be reached; nothing was sent";
     assert!(error.to_string().ends_with(text), "{error}");
+}
+
+#[tokio::test]
+async fn the_longest_limit_of_all_is_no_limit() {
+    let server = Server::start(|mut wire| {
+        let length = format!("content-length: {}\r\nconnection: close\r\n", USER.len());
+        wire.send(head(200, &length) + USER);
+    });
+    let client = builder(&server.url).timeout(Duration::MAX).build().unwrap();
+    read(&client).await.unwrap();
+    sign_in(&client).await.unwrap();
 }
 
 /// Without TLS the connection is there at once, and what follows may have been sent.

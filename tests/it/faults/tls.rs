@@ -166,9 +166,9 @@ async fn the_keys_of_such_a_server_say_why_they_are_not_there() {
     let server = TlsServer::start(|_| {}).await;
     let client = builder(&server.url("localhost")).build().unwrap();
     let validator = client.sessions();
-    let token = crate::session::kit::Key::p256("k");
+    let token = crate::session::signing::Key::p256("k");
     let now = std::time::SystemTime::now();
-    let token = token.sign(&crate::session::kit::session_claims(now));
+    let token = token.sign(&crate::session::signing::session_claims(now));
     let error = validator.validate(&SessionToken::new(token)).await;
     let error = match error.unwrap_err() {
         Error::Session(SessionError::Unavailable(why)) => why,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use descope_magiclink::{Error, RefreshToken};
 use descope_magiclink_emulator::Fault;
 
-use crate::session::world::{World, tokens_of};
+use crate::session::fixture::{Fixture, tokens_of};
 
 const FORTY: Duration = Duration::from_secs(40);
 
@@ -13,27 +13,27 @@ fn limited(wait: u64) -> [Fault; 2] {
     let on = || Fault::on("RefreshSession");
     [
         on().rate_limited(Some(Duration::from_secs(wait))),
-        on().answer(503).header("Retry-After", wait.to_string()),
+        on().respond(503).header("Retry-After", wait.to_string()),
     ]
 }
 
-async fn refused(world: &World, token: &RefreshToken) -> Error {
-    world.client.sessions().refresh(token).await.unwrap_err()
+async fn refused(fixture: &Fixture, token: &RefreshToken) -> Error {
+    fixture.client.sessions().refresh(token).await.unwrap_err()
 }
 
 #[tokio::test]
 async fn while_the_service_asks_to_wait_no_refresh_of_the_client_is_sent() {
     for fault in limited(40) {
-        let world = World::new().await;
-        world.emulator.faults().add(fault).unwrap();
-        let (_, joe) = world.tokens();
-        let (_, ann) = tokens_of(world.emulator.tokens("ann@example.com"));
-        let first = refused(&world, &joe).await;
+        let fixture = Fixture::new().await;
+        fixture.emulator.faults().add(fault).unwrap();
+        let (_, joe) = fixture.tokens();
+        let (_, ann) = tokens_of(fixture.emulator.tokens("ann@example.com"));
+        let first = refused(&fixture, &joe).await;
         assert_eq!(first.retry_after(), Some(FORTY));
         let mut callers = tokio::task::JoinSet::new();
         for _ in 0..250 {
             for token in [joe.clone(), ann.clone()] {
-                let sessions = world.client.sessions();
+                let sessions = fixture.client.sessions();
                 callers.spawn(async move { sessions.refresh(&token).await.unwrap_err() });
             }
         }
@@ -42,20 +42,20 @@ async fn while_the_service_asks_to_wait_no_refresh_of_the_client_is_sent() {
             assert_eq!(error.retry_after(), Some(FORTY));
             assert!(error.is_retryable() && !error.is_unauthorized());
         }
-        let tried = world.client.sessions().try_refresh(Some(&ann)).await;
+        let tried = fixture.client.sessions().try_refresh(Some(&ann)).await;
         assert_eq!(tried.unwrap_err().status(), first.status());
-        assert_eq!(world.refreshes(), 1, "one call for all of them");
+        assert_eq!(fixture.refreshes(), 1, "one call for all of them");
 
-        let other = world.another_client();
+        let other = fixture.another_client();
         other.sessions().refresh(&joe).await.unwrap_err();
-        assert_eq!(world.refreshes(), 2, "each client asks for itself");
+        assert_eq!(fixture.refreshes(), 2, "each client asks for itself");
 
-        world.advance(Duration::from_secs(30));
-        let later = refused(&world, &joe).await;
+        fixture.advance(Duration::from_secs(30));
+        let later = refused(&fixture, &joe).await;
         assert_eq!(later.retry_after(), Some(Duration::from_secs(10)));
-        world.emulator.faults().clear();
-        world.advance(Duration::from_secs(10));
-        let sessions = world.client.sessions();
+        fixture.emulator.faults().clear();
+        fixture.advance(Duration::from_secs(10));
+        let sessions = fixture.client.sessions();
         sessions.refresh(&joe).await.unwrap();
         sessions.refresh(&ann).await.unwrap();
     }
@@ -63,50 +63,55 @@ async fn while_the_service_asks_to_wait_no_refresh_of_the_client_is_sent() {
 
 #[tokio::test]
 async fn a_longer_wait_is_tried_again_after_a_minute() {
-    for fault in limited(3600) {
-        let world = World::new().await;
-        world.emulator.faults().add(fault).unwrap();
-        let (_, joe) = world.tokens();
-        refused(&world, &joe).await;
-        world.advance(Duration::from_secs(59));
-        let error = refused(&world, &joe).await;
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(3541)));
-        assert_eq!(world.refreshes(), 1);
-        world.advance(Duration::from_secs(1));
-        refused(&world, &joe).await;
-        assert_eq!(world.refreshes(), 2);
+    for (wait, fault) in [3600, u64::MAX]
+        .into_iter()
+        .flat_map(|wait| limited(wait).map(|fault| (wait, fault)))
+    {
+        let fixture = Fixture::new().await;
+        fixture.emulator.faults().add(fault).unwrap();
+        let (_, joe) = fixture.tokens();
+        refused(&fixture, &joe).await;
+        fixture.advance(Duration::from_secs(59));
+        let error = refused(&fixture, &joe).await;
+        if wait == 3600 {
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(3541)));
+        }
+        assert_eq!(fixture.refreshes(), 1);
+        fixture.advance(Duration::from_secs(1));
+        refused(&fixture, &joe).await;
+        assert_eq!(fixture.refreshes(), 2);
     }
 }
 
 #[tokio::test]
 async fn new_tokens_that_are_there_are_given_out_meanwhile() {
-    let world = World::new().await;
-    let sessions = world.client.sessions();
-    let (_, joe) = world.tokens();
-    let (_, ann) = tokens_of(world.emulator.tokens("ann@example.com"));
+    let fixture = Fixture::new().await;
+    let sessions = fixture.client.sessions();
+    let (_, joe) = fixture.tokens();
+    let (_, ann) = tokens_of(fixture.emulator.tokens("ann@example.com"));
     let refreshed = sessions.refresh(&joe).await.unwrap();
     let [fault, _] = limited(40);
-    world.emulator.faults().add(fault).unwrap();
-    refused(&world, &ann).await;
+    fixture.emulator.faults().add(fault).unwrap();
+    refused(&fixture, &ann).await;
     let again = sessions.refresh(&joe).await.unwrap();
     assert_eq!(again.session.expires_at(), refreshed.session.expires_at());
-    assert_eq!(world.refreshes(), 2);
+    assert_eq!(fixture.refreshes(), 2);
 }
 
 #[tokio::test]
 async fn an_outage_without_a_time_is_not_kept() {
-    let world = World::new().await;
-    let (_, joe) = world.tokens();
+    let fixture = Fixture::new().await;
+    let (_, joe) = fixture.tokens();
     for fault in [
-        Fault::on("RefreshSession").answer(503),
+        Fault::on("RefreshSession").respond(503),
         Fault::on("RefreshSession").rate_limited(None),
         Fault::on("RefreshSession")
-            .answer(500)
+            .respond(500)
             .header("Retry-After", "40"),
     ] {
-        world.emulator.faults().add(fault.times(1)).unwrap();
-        refused(&world, &joe).await;
+        fixture.emulator.faults().add(fault.times(1)).unwrap();
+        refused(&fixture, &joe).await;
     }
-    world.client.sessions().refresh(&joe).await.unwrap();
-    assert_eq!(world.refreshes(), 4);
+    fixture.client.sessions().refresh(&joe).await.unwrap();
+    assert_eq!(fixture.refreshes(), 4);
 }

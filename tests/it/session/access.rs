@@ -8,7 +8,7 @@ use descope_magiclink::session::SessionError;
 use descope_magiclink::{Session, SessionValidator};
 use serde_json::{Value, json};
 
-use super::kit::{Key, PROJECT, USER, key_set, merged};
+use super::signing::{Key, PROJECT, USER, key_set, merged};
 
 static KEY: LazyLock<Key> = LazyLock::new(|| Key::p256("k"));
 

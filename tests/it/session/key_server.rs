@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 /// What the endpoint does with a request.
 #[derive(Clone)]
-pub(crate) enum Answer {
+pub(crate) enum KeyResponse {
     /// 200 with this body.
     Body(String),
     /// 200 with this body, once `KeyServer::release` was called.
@@ -40,23 +40,23 @@ pub(crate) struct KeyServer {
 
 struct Shared {
     requests: AtomicUsize,
-    response: Mutex<Answer>,
-    /// Answers of their own for requests whose head has this text.
-    answers: Mutex<Vec<(&'static str, Answer)>>,
+    response: Mutex<KeyResponse>,
+    /// Responses of their own for requests whose head has this text.
+    responses: Mutex<Vec<(&'static str, KeyResponse)>>,
     heads: Mutex<Vec<String>>,
     /// The first so many requests are no longer held.
     released: watch::Sender<usize>,
 }
 
 impl KeyServer {
-    pub(crate) async fn start(response: Answer) -> Self {
+    pub(crate) async fn start(response: KeyResponse) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             requests: AtomicUsize::new(0),
             response: Mutex::new(response),
-            answers: Mutex::default(),
+            responses: Mutex::default(),
             heads: Mutex::default(),
             released: watch::Sender::new(0),
         });
@@ -96,15 +96,15 @@ impl KeyServer {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn answer(&self, response: Answer) {
+    pub(crate) fn respond(&self, response: KeyResponse) {
         *self.shared.response.lock().unwrap() = response;
     }
 
-    /// Answers requests whose head has this text otherwise than the rest.
-    pub(crate) fn answer_to(&self, text: &'static str, response: Answer) {
-        let mut answers = self.shared.answers.lock().unwrap();
-        answers.retain(|(other, _)| *other != text);
-        answers.push((text, response));
+    /// Responds differently to requests whose head has this text.
+    pub(crate) fn respond_to(&self, text: &'static str, response: KeyResponse) {
+        let mut responses = self.shared.responses.lock().unwrap();
+        responses.retain(|(other, _)| *other != text);
+        responses.push((text, response));
     }
 
     /// Requests so far whose head has this text.
@@ -118,7 +118,7 @@ impl KeyServer {
         self.shared.heads.lock().unwrap().clone()
     }
 
-    /// Answers all requests so far that are held.
+    /// Releases all requests that are held so far.
     pub(crate) fn release(&self) {
         self.shared.released.send_replace(self.requests());
     }
@@ -152,22 +152,22 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
             return;
         }
         let own = {
-            let answers = shared.answers.lock().unwrap();
-            let own = answers.iter().find(|(text, _)| head.contains(text));
-            own.map(|(_, answer)| answer.clone())
+            let responses = shared.responses.lock().unwrap();
+            let own = responses.iter().find(|(text, _)| head.contains(text));
+            own.map(|(_, respond)| respond.clone())
         };
         shared.heads.lock().unwrap().push(head);
         let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
-        let answer = own.unwrap_or_else(|| shared.response.lock().unwrap().clone());
-        let text = match answer {
-            Answer::Body(body) => response(200, "", &body),
-            Answer::Held(body) => {
+        let respond = own.unwrap_or_else(|| shared.response.lock().unwrap().clone());
+        let text = match respond {
+            KeyResponse::Body(body) => response(200, "", &body),
+            KeyResponse::Held(body) => {
                 let mut released = shared.released.subscribe();
                 released.wait_for(|first| *first >= number).await.unwrap();
                 response(200, "", &body)
             }
-            Answer::Raw(status, headers, body) => response(status, &headers, &body),
-            Answer::Huge { bytes, told } => {
+            KeyResponse::Raw(status, headers, body) => response(status, &headers, &body),
+            KeyResponse::Huge { bytes, told } => {
                 let length = if told {
                     format!("Content-Length: {bytes}\r\n")
                 } else {
@@ -185,7 +185,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 }
                 return;
             }
-            Answer::Drip => {
+            KeyResponse::Drip => {
                 let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
                 if stream.write_all(head.as_bytes()).await.is_err() {
                     return;
@@ -195,11 +195,11 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 }
                 return;
             }
-            Answer::Silent => {
+            KeyResponse::Silent => {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 return;
             }
-            Answer::Hangup => return,
+            KeyResponse::Hangup => return,
         };
         if stream.write_all(text.as_bytes()).await.is_err() {
             return;

@@ -2,11 +2,12 @@
 
 mod access;
 mod client;
+pub(crate) mod fixture;
 mod issued;
 pub(crate) mod key_server;
 mod keys;
-pub(crate) mod kit;
 mod properties;
+mod runtimes;
 mod shared;
+pub(crate) mod signing;
 mod tokens;
-pub(crate) mod world;

@@ -7,7 +7,7 @@ use descope_magiclink::SessionValidator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::kit::{Key, PROJECT, USER, jwks, key_set};
+use super::signing::{Key, PROJECT, USER, jwks, key_set};
 
 static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| [Key::rsa("rsa"), Key::p256("ec")]);
 

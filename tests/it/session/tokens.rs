@@ -13,7 +13,7 @@ use descope_magiclink::{Clock as _, ManualClock, RefreshToken, SessionToken};
 use descope_magiclink::{Session, SessionValidator};
 use serde_json::{Value, json};
 
-use super::kit::{
+use super::signing::{
     Key, PROJECT, Pair, USER, b64, jwks, key_set, merged, refresh_claims, seconds, session_claims,
     unb64,
 };
@@ -21,18 +21,18 @@ use super::kit::{
 /// A header that was good once is not looked at again, and decides nothing about the rest of a token.
 #[test]
 fn a_header_seen_before_makes_no_other_token_good() {
-    let world = World::new();
-    let validator = world.validator();
-    let [rsa, ec] = world.keys();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    let [rsa, ec] = fixture.keys();
     for _ in 0..2 {
         for (key, other) in [(rsa, ec), (ec, rsa)] {
-            let good = key.sign(&world.claims());
+            let good = key.sign(&fixture.claims());
             for _ in 0..2 {
                 validator.validate_cached(&good.as_str().into()).unwrap();
             }
             let (_, rest) = good.split_once('.').unwrap();
             let (header, _) = other
-                .sign(&world.claims())
+                .sign(&fixture.claims())
                 .split_once('.')
                 .map(own)
                 .unwrap();
@@ -53,9 +53,9 @@ fn a_header_seen_before_makes_no_other_token_good() {
     let rotated = SessionValidator::builder(PROJECT).key_set(key_set(&[ec]));
     let rotated = rotated.build().unwrap();
     rotated
-        .validate_cached(&ec.sign(&world.claims()).as_str().into())
+        .validate_cached(&ec.sign(&fixture.claims()).as_str().into())
         .unwrap();
-    let found = rotated.validate_cached(&rsa.sign(&world.claims()).as_str().into());
+    let found = rotated.validate_cached(&rsa.sign(&fixture.claims()).as_str().into());
     assert!(matches!(
         found,
         Err(SessionError::Token(TokenProblem::UnknownKey))
@@ -70,13 +70,13 @@ fn own((header, rest): (&str, &str)) -> (String, String) {
 const P256_ORDER: &str = "_____wAAAAD__________7zm-q2nF56E87nKwvxjJVE";
 
 /// A project with a key of each kind, and a clock that stands still.
-struct World {
+struct Fixture {
     rsa: Key,
     ec: Key,
     clock: std::sync::Arc<ManualClock>,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         Self {
             rsa: Key::rsa("rsa-key"),
@@ -141,27 +141,27 @@ fn run(validator: &SessionValidator, cases: Vec<Case>) {
 
 #[test]
 fn good_tokens_pass() {
-    let world = World::new();
-    let validator = world.validator();
-    for key in world.keys() {
-        let session = validate(&validator, &key.sign(&world.claims())).unwrap();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    for key in fixture.keys() {
+        let session = validate(&validator, &key.sign(&fixture.claims())).unwrap();
         assert_eq!(session.user_id(), USER);
         assert_eq!(session.project_id(), PROJECT);
         assert_eq!(validator.project_id(), PROJECT);
         let same = header(key, json!({"typ": null}));
-        assert!(validate(&validator, &key.sign_with_header(&same, &world.claims())).is_ok());
+        assert!(validate(&validator, &key.sign_with_header(&same, &fixture.claims())).is_ok());
     }
 }
 
 #[test]
 fn headers() {
-    let world = World::new();
-    let validator = world.validator();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
     let mut cases: Vec<Case> = Vec::new();
-    for key in world.keys() {
+    for key in fixture.keys() {
         let alg = key.alg();
         let mut case = |name: &str, change: Value, expected: Option<TokenProblem>| {
-            let token = key.sign_with_header(&header(key, change), &world.claims());
+            let token = key.sign_with_header(&header(key, change), &fixture.claims());
             cases.push((format!("{alg}: {name}"), token, expected));
         };
         for none in ["none", "None", "NONE", "nOnE", ""] {
@@ -316,32 +316,32 @@ fn headers() {
 
 #[test]
 fn keys_from_the_token_are_never_used() {
-    let world = World::new();
-    let validator = world.validator();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
     for (attacker, owner) in [
-        (Key::rsa("rsa-key"), &world.rsa),
-        (Key::p256("ec-key"), &world.ec),
+        (Key::rsa("rsa-key"), &fixture.rsa),
+        (Key::p256("ec-key"), &fixture.ec),
     ] {
         let extra = json!({
             "jwk": attacker.jwk(), "jku": "https://evil.example/keys",
             "x5u": "https://evil.example/cert", "x5c": ["AAAA"],
         });
-        let token = attacker.sign_with_header(&header(owner, extra.clone()), &world.claims());
+        let token = attacker.sign_with_header(&header(owner, extra.clone()), &fixture.claims());
         assert_eq!(
             problem(&validator, &token),
             Some(TokenProblem::InvalidSignature)
         );
         let unnamed = header(owner, merged(extra, json!({"kid": "of-the-attacker"})));
-        let token = attacker.sign_with_header(&unnamed, &world.claims());
+        let token = attacker.sign_with_header(&unnamed, &fixture.claims());
         assert_eq!(problem(&validator, &token), Some(TokenProblem::UnknownKey));
     }
 }
 
 #[test]
 fn a_public_key_is_no_shared_secret() {
-    let world = World::new();
-    let validator = world.validator();
-    for key in world.keys() {
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    for key in fixture.keys() {
         let jwk = key.jwk();
         let secrets = [
             jwk.to_string().into_bytes(),
@@ -353,7 +353,7 @@ fn a_public_key_is_no_shared_secret() {
             let input = format!(
                 "{}.{}",
                 b64(header.to_string()),
-                b64(world.claims().to_string())
+                b64(fixture.claims().to_string())
             );
             let tag = hmac::sign(
                 &hmac::Key::new(hmac::HMAC_SHA256, &secret),
@@ -370,7 +370,7 @@ fn a_public_key_is_no_shared_secret() {
 
 #[test]
 fn examples_of_the_rfcs_that_must_fail() {
-    let validator = World::new().validator();
+    let validator = Fixture::new().validator();
     for (name, token, expected) in [
         (
             "RFC 7515 A.5, unsecured",
@@ -404,11 +404,11 @@ fn examples_of_the_rfcs_that_must_fail() {
 
 #[test]
 fn shapes() {
-    let world = World::new();
-    let validator = world.validator();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
     let mut cases: Vec<Case> = Vec::new();
-    for key in world.keys() {
-        let token = key.sign(&world.claims());
+    for key in fixture.keys() {
+        let token = key.sign(&fixture.claims());
         let parts: Vec<&str> = token.split('.').collect();
         let [head, claims, signature] = parts[..] else {
             panic!("three parts")
@@ -554,14 +554,14 @@ fn non_canonical(part: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn json_must_be_strict() {
-    let world = World::new();
-    let validator = world.validator();
-    let now = world.now();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    let now = fixture.now();
     let mut cases: Vec<Case> = Vec::new();
-    for key in world.keys() {
+    for key in fixture.keys() {
         let (alg, kid) = (key.alg(), &key.kid);
         let good_header = key.header().to_string();
-        let good_claims = world.claims().to_string();
+        let good_claims = fixture.claims().to_string();
         let headers = [
             (
                 "header: alg twice",
@@ -724,16 +724,16 @@ fn json_must_be_strict() {
 
 #[test]
 fn times() {
-    let world = World::new();
-    let validator = world.validator();
-    let now = world.now();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    let now = fixture.now();
     let bad = |claim| Some(TokenProblem::InvalidClaim(claim));
     let mut cases: Vec<Case> = Vec::new();
-    for key in world.keys() {
+    for key in fixture.keys() {
         let mut case = |name: String, change: Value, expected: Option<TokenProblem>| {
             cases.push((
                 format!("{}: {name}", key.alg()),
-                key.sign(&world.with(change)),
+                key.sign(&fixture.with(change)),
                 expected,
             ));
         };
@@ -819,20 +819,25 @@ fn times() {
     }
     // `merged` takes null for "remove", so an explicit null is made by hand.
     for (name, expected) in [("nbf", None), ("iat", None), ("exp", bad(Claim::Expiry))] {
-        let mut claims = world.claims();
+        let mut claims = fixture.claims();
         claims[name] = Value::Null;
-        cases.push((format!("{name} null"), world.rsa.sign(&claims), expected));
+        cases.push((format!("{name} null"), fixture.rsa.sign(&claims), expected));
     }
     run(&validator, cases);
 }
 
 #[test]
 fn the_leeway_is_settable_and_capped() {
-    let world = World::new();
-    let build = |leeway| world.builder().leeway(Duration::from_secs(leeway)).build();
-    let late = world
+    let fixture = Fixture::new();
+    let build = |leeway| {
+        fixture
+            .builder()
+            .leeway(Duration::from_secs(leeway))
+            .build()
+    };
+    let late = fixture
         .rsa
-        .sign(&world.with(json!({"exp": world.now() - 30})));
+        .sign(&fixture.with(json!({"exp": fixture.now() - 30})));
     assert_eq!(
         problem(&build(0).unwrap(), &late),
         Some(TokenProblem::Expired)
@@ -845,7 +850,9 @@ fn the_leeway_is_settable_and_capped() {
     assert_eq!(problem(&build(60).unwrap(), &late), None);
     let text = build(61).unwrap_err().to_string();
     assert!(text.contains("leeway") && text.contains("60"), "{text}");
-    let exact = world.rsa.sign(&world.with(json!({"exp": world.now()})));
+    let exact = fixture
+        .rsa
+        .sign(&fixture.with(json!({"exp": fixture.now()})));
     assert_eq!(
         problem(&build(0).unwrap(), &exact),
         Some(TokenProblem::Expired)
@@ -854,13 +861,13 @@ fn the_leeway_is_settable_and_capped() {
 
 #[test]
 fn a_clock_before_1970_is_as_far_off_as_it_says() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let hour = Duration::from_secs(3600);
     let clock = ManualClock::at(std::time::UNIX_EPOCH - hour);
-    let validator = world.builder().clock(std::sync::Arc::new(clock)).build();
+    let validator = fixture.builder().clock(std::sync::Arc::new(clock)).build();
     let token = |nbf: Value| {
         let claims = json!({"iat": null, "nbf": nbf, "exp": 1800});
-        world.ec.sign(&world.with(claims))
+        fixture.ec.sign(&fixture.with(claims))
     };
     let validator = validator.unwrap();
     assert_eq!(problem(&validator, &token(Value::Null)), None);
@@ -870,30 +877,30 @@ fn a_clock_before_1970_is_as_far_off_as_it_says() {
 
 #[test]
 fn a_session_expires_as_the_clock_goes_on() {
-    let world = World::new();
-    let validator = world.validator();
-    let token = world.rsa.sign(&world.claims());
-    world.clock.advance(Duration::from_secs(604));
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    let token = fixture.rsa.sign(&fixture.claims());
+    fixture.clock.advance(Duration::from_secs(604));
     assert_eq!(problem(&validator, &token), None);
-    world.clock.advance(Duration::from_secs(1));
+    fixture.clock.advance(Duration::from_secs(1));
     let error = validate(&validator, &token).unwrap_err();
     assert!(error.is_expired() && !error.is_unavailable());
 }
 
 #[test]
 fn issuers() {
-    let world = World::new();
-    let validator = world
+    let fixture = Fixture::new();
+    let validator = fixture
         .builder()
         .base_url("https://auth.example.com:8443/descope")
         .issuer("https://old.example.com/realm?x=1")
         .build()
         .unwrap();
-    let wrong = Some(TokenProblem::Issuer);
+    let wrong = Some(TokenProblem::WrongIssuer);
     let mut cases: Vec<Case> = Vec::new();
-    let key = &world.ec;
+    let key = &fixture.ec;
     let mut case = |issuer: Value, expected: Option<TokenProblem>| {
-        let mut claims = world.claims();
+        let mut claims = fixture.claims();
         claims["iss"] = issuer.clone();
         cases.push((format!("iss {issuer}"), key.sign(&claims), expected));
     };
@@ -963,36 +970,36 @@ fn issuers() {
         case(shape, wrong);
     }
     run(&validator, cases);
-    let none = world.rsa.sign(&world.with(json!({"iss": null})));
+    let none = fixture.rsa.sign(&fixture.with(json!({"iss": null})));
     assert_eq!(problem(&validator, &none), wrong);
 }
 
 #[test]
 fn the_host_of_a_projects_region_may_issue() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let id = "Puse12aAc4T2V93bddihGEx2Ryhc8e5Z";
     let validator = SessionValidator::builder(id)
-        .key_set(key_set(&[&world.rsa]))
+        .key_set(key_set(&[&fixture.rsa]))
         .build()
         .unwrap();
-    let token = |issuer: String| world.rsa.sign(&world.with(json!({ "iss": issuer })));
+    let token = |issuer: String| fixture.rsa.sign(&fixture.with(json!({ "iss": issuer })));
     let regional = token(format!("https://api.use1.descope.com/{id}"));
     assert_eq!(problem(&validator, &regional), None);
     let other = token(format!("https://api.euc1.descope.com/{id}"));
-    assert_eq!(problem(&validator, &other), Some(TokenProblem::Issuer));
+    assert_eq!(problem(&validator, &other), Some(TokenProblem::WrongIssuer));
 }
 
 #[test]
 fn audiences() {
-    let world = World::new();
-    let open = world.validator();
-    let strict = world
+    let fixture = Fixture::new();
+    let open = fixture.validator();
+    let strict = fixture
         .builder()
         .audience("https://api.example.com")
         .audience("https://api2.example.com")
         .build()
         .unwrap();
-    let wrong = Some(TokenProblem::Audience);
+    let wrong = Some(TokenProblem::WrongAudience);
     let table: [(Value, Option<TokenProblem>, Option<TokenProblem>); 12] = [
         // The claim, the verdict without configured audiences, the verdict with.
         (json!(PROJECT), None, wrong),
@@ -1016,16 +1023,16 @@ fn audiences() {
             wrong,
         ),
     ];
-    for key in world.keys() {
+    for key in fixture.keys() {
         for (aud, when_open, when_strict) in &table {
-            let token = key.sign(&world.with(json!({ "aud": aud })));
+            let token = key.sign(&fixture.with(json!({ "aud": aud })));
             assert_eq!(problem(&open, &token), *when_open, "open, aud {aud}");
             assert_eq!(problem(&strict, &token), *when_strict, "strict, aud {aud}");
         }
-        let without = key.sign(&world.claims());
+        let without = key.sign(&fixture.claims());
         assert_eq!(problem(&open, &without), None);
         assert_eq!(problem(&strict, &without), wrong);
-        let mut null = world.claims();
+        let mut null = fixture.claims();
         null["aud"] = Value::Null;
         assert_eq!(problem(&open, &key.sign(&null)), None, "null is none");
         assert_eq!(problem(&strict, &key.sign(&null)), wrong);
@@ -1034,9 +1041,9 @@ fn audiences() {
 
 #[tokio::test]
 async fn session_tokens_and_refresh_tokens_are_told_apart() {
-    let world = World::new();
-    let plain = world.validator();
-    let custom = world
+    let fixture = Fixture::new();
+    let plain = fixture.validator();
+    let custom = fixture
         .builder()
         .session_cookie_name("MYDS")
         .refresh_cookie_name("MYDSR")
@@ -1078,9 +1085,9 @@ async fn session_tokens_and_refresh_tokens_are_told_apart() {
         ),
         (json!({"drn": null}), both, both),
     ];
-    for key in world.keys() {
+    for key in fixture.keys() {
         for (change, by_plain, by_custom) in &table {
-            let token = key.sign(&world.with(change.clone()));
+            let token = key.sign(&fixture.with(change.clone()));
             for (validator, expected) in [(&plain, by_plain), (&custom, by_custom)] {
                 let as_session = validator.validate_cached(&SessionToken::new(token.as_str()));
                 let as_refresh = validator
@@ -1106,28 +1113,28 @@ async fn session_tokens_and_refresh_tokens_are_told_apart() {
 
 #[tokio::test]
 async fn refresh_tokens_go_through_the_same_checks() {
-    let world = World::new();
-    let validator = world.validator();
-    let good = refresh_claims(world.clock.now());
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    let good = refresh_claims(fixture.clock.now());
     let attacker = Key::rsa("rsa-key");
     let table = [
-        (world.rsa.sign(&good), None),
-        (world.ec.sign(&good), None),
+        (fixture.rsa.sign(&good), None),
+        (fixture.ec.sign(&good), None),
         (attacker.sign(&good), Some(TokenProblem::InvalidSignature)),
         (
-            world.rsa.sign(&merged(good.clone(), json!({"exp": 1}))),
+            fixture.rsa.sign(&merged(good.clone(), json!({"exp": 1}))),
             Some(TokenProblem::Expired),
         ),
         (
-            world.rsa.sign(&merged(good.clone(), json!({"iss": "x"}))),
-            Some(TokenProblem::Issuer),
+            fixture.rsa.sign(&merged(good.clone(), json!({"iss": "x"}))),
+            Some(TokenProblem::WrongIssuer),
         ),
         (
-            world.rsa.sign(&merged(good.clone(), json!({"aud": "x"}))),
-            Some(TokenProblem::Audience),
+            fixture.rsa.sign(&merged(good.clone(), json!({"aud": "x"}))),
+            Some(TokenProblem::WrongAudience),
         ),
         (
-            world
+            fixture
                 .rsa
                 .sign(&merged(good.clone(), json!({"cnf": {"jkt": "x"}}))),
             Some(TokenProblem::SenderConstrained),
@@ -1146,8 +1153,8 @@ async fn refresh_tokens_go_through_the_same_checks() {
 
 #[test]
 fn bound_tokens_are_no_bearer_tokens() {
-    let world = World::new();
-    let validator = world.validator();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
     let bound = Some(TokenProblem::SenderConstrained);
     let table = [
         (
@@ -1164,9 +1171,9 @@ fn bound_tokens_are_no_bearer_tokens() {
         (json!([]), bound),
         (json!({}), None),
     ];
-    for key in world.keys() {
+    for key in fixture.keys() {
         for (cnf, expected) in &table {
-            let token = key.sign(&world.with(json!({ "cnf": cnf })));
+            let token = key.sign(&fixture.with(json!({ "cnf": cnf })));
             assert_eq!(problem(&validator, &token), *expected, "{cnf}");
         }
     }
@@ -1174,8 +1181,8 @@ fn bound_tokens_are_no_bearer_tokens() {
 
 #[test]
 fn a_session_has_a_user() {
-    let world = World::new();
-    let validator = world.validator();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
     let table = [
         (json!({"sub": "U1"}), Some("U1")),
         (json!({"sub": "custom", "dsub": "U1"}), Some("U1")),
@@ -1189,7 +1196,7 @@ fn a_session_has_a_user() {
         (json!({"sub": ["U1"]}), None),
     ];
     for (change, user) in table {
-        let token = world.rsa.sign(&world.with(change.clone()));
+        let token = fixture.rsa.sign(&fixture.with(change.clone()));
         match (validate(&validator, &token), user) {
             (Ok(session), Some(user)) => assert_eq!(session.user_id(), user, "{change}"),
             (Err(error), None) => assert_eq!(
@@ -1204,15 +1211,15 @@ fn a_session_has_a_user() {
 
 #[test]
 fn signatures() {
-    let world = World::new();
-    let validator = world.validator();
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
     let wrong = Some(TokenProblem::InvalidSignature);
     let mut cases: Vec<Case> = Vec::new();
-    for key in world.keys() {
-        let token = key.sign(&world.claims());
+    for key in fixture.keys() {
+        let token = key.sign(&fixture.claims());
         let (input, signature) = token.rsplit_once('.').unwrap();
         let signature = unb64(signature);
-        let other = key.sign(&world.with(json!({"sub": "U2"})));
+        let other = key.sign(&fixture.with(json!({"sub": "U2"})));
         let mut case = |name: &str, signature: Vec<u8>| {
             cases.push((
                 format!("{}: {name}", key.alg()),
@@ -1234,7 +1241,7 @@ fn signatures() {
             [&signature[half..], &signature[..half]].concat(),
         );
     }
-    let token = world.ec.sign(&world.claims());
+    let token = fixture.ec.sign(&fixture.claims());
     let (input, signature) = token.rsplit_once('.').unwrap();
     let signature = unb64(signature);
     let (r, s) = signature.split_at(32);
@@ -1291,12 +1298,12 @@ fn rsa_padding_must_be_exact() {
     use aws_lc_rs::rand::SystemRandom;
     use aws_lc_rs::signature::{RSA_PKCS1_SHA512, RSA_PSS_SHA256};
 
-    let world = World::new();
-    let validator = world.validator();
-    let Pair::Rsa(pair) = &world.rsa.pair else {
+    let fixture = Fixture::new();
+    let validator = fixture.validator();
+    let Pair::Rsa(pair) = &fixture.rsa.pair else {
         panic!("an RSA key")
     };
-    let token = world.rsa.sign(&world.claims());
+    let token = fixture.rsa.sign(&fixture.claims());
     let (input, _) = token.rsplit_once('.').unwrap();
     for encoding in [
         &RSA_PSS_SHA256 as &'static dyn aws_lc_rs::signature::RsaEncoding,
@@ -1320,9 +1327,9 @@ fn rsa_padding_must_be_exact() {
 
 #[test]
 fn es384_is_off_unless_asked_for() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let old = Key::p384(PROJECT);
-    let set = key_set(&[&old, &world.rsa]);
+    let set = key_set(&[&old, &fixture.rsa]);
     let build = |es384: bool| {
         let builder = SessionValidator::builder(PROJECT).key_set(set.as_str());
         if es384 {
@@ -1333,17 +1340,17 @@ fn es384_is_off_unless_asked_for() {
         .build()
         .unwrap()
     };
-    let token = old.sign(&world.claims());
+    let token = old.sign(&fixture.claims());
     assert_eq!(
         problem(&build(false), &token),
         Some(TokenProblem::UnsupportedAlgorithm)
     );
     assert_eq!(problem(&build(true), &token), None);
     assert_eq!(
-        problem(&build(true), &world.rsa.sign(&world.claims())),
+        problem(&build(true), &fixture.rsa.sign(&fixture.claims())),
         None
     );
-    let as_es256 = old.sign_with_header(&header(&old, json!({"alg": "ES256"})), &world.claims());
+    let as_es256 = old.sign_with_header(&header(&old, json!({"alg": "ES256"})), &fixture.claims());
     assert_eq!(
         problem(&build(true), &as_es256),
         Some(TokenProblem::UnsupportedAlgorithm)
@@ -1352,7 +1359,7 @@ fn es384_is_off_unless_asked_for() {
 
 #[test]
 fn odd_keys_are_not_used() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let good = Key::rsa("good");
     let (rsa, ec) = (Key::rsa("k"), Key::p256("k"));
     let small_modulus = b64([&[0xc1], &[0x55; 127][..]].concat());
@@ -1457,13 +1464,13 @@ fn odd_keys_are_not_used() {
             .key_set(jwks(vec![jwk, good.jwk()]))
             .build()
             .unwrap();
-        let token = good.sign(&world.claims());
+        let token = good.sign(&fixture.claims());
         assert_eq!(
             problem(&validator, &token),
             None,
             "{name}: takes others down"
         );
-        let token = key.sign(&world.claims());
+        let token = key.sign(&fixture.claims());
         assert_eq!(
             problem(&validator, &token),
             Some(TokenProblem::UnknownKey),
@@ -1494,7 +1501,7 @@ fn roca_modulus() -> Vec<u8> {
 
 #[test]
 fn usable_keys_of_unusual_form_are_used() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let (rsa, ec) = (Key::rsa("k"), Key::p256("k"));
     let large = Key::rsa_of_size("k", aws_lc_rs::rsa::KeySize::Rsa4096);
     for (name, key, change) in [
@@ -1521,7 +1528,7 @@ fn usable_keys_of_unusual_form_are_used() {
                 .build()
                 .unwrap();
             assert_eq!(
-                problem(&validator, &key.sign(&world.claims())),
+                problem(&validator, &key.sign(&fixture.claims())),
                 None,
                 "{name}"
             );
@@ -1531,7 +1538,7 @@ fn usable_keys_of_unusual_form_are_used() {
 
 #[test]
 fn a_key_name_that_occurs_twice_is_not_used() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let (one, two, good) = (Key::rsa("same"), Key::p256("same"), Key::rsa("good"));
     let odd = merged(one.jwk(), json!({"kty": "XYZ"}));
     for others in [
@@ -1547,10 +1554,10 @@ fn a_key_name_that_occurs_twice_is_not_used() {
             .build()
             .unwrap();
         for key in [&one, &two] {
-            let found = problem(&validator, &key.sign(&world.claims()));
+            let found = problem(&validator, &key.sign(&fixture.claims()));
             assert_eq!(found, Some(TokenProblem::UnknownKey));
         }
-        assert_eq!(problem(&validator, &good.sign(&world.claims())), None);
+        assert_eq!(problem(&validator, &good.sign(&fixture.claims())), None);
     }
     // A member that occurs twice within a key.
     let text = one.jwk().to_string();
@@ -1559,9 +1566,9 @@ fn a_key_name_that_occurs_twice_is_not_used() {
         .key_set(twice)
         .build()
         .unwrap();
-    let found = problem(&validator, &one.sign(&world.claims()));
+    let found = problem(&validator, &one.sign(&fixture.claims()));
     assert_eq!(found, Some(TokenProblem::UnknownKey));
-    assert_eq!(problem(&validator, &good.sign(&world.claims())), None);
+    assert_eq!(problem(&validator, &good.sign(&fixture.claims())), None);
 }
 
 #[test]
@@ -1584,8 +1591,8 @@ fn what_is_just_short_enough_is_read() {
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let world = World::new();
-    let builder = || world.builder();
+    let fixture = Fixture::new();
+    let builder = || fixture.builder();
     let second = Duration::from_secs(1);
     let refused: Vec<(&str, SessionValidatorBuilder)> = vec![
         ("project id", SessionValidator::builder("")),
@@ -1622,26 +1629,32 @@ fn settings_that_cannot_work_are_refused() {
 
 #[test]
 fn nothing_printed_holds_a_token() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let canary = "CANARY";
     let attacker = Key::rsa("rsa-key");
-    let validator = world.builder().token_cache_capacity(100).build().unwrap();
-    let good = world.rsa.sign(&world.with(json!({"secret": canary})));
+    let validator = fixture
+        .builder()
+        .token_cache_bytes(1 << 20)
+        .build()
+        .unwrap();
+    let good = fixture.rsa.sign(&fixture.with(json!({"secret": canary})));
     let session = validate(&validator, &good).unwrap();
-    let mut printed = vec![format!("{session:?} {validator:?} {:?}", world.builder())];
+    let mut printed = vec![format!("{session:?} {validator:?} {:?}", fixture.builder())];
     let tokens = [
-        attacker.sign(&world.with(json!({"secret": canary}))),
-        world.rsa.sign(&world.with(json!({"iss": canary}))),
-        world.rsa.sign(&world.with(json!({"aud": canary}))),
-        world.rsa.sign(&world.with(json!({"drn": canary}))),
-        world.rsa.sign(&world.with(json!({"exp": canary}))),
-        world
-            .rsa
-            .sign_with_header(&header(&world.rsa, json!({"kid": canary})), &world.claims()),
-        world
-            .rsa
-            .sign_with_header(&header(&world.rsa, json!({"alg": canary})), &world.claims()),
-        world.rsa.sign_texts(canary, canary),
+        attacker.sign(&fixture.with(json!({"secret": canary}))),
+        fixture.rsa.sign(&fixture.with(json!({"iss": canary}))),
+        fixture.rsa.sign(&fixture.with(json!({"aud": canary}))),
+        fixture.rsa.sign(&fixture.with(json!({"drn": canary}))),
+        fixture.rsa.sign(&fixture.with(json!({"exp": canary}))),
+        fixture.rsa.sign_with_header(
+            &header(&fixture.rsa, json!({"kid": canary})),
+            &fixture.claims(),
+        ),
+        fixture.rsa.sign_with_header(
+            &header(&fixture.rsa, json!({"alg": canary})),
+            &fixture.claims(),
+        ),
+        fixture.rsa.sign_texts(canary, canary),
         format!("{canary}.{canary}.{canary}"),
         canary.to_owned(),
     ];
@@ -1660,23 +1673,27 @@ fn nothing_printed_holds_a_token() {
 }
 
 #[test]
-fn remembered_tokens_get_the_same_answers() {
-    let world = World::new();
-    let plain = world.validator();
-    let remembering = world.builder().token_cache_capacity(64).build().unwrap();
-    let now = world.now();
+fn remembered_tokens_get_the_same_results() {
+    let fixture = Fixture::new();
+    let plain = fixture.validator();
+    let remembering = fixture
+        .builder()
+        .token_cache_bytes(1 << 20)
+        .build()
+        .unwrap();
+    let now = fixture.now();
     let mut tokens = Vec::new();
-    for key in world.keys() {
-        tokens.push(key.sign(&world.claims()));
-        tokens.push(key.sign(&world.with(json!({"exp": now + 10}))));
-        tokens.push(key.sign(&world.with(json!({"exp": now - 10}))));
-        tokens.push(key.sign(&world.with(json!({"iss": "x"}))));
-        let mut changed = key.sign(&world.claims());
+    for key in fixture.keys() {
+        tokens.push(key.sign(&fixture.claims()));
+        tokens.push(key.sign(&fixture.with(json!({"exp": now + 10}))));
+        tokens.push(key.sign(&fixture.with(json!({"exp": now - 10}))));
+        tokens.push(key.sign(&fixture.with(json!({"iss": "x"}))));
+        let mut changed = key.sign(&fixture.claims());
         changed.pop();
         tokens.push(changed);
     }
     for step in [0, 0, 9, 5, 1, 600] {
-        world.clock.advance(Duration::from_secs(step));
+        fixture.clock.advance(Duration::from_secs(step));
         for token in &tokens {
             assert_eq!(
                 problem(&remembering, token),
@@ -1708,10 +1725,16 @@ fn a_remembered_token_is_refused_once_its_name_is_that_of_another_key() {
 
 #[test]
 fn memory_of_tokens_is_bounded() {
-    let world = World::new();
-    let validator = world.builder().token_cache_capacity(32).build().unwrap();
+    let fixture = Fixture::new();
+    let validator = fixture
+        .builder()
+        .token_cache_bytes(32 << 10)
+        .build()
+        .unwrap();
     for n in 0..500 {
-        let token = world.ec.sign(&world.with(json!({"sub": format!("U{n}")})));
+        let token = fixture
+            .ec
+            .sign(&fixture.with(json!({"sub": format!("U{n}")})));
         for _ in 0..2 {
             assert_eq!(
                 validate(&validator, &token).unwrap().user_id(),

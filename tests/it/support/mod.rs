@@ -1,4 +1,4 @@
-//! A socket that records what a client sends and answers what a test wants, byte for byte.
+//! A socket that records what a client sends and responds with what a test wants, byte for byte.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Answers the first request with the first reply and so on; the last reply repeats.
+    /// Responds to the first request with the first reply and so on; the last reply repeats.
     pub async fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

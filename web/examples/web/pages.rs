@@ -74,7 +74,7 @@ pub(crate) fn from_view(view: &LandingView<'_>) -> String {
     let mut body = format!("<p>{}</p>", escape_html(view.text()));
     body += &view.form().unwrap_or_default();
     body += &view.countdown().unwrap_or_default();
-    if let Some((path, text)) = view.new_link().or(view.onwards()) {
+    if let Some((path, text)) = view.new_link().or(view.continue_link()) {
         let (path, text) = (escape_html(path), escape_html(text));
         body += &format!("<p><a href=\"{path}\">{text}</a></p>");
     }

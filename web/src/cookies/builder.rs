@@ -1,20 +1,21 @@
 //! Settings of session cookies, and which of them browsers would refuse.
 
-use std::net::Ipv4Addr;
-
 use descope_magiclink::{ConfigError, SessionValidator};
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use url::Url;
 
-use super::header::{HOST_PREFIX, SameSite, has_prefix, is_host_only};
-use super::session_cookies::{Jar, Scope, SessionCookies};
+use super::session_cookies::{Jar, Scope, SessionCookies, part_names};
+use super::set_cookie::{HOST_PREFIX, SameSite, has_prefix, is_host_only};
 use super::tokens::TokenSource;
 
 /// What browsers promise of a cookie whose name starts so. They compare without regard to case.
 const SECURE_PREFIX: &str = "__Secure-";
 /// As the two above, and no script can have set the cookie.
 const HTTP_PREFIXES: [&str; 2] = ["__Http-", "__Host-Http-"];
+
+/// Longer names would leave little of what browsers keep of a cookie, in bytes.
+const LONGEST_NAME: usize = 256;
 
 /// The longest path that browsers do not ignore, in bytes (RFC 6265bis section 5.6).
 const LONGEST_ATTRIBUTE: usize = 1024;
@@ -244,8 +245,8 @@ impl SessionCookies {
         ];
         for (name_setting, path_setting, jar) in jars {
             if jar.names.iter().any(|name| !is_cookie_name(name)) {
-                let problem =
-                    "must be a cookie name: ASCII, no spaces and none of ()<>@,;:\\\"/[]?={}";
+                let problem = "must be a cookie name: at most 256 bytes of ASCII, no spaces and none of \
+                               ()<>@,;:\\\"/[]?={}";
                 return Err(setting(name_setting, problem));
             }
             if !is_path(&jar.path) {
@@ -272,16 +273,18 @@ impl SessionCookies {
                 ));
             }
         }
-        if self
+        let names = || self.session.names.iter().chain(&self.refresh.names);
+        let is_shared = self
             .session
             .names
             .iter()
-            .any(|name| self.refresh.names.contains(name))
-        {
-            return Err(setting(
-                "session_cookie_name",
-                "must differ from the refresh cookie's names",
-            ));
+            .any(|n| self.refresh.names.contains(n));
+        let is_part =
+            |name: &String| names().any(|whole| part_names(whole).any(|part| part == *name));
+        if is_shared || names().any(is_part) {
+            let problem = "must differ from the refresh cookie's names, and no cookie's name may be another's \
+                           with .0 to .3 behind it: tokens that are too large for one cookie go there";
+            return Err(setting("session_cookie_name", problem));
         }
         if !self.domain.as_deref().is_none_or(is_domain) {
             return Err(setting("domain", BAD_DOMAIN));
@@ -299,6 +302,13 @@ impl SessionCookies {
 
     /// Whether browsers take these cookies from a page at this address.
     pub(crate) fn check_page(&self, url: &Url) -> Result<(), ConfigError> {
+        // Those made without a builder have the client's names, whatever they are.
+        self.check()?;
+        if !self.sources.contains(&TokenSource::Cookie) {
+            let problem = "have no TokenSource::Cookie in their token_sources, so that nobody would read what the \
+                           page stores";
+            return Err(setting("cookies", problem));
+        }
         if self.secure && url.scheme() != "https" {
             let problem = "are `Secure`, which browsers take over https only; on your own machine use \
                            insecure_cookies_for_local_development_only";
@@ -320,8 +330,8 @@ impl SessionCookies {
 
 const BAD_PATH: &str = "must start with /, have no semicolon or control character, and at most 1024 \
                         bytes: browsers ignore a longer one";
-const BAD_DOMAIN: &str = "must be a host name with a dot in it, such as example.com, and no IP address: \
-                          browsers take no other";
+const BAD_DOMAIN: &str = "must be a host name in ASCII with a dot in it, such as example.com or \
+                          xn--mller-kva.example, and no IP address: browsers take no other";
 
 fn setting(name: &'static str, problem: &'static str) -> ConfigError {
     ConfigError::InvalidSetting { name, problem }
@@ -343,18 +353,19 @@ fn is_path(path: &str) -> bool {
 fn is_domain(domain: &str) -> bool {
     domain.len() <= 253
         && domain.contains('.')
-        && domain.parse::<Ipv4Addr>().is_err()
+        // What ends in a number is an IP address to browsers (URL standard, "ends in a number").
+        && domain.rsplit('.').next().is_some_and(|last| last.bytes().any(|b| !b.is_ascii_digit()))
         && domain.split('.').all(|label| {
             !label.is_empty()
                 && label
                     .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
         })
 }
 
 /// Whether RFC 6265 4.1.1 allows the text as a cookie's name.
 fn is_cookie_name(text: &str) -> bool {
-    !text.is_empty()
+    (1..=LONGEST_NAME).contains(&text.len())
         && text
             .bytes()
             .all(|b| b.is_ascii_graphic() && !br#"()<>@,;:\"/[]?={}"#.contains(&b))

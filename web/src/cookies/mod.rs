@@ -29,12 +29,13 @@
 //! ```
 
 mod builder;
+pub(crate) mod cookie_header;
 pub(crate) mod families;
-pub(crate) mod header;
 mod session_cookies;
+pub(crate) mod set_cookie;
 mod tokens;
 
 pub use builder::SessionCookiesBuilder;
-pub use header::SameSite;
 pub use session_cookies::{CookieError, SessionCookies};
+pub use set_cookie::SameSite;
 pub use tokens::{RequestTokens, TokenSource};

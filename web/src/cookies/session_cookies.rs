@@ -6,7 +6,8 @@ use descope_magiclink::{Clock as _, RefreshToken, SessionToken, SystemClock, Tok
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use super::header::{SameSite, SetCookie, is_host_only, pairs, trim};
+use super::cookie_header::{pairs, trim};
+use super::set_cookie::{SameSite, SetCookie, is_host_only};
 use super::tokens::{RequestTokens, TokenSource};
 
 /// What browsers keep of a cookie's name and value together (RFC 6265bis section 5.6). They drop a
@@ -347,7 +348,7 @@ fn can_be_token(text: &str) -> bool {
     text.split('.').count() == 3 && text.split('.').all(is_part)
 }
 
-fn part_names(name: &str) -> impl Iterator<Item = String> {
+pub(super) fn part_names(name: &str) -> impl Iterator<Item = String> {
     (0..PARTS).map(move |part| format!("{name}.{part}"))
 }
 
@@ -376,14 +377,22 @@ fn split<'t>(
         .collect())
 }
 
-/// The cookies of one name in a request: the whole ones, and those of each part.
+/// Without the quotes that some servers write around a value.
+fn unquoted(value: &[u8]) -> &[u8] {
+    match value {
+        [b'"', inner @ .., b'"'] => inner,
+        value => value,
+    }
+}
+
+/// The cookies of one name in a request that are not empty: the whole ones, and those of each part.
 #[derive(Default)]
 struct Found<'l>([Vec<&'l [u8]>; PARTS + 1]);
 
 impl Jar {
     /// What can be a token, the likeliest first: for each name, the cookies of that name in the order
-    /// in which they came, without the quotes that some servers write around them; and where there is
-    /// none, what its parts make. What is not UTF-8 is no token.
+    /// in which they came; and where there is none, what its parts make. An empty one is none, and what is not
+    /// UTF-8 is no token.
     fn find<'l, L: AsRef<[u8]>>(&self, lines: &'l [L], names: &mut Vec<String>) -> Vec<String> {
         let mut found: Vec<Found<'l>> = self.names.iter().map(|_| Found::default()).collect();
         for (name, value) in pairs(lines.iter().map(AsRef::as_ref)) {
@@ -396,8 +405,8 @@ impl Jar {
                 if let Some(values) = found.0.get_mut(index)
                     && values.len() < CANDIDATES
                 {
-                    values.push(value);
                     names.push(String::from_utf8_lossy(name).into_owned());
+                    values.extend(Some(unquoted(value)).filter(|value| !value.is_empty()));
                 }
             }
         }
@@ -408,14 +417,7 @@ impl Jar {
 impl Found<'_> {
     fn tokens(&self) -> Vec<String> {
         let [whole, parts @ ..] = &self.0;
-        let text = |value: &[u8]| {
-            let value = match value {
-                [b'"', inner @ .., b'"'] => inner,
-                value => value,
-            };
-            let text = std::str::from_utf8(value).ok()?;
-            (!text.is_empty()).then(|| text.to_owned())
-        };
+        let text = |value: &[u8]| std::str::from_utf8(value).ok().map(str::to_owned);
         if !whole.is_empty() {
             return whole.iter().filter_map(|value| text(value)).collect();
         }

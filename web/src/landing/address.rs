@@ -8,6 +8,7 @@
 use aws_lc_rs::{digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::Host;
 
 /// Of what kind the address is, which the page says and phones choose their keyboard by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) fn kind(value: &str) -> Option<AddressKind> {
 }
 
 /// Whether what was typed fits.
-pub(super) fn fits(value: &str, typed: &str) -> bool {
+pub(super) fn matches(value: &str, typed: &str) -> bool {
     let (Some((_, bytes)), Some((_, normalised))) = (parse(value), normalise(typed)) else {
         return false;
     };
@@ -72,12 +73,25 @@ fn hash(salt: &[u8], normalised: &str) -> [u8; CHECK] {
 /// What is the same however somebody writes an address.
 fn normalise(address: &str) -> Option<(AddressKind, String)> {
     let address = address.trim();
-    if address.contains('@') {
-        return Some((AddressKind::Email, address.to_lowercase()));
+    if let Some((name, domain)) = address.rsplit_once('@') {
+        // Some browsers write a domain in ASCII in a field for a mail address, others as it was typed.
+        let domain = match Host::parse(domain) {
+            Ok(Host::Domain(domain)) => domain,
+            _ => domain.to_lowercase(),
+        };
+        return Some((
+            AddressKind::Email,
+            format!("{}@{domain}", name.to_lowercase()),
+        ));
     }
-    let is_phone = |c: char| c.is_ascii_digit() || " +-().\u{a0}/".contains(c);
+    // Whatever stands between the digits, and what cannot be seen: address books put marks of the
+    // direction of writing around a number that is copied.
     let digits: Vec<char> = address.chars().filter(char::is_ascii_digit).collect();
-    if !address.chars().all(is_phone) || digits.len() < 6 {
+    if address
+        .chars()
+        .any(|c| c.is_alphanumeric() && !c.is_ascii_digit())
+        || digits.len() < 6
+    {
         return None;
     }
     let known = digits.len().saturating_sub(DIGITS);
@@ -109,7 +123,7 @@ mod tests {
         assert_eq!(kind(&value), Some(AddressKind::Email));
         assert_eq!(value.len(), 15);
         for typed in ["joe@example.com", " JOE@EXAMPLE.COM\n"] {
-            assert!(fits(&value, typed), "{typed}");
+            assert!(matches(&value, typed), "{typed}");
         }
         for typed in [
             "",
@@ -118,16 +132,41 @@ mod tests {
             "j oe@example.com",
             "+15555555555",
         ] {
-            assert!(!fits(&value, typed), "{typed}");
+            assert!(!matches(&value, typed), "{typed}");
         }
         let value = check_value("+1 (555) 555-0123").unwrap();
         assert_eq!(kind(&value), Some(AddressKind::Phone));
-        for typed in ["+15555550123", "555 555 0123", "55550123", "0555/5550123"] {
-            assert!(fits(&value, typed), "{typed}");
+        for typed in [
+            "+15555550123",
+            "555 555 0123",
+            "55550123",
+            "0555/5550123",
+            "\u{202a}+1 555\u{2011}555\u{2011}0123\u{202c}",
+            "(+1)\u{2009}555\u{2013}555 . 0123",
+            "001\\555\\5550123",
+        ] {
+            assert!(matches(&value, typed), "{typed}");
         }
         for typed in ["", "5550123", "+15555550124", "joe@example.com"] {
-            assert!(!fits(&value, typed), "{typed}");
+            assert!(!matches(&value, typed), "{typed}");
         }
+        // As Chromium writes the domain in a field for a mail address, and as it is typed elsewhere.
+        for (one, other) in [
+            (
+                "j\u{f6}@M\u{dc}LLER.example",
+                "J\u{d6}@xn--mller-kva.example",
+            ),
+            ("joe@xn--mller-kva.example", "Joe@m\u{fc}ller.EXAMPLE"),
+            ("\"joe@home\"@example.com", "\"Joe@Home\"@example.com"),
+            ("joe@[127.0.0.1]", "JOE@[127.0.0.1]"),
+            ("joe@a b", "Joe@A B"),
+        ] {
+            assert!(matches(&check_value(one).unwrap(), other), "{one}");
+        }
+        assert!(!matches(
+            &check_value("joe@m\u{fc}ller.example").unwrap(),
+            "joe@muller.example"
+        ));
         // The same address never gives the same value.
         assert_ne!(check_value("a@b.c"), check_value("a@b.c"));
     }
@@ -155,7 +194,7 @@ mod tests {
         }
         for value in ["", "e", "x0000000000000", "e!!", "\u{e9}", "eAAAA"] {
             assert_eq!(kind(value), None, "{value}");
-            assert!(!fits(value, "joe@example.com"));
+            assert!(!matches(value, "joe@example.com"));
         }
     }
 }

@@ -10,7 +10,8 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::cookies::SameSite;
-use crate::cookies::header::{SetCookie, values};
+use crate::cookies::cookie_header::values;
+use crate::cookies::set_cookie::SetCookie;
 
 /// Length of a random value in bytes.
 const LENGTH: usize = 32;

@@ -15,7 +15,7 @@ use super::send_guard::{AllowSend, ClientKey};
 use super::texts::LandingTexts;
 use super::view::{LandingView, default_page};
 use crate::cookies::SessionCookies;
-use crate::redirect::{RedirectTarget, RedirectTargets, app_origin, app_url};
+use crate::redirect::{RedirectTarget, RedirectTargets, app_url, bare_origin};
 
 /// How long a page may stay open before its button has to be pressed twice.
 const FORM_AGE: Duration = Duration::from_secs(60 * 60);
@@ -119,7 +119,8 @@ impl LandingPageBuilder {
     /// The page that sends a link for step-up or a further factor. [`pages_layer`](LandingPage::pages_layer)
     /// sends those there whom [`require_step_up`](crate::require_step_up) or
     /// [`require_mfa`](crate::require_mfa) refuses, with the page that they wanted in the query parameter
-    /// `next`, and with `mfa=true` where it is a further factor.
+    /// `next`, and with `mfa=true` where it is a further factor. Without this setting they see a page
+    /// that leads nowhere, and the feature `tracing` logs an error.
     pub fn step_up_page(mut self, path: impl Into<String>) -> Self {
         self.step_up_page = Some(path.into());
         self
@@ -237,8 +238,8 @@ impl LandingPageBuilder {
         self
     }
 
-    /// Tells clients apart that ask for links, by the address that a request comes from for example. `None`
-    /// is for one that is not known.
+    /// Tells clients apart that ask for links, by the address that a request comes from for example. For
+    /// `None` it is the browser, by its cookie, as without this setting.
     ///
     /// [`LandingPage::link`] refuses what is too much with [`SendError::RateLimited`](super::SendError):
     ///
@@ -260,7 +261,8 @@ impl LandingPageBuilder {
     /// use axum::extract::ConnectInfo;
     ///
     /// # let client = descope_magiclink::Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z")?;
-    /// // With `into_make_service_with_connect_info`. Behind a proxy, its header is to be read.
+    /// // With `into_make_service_with_connect_info`, without which there is none; a test puts one into
+    /// // the request's extensions. Behind a proxy, its header is to be read.
     /// let landing = LandingPage::builder(&client, "https://app.example.com/verify")
     ///     .client_key(|request| {
     ///         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
@@ -330,8 +332,9 @@ impl LandingPageBuilder {
     ///
     /// Mail security opens links in browsers of its own, runs their scripts, and presses buttons; it does
     /// not know what to type. The link carries 16 bits of a salted hash of the address, the same on every
-    /// machine. A phone number is known by its last eight digits. An empty field is no try, five wrong
-    /// addresses close the link for this process, and the browser that asked for the link (by a `__Host-`
+    /// machine. A phone number is known by its last eight digits. An empty field and the same text once
+    /// more are no try, five wrong addresses close the link in this process and those that share its
+    /// [store](descope_magiclink::ClientBuilder::store), and the browser that asked for the link (by a `__Host-`
     /// cookie that [`LandingLink::respond`](super::LandingLink::respond) sets) presses once, as before.
     ///
     /// It is a guard against robots, not against a person who holds the link: that person will mostly hold
@@ -362,8 +365,9 @@ impl LandingPageBuilder {
     /// # Errors
     ///
     /// [`ConfigError::InvalidSetting`] when the URL or one of the pages or origins cannot be used, there is
-    /// no language, or browsers would drop the session's cookies without a word: `Secure` ones of a page
-    /// over http, and those of a domain that does not hold the page's host.
+    /// no language, or browsers would drop the session's cookies without a word (`Secure` ones of a page
+    /// over http, and those of a domain that does not hold the page's host), or nobody would read them
+    /// ([`token_sources`](crate::cookies::SessionCookiesBuilder::token_sources) without cookies).
     pub fn build(self) -> Result<LandingPage, ConfigError> {
         let url = app_url("url", &self.url)?;
         if url.fragment().is_some() {
@@ -399,11 +403,7 @@ impl LandingPageBuilder {
         self.cookies.check_page(&url)?;
         let mut own_origins = vec![url.origin().ascii_serialization()];
         for origin in &self.own_origins {
-            own_origins.push(
-                app_origin("own_origin", origin)?
-                    .origin()
-                    .ascii_serialization(),
-            );
+            own_origins.push(bare_origin("own_origin", origin)?);
         }
         let folder = url.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         let signed_in_page = self.signed_in_page.unwrap_or(format!("{folder}/"));

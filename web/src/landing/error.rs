@@ -39,20 +39,22 @@ pub enum LandingError {
     #[error("the address was wrong too often")]
     Closed,
     /// The form does not belong to this browser, or is older than its cookie.
-    #[error("the form is not of this browser, or too old")]
+    #[error(
+        "the form was made for another browser or is too old, or the browser stores no cookies"
+    )]
     StaleForm,
     /// The form was sent by another site, or by something that is no form.
     #[error("the form was sent by another site")]
     CrossSite,
-    /// The link could not be tried: the service could not be reached, or something answered in its
+    /// The link could not be tried: the service could not be reached, or something responded in its
     /// place. The link is as good as it was.
-    #[error("the link could not be tried")]
+    #[error("the link could not be tried: the service could not be reached, or failed")]
     ServiceUnavailable,
     /// There were too many requests.
     #[error("there were too many requests")]
     RateLimited,
     /// The service and the application do not fit together, or the tokens fit into no cookie.
-    #[error("the service's response is of no use")]
+    #[error("the service's response cannot be used")]
     Failed,
 }
 

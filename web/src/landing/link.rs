@@ -16,7 +16,7 @@ use super::browser_binding::Binding;
 use super::form;
 use super::page::{Browsers, LandingPage, plain};
 use super::purpose::LinkPurpose;
-use super::send_guard::{self, Asker};
+use super::send_guard::{self, Requester};
 use crate::audit;
 use crate::origin::is_cross_site;
 use crate::service_error::{is_refusal, log_error, log_refusal, seconds};
@@ -97,14 +97,14 @@ impl LandingPage {
         Ok(link)
     }
 
-    fn asker(&self, request: &Parts) -> Asker {
+    fn asker(&self, request: &Parts) -> Requester {
         let known = self.0.client_key.as_ref().and_then(|key| key(request));
         known.map_or_else(
             || {
                 let browser = self.0.browser_cookie.read(&request.headers);
-                Asker::Browser(browser.map_or(String::new(), |browser| browser.fingerprint()))
+                Requester::Browser(browser.map_or(String::new(), |browser| browser.fingerprint()))
             },
-            Asker::Known,
+            Requester::Known,
         )
     }
 
@@ -193,9 +193,13 @@ impl LandingLink {
     /// the feature `tracing` notes its code and status as a warning. The page must not show
     /// [`Sent::masked_address`] either. What remains is the time that the service takes.
     ///
+    /// That the service takes `nonsense` for no mail address is hidden too, where it stands for a login id:
+    /// it would send to a user of that name. Have the form check what is typed, by `type="email"`. A new
+    /// address to change to is checked before it is sent.
+    ///
     /// # Errors
     ///
-    /// [`SendError`] for what does not depend on who has an account: an address that is none, a
+    /// [`SendError`] for what does not depend on who has an account: an argument that cannot be one, a
     /// service that cannot be reached, too many requests.
     pub fn respond(
         self,
@@ -229,7 +233,7 @@ impl LandingLink {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The address cannot be one (400). The user should correct it.
+    /// The address cannot be one, or is empty (400). The user should correct it.
     #[error("this is no address that a link can be sent to; look for mistakes")]
     InvalidAddress(#[source] InvalidArgument),
     /// The request did not come from a page of the application (403). Nothing was sent.
@@ -315,7 +319,7 @@ impl SendError {
             }
             error if is_refusal(&error) => {
                 log_refusal(
-                    "the service refused to send a link; the page does not tell",
+                    "the service refused to send a link; the user is not told, since it could say who has an account",
                     &error,
                 );
                 Ok(HiddenSendError(Arc::new(error)))

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Authentication, Client, MagicLinkToken, timeout};
+use descope_magiclink::{Authentication, Client, MagicLinkToken, SessionToken, timeout};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -25,7 +25,7 @@ use super::form::{self, Fields};
 use super::purpose::{AfterSignIn, LinkPurpose};
 use super::send_guard::{self, AllowSend, ClientKey};
 use super::texts::{LandingTexts, choose};
-use super::used_links::{Hash, LEASE, Outcome, SignedIn, Turn, Used, UsedLinks, Whose};
+use super::used_links::{Hash, LEASE, LinkState, Outcome, Owner, SignedIn, Used, UsedLinks};
 use super::view::{Form, LandingView, State};
 use crate::audit;
 use crate::cookies::families::newest_of_families;
@@ -47,12 +47,12 @@ pub(super) type Template = Arc<dyn Fn(&LandingView<'_>) -> String + Send + Sync>
 pub(super) type Language = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<AfterSignIn> + Send + Sync>;
 
-/// Whose press of the button signs in.
+/// Owner press of the button signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Browsers {
     /// Any browser's.
     Any,
-    /// Any browser's whose user types the address that the link was sent to; in the one that asked for
+    /// Any browser's owner user types the address that the link was sent to; in the one that asked for
     /// the link, nothing is to be typed.
     AskOthers,
     /// That of the browser that asked for the link.
@@ -63,7 +63,7 @@ pub(super) enum Browsers {
 ///
 /// Mail scanners and link previews open links before their user does, and some run the scripts of what
 /// they open. A link works once; a page that verifies it when it is opened is used up by them. So `GET`
-/// and `HEAD` change nothing here: they answer a page without scripts, with a form. Its `POST`
+/// and `HEAD` change nothing here: they give a page without scripts, with a form. Its `POST`
 /// verifies the link, stores the session in cookies, and sends the browser on (303).
 ///
 /// With the feature `tower` it is a service of requests with any body, cheap to clone. In axum:
@@ -89,11 +89,11 @@ pub(super) enum Browsers {
 /// - Some robots of mail security press buttons, too. In a browser that did not ask for the link the page
 ///   asks for the one thing that they do not type: the address that the link was sent to
 ///   ([`ask_other_browsers`](super::LandingPageBuilder::ask_other_browsers)).
-/// - The form holds a proof that it was made for this browser, whose key is in a `__Host-` cookie, so
+/// - The form holds a proof that it was made for this browser, owner key is in a `__Host-` cookie, so
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
 ///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
-/// - A press whose response got lost is answered once more. Who opens the link once more while signed in by
+/// - A press whose response got lost gets it once more. Who opens the link once more while signed in by
 ///   it is told so, and goes on from there.
 /// - No path in the referrer, no cache, no frame, no foreign content, so that the token stays where it is.
 /// - The next page comes from the link's parameter `next`, if [`RedirectTargets`] allows it.
@@ -144,7 +144,7 @@ impl fmt::Debug for LandingPage {
 }
 
 impl LandingPage {
-    /// Answers a request.
+    /// The response to a request.
     ///
     /// For frameworks that have no use for a tower service.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<String>
@@ -229,7 +229,7 @@ impl LandingPage {
         let fields = Fields::parse(&body);
         match self.sign_in(&fields, &request.headers).await {
             Ok(Press::Ask) => self.page(State::Confirm, &fields, request),
-            Ok(Press::SignedIn(signed_in)) => self.answer(&signed_in, request),
+            Ok(Press::SignedIn(signed_in)) => self.respond(&signed_in, request),
             Err(failure) => {
                 audit::log("sign-in failed", None, Some(&failure.error.to_string()));
                 let mut response = self.page(State::Error(failure.error), &fields, request);
@@ -241,8 +241,8 @@ impl LandingPage {
         }
     }
 
-    /// The response to a form whose link was used by it.
-    fn answer(&self, signed_in: &SignedIn, request: &Parts) -> Response<String> {
+    /// The response to a form owner link was used by it.
+    fn respond(&self, signed_in: &SignedIn, request: &Parts) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
             for (name, value) in plain(StatusCode::OK).headers() {
@@ -289,7 +289,7 @@ impl LandingPage {
             if fields.address().is_empty() {
                 return Ok(Press::Ask);
             }
-            if !address::fits(fields.check(), fields.address()) {
+            if !address::matches(fields.check(), fields.address()) {
                 let address = hash(fields.address());
                 self.links().wrong_address(&token, &address).await;
                 return Err(if self.links().is_closed(&token).await {
@@ -325,19 +325,19 @@ impl LandingPage {
         let wait = async {
             let mut has_waited = false;
             loop {
-                match self.links().turn(&key, &form, has_waited).await {
-                    Turn::Pending(is_own) => has_waited |= is_own,
-                    turn => return turn,
+                match self.links().join_or_start(&key, &form, has_waited).await {
+                    LinkState::Pending(is_own) => has_waited |= is_own,
+                    state => return state,
                 }
                 // None ever comes.
                 let _ = timeout(POLL, std::future::pending::<()>()).await;
             }
         };
         match timeout(LEASE, wait).await {
-            Some(Turn::Used(used)) => self.again(&key, &form, &used, &tokens).await,
-            Some(Turn::Failed(error)) => Err(error),
-            Some(Turn::Closed) => Err(LandingError::Closed.into()),
-            Some(Turn::Verify) => {
+            Some(LinkState::Used(used)) => self.again(&key, &form, &used, &tokens).await,
+            Some(LinkState::Failed(error)) => Err(error),
+            Some(LinkState::Closed) => Err(LandingError::Closed.into()),
+            Some(LinkState::Verify) => {
                 let link = Link {
                     token: MagicLinkToken::new(token),
                     next: fields.next().to_owned(),
@@ -347,7 +347,7 @@ impl LandingPage {
                 let signed_in = self.start(key, form, link).await?;
                 Ok(Press::SignedIn(Box::new(signed_in)))
             }
-            Some(Turn::Pending(_)) | None => Err(LandingError::ServiceUnavailable.into()),
+            Some(LinkState::Pending(_)) | None => Err(LandingError::ServiceUnavailable.into()),
         }
     }
 
@@ -373,7 +373,7 @@ impl LandingPage {
         completion.await.unwrap_or(Err(LandingError::Failed.into()))
     }
 
-    /// What a form gets whose link is used.
+    /// What a form gets owner link is used.
     async fn again(
         &self,
         key: &Hash,
@@ -381,8 +381,8 @@ impl LandingPage {
         used: &Used,
         tokens: &RequestTokens,
     ) -> Result<Press, Failure> {
-        let (cookies, refusal) = match self.links().answer(key, form).await {
-            Some(response) if !self.has_arrived(&used.whose, tokens).await => response,
+        let (cookies, refusal) = match self.links().response(key, form).await {
+            Some(response) if !self.has_arrived(&used.owner, tokens).await => response,
             _ if self.is_in_by(used, tokens).await => (Vec::new(), None),
             _ => return Err(LandingError::Used.into()),
         };
@@ -391,7 +391,7 @@ impl LandingPage {
             target: self.checked(&used.target),
             purpose: used.purpose(),
             refusal,
-            whose: used.whose.clone(),
+            owner: used.owner.clone(),
         })))
     }
 
@@ -418,7 +418,10 @@ impl LandingPage {
             .cookies
             .set_over(&mut headers, &auth.tokens, &link.tokens)
         {
-            log_error("the tokens of a sign-in do not fit into cookies", &error);
+            log_error(
+                "the tokens of a sign-in do not fit into cookies, so that the user is not signed in",
+                &error,
+            );
             // With a refresh token alone, each request renews the session.
             if headers.is_empty() {
                 self.end(&auth).await;
@@ -426,7 +429,7 @@ impl LandingPage {
             }
         }
         let user_id = auth.session.user_id();
-        let whose = self.whose(&auth).await;
+        let owner = self.owner(&auth).await;
         let after = match &inner.hook {
             Some(hook) => hook(auth.clone()).await,
             None => AfterSignIn::Continue,
@@ -459,7 +462,7 @@ impl LandingPage {
         }
         let is_more = link.purpose != LinkPurpose::SignIn || auth.session.is_mfa();
         if refusal.is_none() && !is_more {
-            self.end_others(&whose, link.tokens);
+            self.end_others(&owner, link.tokens);
         }
         let fallback = inner.targets.check_or(
             Some(&*link.next).filter(|next| !next.is_empty()),
@@ -470,7 +473,7 @@ impl LandingPage {
             target: inner.targets.check_or(target.as_deref(), &fallback),
             purpose: link.purpose,
             refusal,
-            whose,
+            owner,
         })
     }
 
@@ -480,7 +483,7 @@ impl LandingPage {
             && let Err(error) = self.0.client.sessions().logout(refresh).await
         {
             log_error(
-                "the session of a sign-in that was refused was not ended",
+                "the session of a user who was not let in could not be ended at the service",
                 &error,
             );
         }
@@ -488,7 +491,7 @@ impl LandingPage {
 
     /// Ends, in the background, the sessions that a sign-in overwrites: those of another user, and of
     /// another sign-in of this one. Which those are, is not known of tokens without a family.
-    fn end_others(&self, new: &Whose, tokens: RequestTokens) {
+    fn end_others(&self, new: &Owner, tokens: RequestTokens) {
         let (client, new) = (self.0.client.clone(), new.clone());
         if tokens.refreshes.is_empty() {
             return;
@@ -501,9 +504,22 @@ impl LandingPage {
                     (Some(old), Some(new)) => old != new,
                     _ => false,
                 };
-                if is_other && let Err(error) = client.sessions().logout(&old.token).await {
+                if !is_other {
+                    continue;
+                }
+                // Its session tokens would be good for some minutes more. Two of one second may be one text.
+                let overwritten =
+                    |token: &&SessionToken| hash(token.expose_secret()) != new.session;
+                for token in tokens.sessions.iter().filter(overwritten) {
+                    let session = client.sessions().validate(token).await;
+                    if session.is_ok_and(|session| session.user_id() == old.user_id) {
+                        client.sessions().end(token).await;
+                    }
+                }
+                client.sessions().end_refresh(&old.token).await;
+                if let Err(error) = client.sessions().logout(&old.token).await {
                     log_error(
-                        "a session that a sign-in has overwritten was not ended",
+                        "a session that a sign-in has overwritten could not be ended at the service",
                         &error,
                     );
                 }
@@ -514,11 +530,11 @@ impl LandingPage {
         }
     }
 
-    async fn whose(&self, auth: &Authentication) -> Whose {
+    async fn owner(&self, auth: &Authentication) -> Owner {
         let refresh: Vec<_> = auth.tokens.refresh.clone().into_iter().collect();
         let (refresh, _) = newest_of_families(self.0.client.as_ref(), &refresh).await;
         let refresh = refresh.into_iter().next();
-        Whose {
+        Owner {
             user_id: auth.session.user_id().to_owned(),
             session: hash(auth.tokens.session.expose_secret()),
             issued_at: refresh.as_ref().and_then(|refresh| refresh.issued_at),
@@ -528,17 +544,16 @@ impl LandingPage {
 
     /// Whether the cookies of a sign-in are in the browser, or newer ones that came of them. To set them
     /// once more would then put superseded tokens into the place of good ones.
-    async fn has_arrived(&self, whose: &Whose, tokens: &RequestTokens) -> bool {
-        let is_it =
-            |token: &descope_magiclink::SessionToken| hash(token.expose_secret()) == whose.session;
+    async fn has_arrived(&self, owner: &Owner, tokens: &RequestTokens) -> bool {
+        let is_it = |token: &SessionToken| hash(token.expose_secret()) == owner.session;
         if tokens.sessions.iter().any(is_it) {
             return true;
         }
         let (newest, _) = newest_of_families(self.0.client.as_ref(), &tokens.refreshes).await;
         newest.iter().any(|refresh| {
             refresh.family.is_some()
-                && refresh.family == whose.family
-                && refresh.issued_at > whose.issued_at
+                && refresh.family == owner.family
+                && refresh.issued_at > owner.issued_at
         })
     }
 
@@ -548,9 +563,9 @@ impl LandingPage {
             return false;
         }
         let (newest, _) = newest_of_families(self.0.client.as_ref(), &tokens.refreshes).await;
-        let is_own = |user_id: &str| user_id == used.whose.user_id;
+        let is_own = |user_id: &str| user_id == used.owner.user_id;
         if let Some(refresh) = newest.first() {
-            let families = refresh.family.as_ref().zip(used.whose.family.as_ref());
+            let families = refresh.family.as_ref().zip(used.owner.family.as_ref());
             return is_own(&refresh.user_id) && families.is_none_or(|(one, other)| one == other);
         }
         for token in &tokens.sessions {

@@ -26,6 +26,7 @@ use crate::guarded_body::GuardedBody;
 use crate::origin::is_cross_site;
 use crate::redirect::RedirectTarget;
 use crate::rejection::Rejection;
+use crate::service_error::log_error;
 use crate::session_layer::SessionLayer;
 use crate::session_service::BoxFuture;
 
@@ -72,7 +73,8 @@ type IsPage = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 ///   is the page then that the form was on.
 /// - Pages are made by the landing page's [template](super::LandingPageBuilder::template), and have its
 ///   security policy. So are those for responses of the application with one of the statuses 400, 401,
-///   403, 404, 429, 500 and 503 and without a `Content-Type`, such as the 404 of a router.
+///   403, 404, 405, 429, 500 and 503 and without a `Content-Type`, such as the 404 of a router. What axum's
+///   own extractors refuse (`Form` with 422, for one) is text: take `Result<Form<_>, FormRejection>`.
 /// - The response's head stays: it may set the cookies of a session that was renewed.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a service"]
@@ -97,11 +99,11 @@ impl PagesLayer {
     /// # let landing = descope_magiclink_web::LandingPage::builder(&client, "https://app.example.com/verify").build()?;
     /// let layer = landing
     ///     .pages_layer()
-    ///     .pages_are(|request| !request.uri.path().starts_with("/api/"));
+    ///     .pages_for(|request| !request.uri.path().starts_with("/api/"));
     /// # let _ = layer;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn pages_are<F>(mut self, is_page: F) -> Self
+    pub fn pages_for<F>(mut self, is_page: F) -> Self
     where
         F: Fn(&Parts) -> bool + Send + Sync + 'static,
     {
@@ -251,6 +253,12 @@ impl LandingPage {
         if let Some(rejection) = head.extensions.get::<Rejection>().filter(|_| is_ours) {
             let (by, way) = match rejection {
                 Rejection::StepUpRequired | Rejection::MfaRequired => {
+                    if self.0.step_up_page.is_none() {
+                        log_error(
+                            "there is no page to send the user to; set LandingPageBuilder::step_up_page",
+                            rejection,
+                        );
+                    }
                     (RefusedBy::StepUp, self.0.step_up_page.as_ref())
                 }
                 other if other.status() == StatusCode::UNAUTHORIZED => {
@@ -278,7 +286,9 @@ impl LandingPage {
                 ..plain
             });
         }
-        (kind.is_none() && REFUSALS.contains(&head.status)).then_some(plain)
+        let is_known =
+            REFUSALS.contains(&head.status) || head.status == StatusCode::METHOD_NOT_ALLOWED;
+        (kind.is_none() && is_known).then_some(plain)
     }
 
     /// The page that the user was on, or wanted: never one that only a form leads to.
@@ -304,9 +314,11 @@ impl LandingPage {
         let inner = &*self.0;
         let (texts, style_nonce) = (inner.texts(request)?, random_text()?);
         let here = self.where_to_come_back(request);
-        let onwards = match refusal.status {
+        let continue_link = match refusal.status {
             StatusCode::SERVICE_UNAVAILABLE if refusal.by == RefusedBy::Status => here.as_ref(),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Some(&inner.signed_in_page),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                Some(&inner.signed_in_page)
+            }
             _ => None,
         };
         for (name, value) in plain(head.status).headers() {
@@ -321,7 +333,7 @@ impl LandingPage {
                 status: refusal.status,
                 by: refusal.by,
                 wait: refusal.wait,
-                onwards: onwards.map(RedirectTarget::as_str),
+                continue_link: continue_link.map(RedirectTarget::as_str),
             }),
             form: None,
             sign_in_page: inner.sign_in_page.as_ref().map(RedirectTarget::as_str),

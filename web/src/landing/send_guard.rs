@@ -38,7 +38,7 @@ pub(super) type ClientKey = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 pub(super) type AllowSend = Arc<dyn Fn(&Parts, &str) -> BoxFuture<bool> + Send + Sync>;
 
 /// A client that asks for links.
-pub(super) enum Asker {
+pub(super) enum Requester {
     /// Known by the application's function.
     Known(String),
     /// A browser, by the cookie that it has; those without one are one.
@@ -50,7 +50,7 @@ pub(super) enum Asker {
 /// # Errors
 ///
 /// How long to wait for the next. A store that fails allows it.
-pub(super) async fn take(store: &dyn Store, address: &str, by: &Asker) -> Result<(), Duration> {
+pub(super) async fn take(store: &dyn Store, address: &str, by: &Requester) -> Result<(), Duration> {
     try_take(store, address, by).await.unwrap_or(Ok(()))
 }
 
@@ -58,11 +58,11 @@ pub(super) async fn take(store: &dyn Store, address: &str, by: &Asker) -> Result
 pub(super) async fn clear(store: &dyn Store, addresses: &[&str]) {
     let Ok(key) = key(store).await else { return };
     for address in addresses {
-        let mut turn = [0; 16];
-        if rand::fill(&mut turn).is_ok() {
-            let name = name(&key, &[b"turn", same_address(address).as_bytes()]);
+        let mut generation = [0; 16];
+        if rand::fill(&mut generation).is_ok() {
+            let name = name(&key, &[b"generation", same_address(address).as_bytes()]);
             // What cannot be cleared ends within the hour.
-            let _ = store.set(name, turn.to_vec(), HOUR).await;
+            let _ = store.set(name, generation.to_vec(), HOUR).await;
         }
     }
 }
@@ -70,25 +70,28 @@ pub(super) async fn clear(store: &dyn Store, addresses: &[&str]) {
 async fn try_take(
     store: &dyn Store,
     address: &str,
-    by: &Asker,
+    by: &Requester,
 ) -> Result<Result<(), Duration>, StoreError> {
     let key = key(store).await?;
     let address = same_address(address);
     let address = address.as_bytes();
     // After a sign-in, everything about the address is counted anew.
-    let turn = store.get(name(&key, &[b"turn", address])).await?;
-    let turn = turn.unwrap_or_default().0;
+    let generation = store.get(name(&key, &[b"generation", address])).await?;
+    let generation = generation.unwrap_or_default().0;
     let client: [&[u8]; 2] = match by {
-        Asker::Known(client) => [b"known", client.as_bytes()],
-        Asker::Browser(client) => [b"browser", client.as_bytes()],
+        Requester::Known(client) => [b"known", client.as_bytes()],
+        Requester::Browser(client) => [b"browser", client.as_bytes()],
     };
-    let pair = name(&key, &[b"pair", client[0], client[1], address, &turn]);
-    let pause = name(&key, &[b"pause", client[0], client[1], address, &turn]);
+    let pair = name(&key, &[b"pair", client[0], client[1], address, &generation]);
+    let pause = name(
+        &key,
+        &[b"pause", client[0], client[1], address, &generation],
+    );
     // Whoever of many at once puts it there, goes on.
-    let [first_wait, .., last_wait] = WAITS;
-    if !store.insert(pause, Vec::new(), first_wait).await? {
+    let [shortest, .., longest] = WAITS;
+    if !store.insert(pause, Vec::new(), shortest).await? {
         let left = store.get(pause).await?.map(|(_, left)| left);
-        return Ok(Err(left.unwrap_or(first_wait)));
+        return Ok(Err(left.unwrap_or(shortest)));
     }
     let sent = match count(store, pair, OF_PAIR).await? {
         Ok(sent) => sent,
@@ -100,15 +103,15 @@ async fn try_take(
     let index = usize::try_from(sent)
         .unwrap_or(usize::MAX)
         .saturating_sub(1);
-    let wait = WAITS.get(index).copied().unwrap_or(last_wait);
+    let wait = WAITS.get(index).copied().unwrap_or(longest);
     store.set(pause, Vec::new(), wait).await?;
-    if let Asker::Known(_) = by {
+    if let Requester::Known(_) = by {
         let client = name(&key, &[b"client", client[1]]);
         if let Err(left) = count(store, client, OF_CLIENT).await? {
             return Ok(Err(left));
         }
     }
-    let all = name(&key, &[b"address", address, &turn]);
+    let all = name(&key, &[b"address", address, &generation]);
     Ok(count(store, all, OF_ADDRESS).await?.map(drop))
 }
 

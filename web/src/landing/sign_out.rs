@@ -43,7 +43,10 @@ impl LandingPage {
         headers.insert(LOCATION, target.location());
         let out = self.0.cookies.sign_out(&self.0.client, &tokens, headers);
         if let Err(error) = out.await {
-            log_error("signed out here, and not at the service", &error);
+            log_error(
+                "the user is signed out here, and could not be at the service",
+                &error,
+            );
         }
         response
     }

@@ -44,9 +44,9 @@ impl Words {
 ///     .confirm(LinkPurpose::SignIn, "Log ind", "Tryk på knappen for at logge ind.")
 ///     .button(LinkPurpose::SignIn, "Log ind")
 ///     .done(LinkPurpose::SignIn, "Du er logget ind", "Der er ikke mere at gøre.")
-///     .onwards("Fortsæt")
+///     .continue_link("Fortsæt")
 ///     .ask_email("Din e-mail", "Skriv den adresse, som linket er sendt til.")
-///     .ask_again("Få et nyt link")
+///     .new_link("Få et nyt link")
 ///     .error(LandingError::Used, "Linket er brugt", "Et link virker kun én gang.");
 /// # let _ = danish;
 /// ```
@@ -59,8 +59,8 @@ pub struct LandingTexts {
     /// Label and sentence.
     ask_email: Words,
     ask_phone: Words,
-    onwards: Cow<'static, str>,
-    ask_again: Cow<'static, str>,
+    continue_link: Cow<'static, str>,
+    new_link: Cow<'static, str>,
     /// In the order of [`LandingError::ALL`].
     errors: [Words; LandingError::ALL.len()],
     /// In the order of [`REFUSALS`].
@@ -142,15 +142,15 @@ impl LandingTexts {
         self
     }
 
-    /// What the way onwards says, where all is done.
-    pub fn onwards(mut self, text: impl Into<String>) -> Self {
-        self.onwards = Cow::Owned(text.into());
+    /// The text of the link that goes on, where all is done.
+    pub fn continue_link(mut self, text: impl Into<String>) -> Self {
+        self.continue_link = Cow::Owned(text.into());
         self
     }
 
-    /// What the way to a new link says.
-    pub fn ask_again(mut self, text: impl Into<String>) -> Self {
-        self.ask_again = Cow::Owned(text.into());
+    /// The text of the link to a new one.
+    pub fn new_link(mut self, text: impl Into<String>) -> Self {
+        self.new_link = Cow::Owned(text.into());
         self
     }
 
@@ -207,12 +207,12 @@ impl LandingTexts {
         }
     }
 
-    pub(super) fn onwards_text(&self) -> &str {
-        &self.onwards
+    pub(super) fn continue_link_text(&self) -> &str {
+        &self.continue_link
     }
 
-    pub(super) fn ask_again_text(&self) -> &str {
-        &self.ask_again
+    pub(super) fn new_link_text(&self) -> &str {
+        &self.new_link
     }
 
     pub(super) fn error_words(&self, error: LandingError) -> &Words {
@@ -222,6 +222,11 @@ impl LandingTexts {
 
     pub(super) fn refusal_words(&self, status: StatusCode) -> &Words {
         let [.., last] = &self.refusals;
+        // To a reader, a page that only a form leads to is one that is not there.
+        let status = match status {
+            StatusCode::METHOD_NOT_ALLOWED => StatusCode::NOT_FOUND,
+            other => other,
+        };
         let index = REFUSALS.iter().position(|known| *known == status);
         let words = index.and_then(|index| self.refusals.get(index));
         words.unwrap_or(last)
@@ -275,14 +280,15 @@ pub(super) fn choose<'t>(
         .or(all.first())
 }
 
+/// So that a language lacks no text: with values in place of a macro, one would be missed or in the wrong place.
 macro_rules! languages {
-    ($($(#[$doc:meta])* $name:ident($tag:literal) {
+    ($($(#[$doc:meta])* pub fn $name:ident() $tag:literal {
         purposes { $($purpose:ident: $title:literal, $text:literal, $button:literal,
             done $done_title:literal, $done_text:literal;)+ }
         email: $email_label:literal, $email_text:literal;
         phone: $phone_label:literal, $phone_text:literal;
-        onwards: $onwards:literal;
-        ask_again: $ask_again:literal;
+        continue_link: $continue_link:literal;
+        new_link: $new_link:literal;
         errors { $($error:ident: $error_title:literal, $error_text:literal;)+ }
         refusals { $($refusal_title:literal, $refusal_text:literal;)+ }
     })+) => {
@@ -304,8 +310,8 @@ macro_rules! languages {
                     purposes: LinkPurpose::ALL.map(purpose),
                     ask_email: Words::new($email_label, $email_text),
                     ask_phone: Words::new($phone_label, $phone_text),
-                    onwards: Cow::Borrowed($onwards),
-                    ask_again: Cow::Borrowed($ask_again),
+                    continue_link: Cow::Borrowed($continue_link),
+                    new_link: Cow::Borrowed($new_link),
                     errors: LandingError::ALL.map(error),
                     refusals: [$(Words::new($refusal_title, $refusal_text),)+],
                 }
@@ -316,31 +322,31 @@ macro_rules! languages {
 
 languages! {
     /// English.
-    english("en") {
+    pub fn english() "en" {
         purposes {
         SignIn: "Sign in", "Press the button to sign in on this device.", "Sign in",
             done "You are signed in", "There is nothing more to do here.";
         ChangeEmail: "Confirm your new email address", "Press the button to use this address from now on.", "Confirm",
-            done "Your email address is changed", "From now on we write to the new one.";
+            done "Your email address has changed", "From now on we write to the new one.";
         ChangePhone: "Confirm your new phone number", "Press the button to use this number from now on.", "Confirm",
-            done "Your phone number is changed", "From now on we send messages to the new one.";
+            done "Your phone number has changed", "From now on we send messages to the new one.";
         StepUp: "Confirm that it is you", "Press the button to go on with what you were doing.", "Confirm",
             done "You have confirmed that it is you", "You can go on with what you were doing.";
         }
         email: "Email address", "This is not the browser in which the link was asked for. Type the email address that it was sent to, and press the button.";
         phone: "Phone number", "This is not the browser in which the link was asked for. Type the phone number that it was sent to, and press the button.";
-        onwards: "Continue";
-        ask_again: "Get a new link";
+        continue_link: "Continue";
+        new_link: "Get a new link";
         errors { MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
         Expired: "This link no longer works", "It has been used or has expired. Ask for a new one.";
         Used: "This link was already used", "A link works only once. If it was you who used it, there is nothing more to do.";
         InvalidLink: "This link does not work", "We do not know this link. Ask for a new one.";
         OtherBrowser: "Open the link where you asked for it", "For your safety the link works only in the browser in which you asked for it. Open it there, or ask for a new one here.";
-        WrongAddress: "That is not the address", "The link was not sent to what you typed. Look for mistakes, and try again.";
-        Closed: "This link no longer works", "The address was wrong too often. Ask for a new link.";
-        StaleForm: "Please press the button again", "This page had been open for too long, or your browser keeps no cookies of ours. If it goes on, allow cookies for this site or open the link in another browser. The link is still good.";
+        WrongAddress: "That does not match", "The link was not sent to what you typed. Look for mistakes, and try again.";
+        Closed: "This link no longer works", "What was typed was wrong too often. Ask for a new link.";
+        StaleForm: "Please press the button again", "This page was open for too long, or your browser does not store our cookies. If this happens again, allow cookies for this site or open the link in another browser. The link still works.";
         CrossSite: "Please open the page again", "The request did not come from a page of ours. Open the page, or the link in your message, once more.";
-        ServiceUnavailable: "We cannot sign you in right now", "Please try again in a moment. If it goes on, ask for a new link.";
+        ServiceUnavailable: "We cannot sign you in right now", "Please try again in a moment. If this happens again, ask for a new link.";
         RateLimited: "Too many attempts", "Please wait a minute and try again.";
         Failed: "Something went wrong", "It was our mistake, and you are not signed in. Please ask for a new link."; }
         refusals {
@@ -354,31 +360,31 @@ languages! {
         }
     }
     /// German.
-    german("de") {
+    pub fn german() "de" {
         purposes {
-        SignIn: "Anmelden", "Mit der Schaltfläche melden Sie sich auf diesem Gerät an.", "Anmelden",
+        SignIn: "Anmelden", "Drücken Sie die Schaltfläche, um sich auf diesem Gerät anzumelden.", "Anmelden",
             done "Sie sind angemeldet", "Hier ist nichts weiter zu tun.";
-        ChangeEmail: "Neue E-Mail-Adresse bestätigen", "Mit der Schaltfläche gilt diese Adresse von nun an.", "Bestätigen",
+        ChangeEmail: "Neue E-Mail-Adresse bestätigen", "Drücken Sie die Schaltfläche, um von nun an diese Adresse zu verwenden.", "Bestätigen",
             done "Ihre E-Mail-Adresse ist geändert", "Von nun an schreiben wir an die neue.";
-        ChangePhone: "Neue Telefonnummer bestätigen", "Mit der Schaltfläche gilt diese Nummer von nun an.", "Bestätigen",
+        ChangePhone: "Neue Telefonnummer bestätigen", "Drücken Sie die Schaltfläche, um von nun an diese Nummer zu verwenden.", "Bestätigen",
             done "Ihre Telefonnummer ist geändert", "Von nun an gehen Nachrichten an die neue.";
-        StepUp: "Bestätigen, dass Sie es sind", "Mit der Schaltfläche geht es weiter, wo Sie waren.", "Bestätigen",
+        StepUp: "Bestätigen, dass Sie es sind", "Drücken Sie die Schaltfläche, um dort weiterzumachen, wo Sie waren.", "Bestätigen",
             done "Sie haben bestätigt, dass Sie es sind", "Es geht weiter, wo Sie waren.";
         }
         email: "E-Mail-Adresse", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die E-Mail-Adresse ein, an die er ging, und drücken Sie die Schaltfläche.";
         phone: "Telefonnummer", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die Telefonnummer ein, an die er ging, und drücken Sie die Schaltfläche.";
-        onwards: "Weiter";
-        ask_again: "Neuen Link anfordern";
+        continue_link: "Weiter";
+        new_link: "Neuen Link anfordern";
         errors { MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
         Expired: "Der Link gilt nicht mehr", "Er wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.";
         Used: "Der Link wurde schon verwendet", "Ein Link gilt nur einmal. Wenn Sie es selbst waren, ist nichts weiter zu tun.";
         InvalidLink: "Der Link gilt nicht", "Wir kennen diesen Link nicht. Fordern Sie einen neuen an.";
         OtherBrowser: "Öffnen Sie den Link dort, wo Sie ihn angefordert haben", "Zu Ihrer Sicherheit gilt der Link nur in dem Browser, in dem Sie ihn angefordert haben. Öffnen Sie ihn dort, oder fordern Sie hier einen neuen an.";
-        WrongAddress: "Das ist nicht die Adresse", "Der Link ging nicht an das, was Sie eingegeben haben. Suchen Sie nach Tippfehlern, und versuchen Sie es noch einmal.";
-        Closed: "Der Link gilt nicht mehr", "Die Adresse war zu oft falsch. Fordern Sie einen neuen Link an.";
-        StaleForm: "Bitte drücken Sie noch einmal", "Die Seite war zu lange offen, oder Ihr Browser nimmt keine Cookies von uns an. Hilft es nicht, erlauben Sie Cookies für diese Seite, oder öffnen Sie den Link in einem anderen Browser. Der Link gilt noch.";
+        WrongAddress: "Das stimmt nicht überein", "Der Link ging nicht an das, was Sie eingegeben haben. Suchen Sie nach Tippfehlern, und versuchen Sie es noch einmal.";
+        Closed: "Der Link gilt nicht mehr", "Die Eingabe war zu oft falsch. Fordern Sie einen neuen Link an.";
+        StaleForm: "Bitte drücken Sie noch einmal", "Die Seite war zu lange offen, oder Ihr Browser speichert unsere Cookies nicht. Geschieht das noch einmal, erlauben Sie Cookies für diese Seite, oder öffnen Sie den Link in einem anderen Browser. Der Link gilt noch.";
         CrossSite: "Bitte öffnen Sie die Seite noch einmal", "Die Anfrage kam nicht von einer unserer Seiten. Öffnen Sie die Seite oder den Link in Ihrer Nachricht noch einmal.";
-        ServiceUnavailable: "Die Anmeldung geht gerade nicht", "Bitte versuchen Sie es gleich noch einmal. Hilft das nicht, fordern Sie einen neuen Link an.";
+        ServiceUnavailable: "Die Anmeldung geht gerade nicht", "Bitte versuchen Sie es gleich noch einmal. Geschieht das noch einmal, fordern Sie einen neuen Link an.";
         RateLimited: "Zu viele Versuche", "Bitte warten Sie eine Minute und versuchen Sie es noch einmal.";
         Failed: "Etwas ging schief", "Der Fehler liegt bei uns, und Sie sind nicht angemeldet. Bitte fordern Sie einen neuen Link an."; }
         refusals {
@@ -392,7 +398,7 @@ languages! {
         }
     }
     /// Spanish.
-    spanish("es") {
+    pub fn spanish() "es" {
         purposes {
         SignIn: "Iniciar sesión", "Pulsa el botón para iniciar sesión en este dispositivo.", "Iniciar sesión",
             done "Has iniciado sesión", "No tienes que hacer nada más aquí.";
@@ -405,15 +411,15 @@ languages! {
         }
         email: "Correo electrónico", "Este no es el navegador en el que se pidió el enlace. Escribe el correo electrónico al que se envió y pulsa el botón.";
         phone: "Número de teléfono", "Este no es el navegador en el que se pidió el enlace. Escribe el número de teléfono al que se envió y pulsa el botón.";
-        onwards: "Continuar";
-        ask_again: "Pedir otro enlace";
+        continue_link: "Continuar";
+        new_link: "Pedir otro enlace";
         errors { MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
         Expired: "El enlace ya no sirve", "Ya se ha usado o ha caducado. Pide otro.";
         Used: "El enlace ya se ha usado", "Un enlace sirve una sola vez. Si lo usaste tú, no tienes que hacer nada más.";
         InvalidLink: "El enlace no sirve", "No conocemos este enlace. Pide otro.";
         OtherBrowser: "Abre el enlace donde lo pediste", "Por tu seguridad, el enlace solo sirve en el navegador en el que lo pediste. Ábrelo allí o pide otro aquí.";
-        WrongAddress: "Esa no es la dirección", "El enlace no se envió a lo que has escrito. Busca algún error e inténtalo de nuevo.";
-        Closed: "El enlace ya no sirve", "La dirección era incorrecta demasiadas veces. Pide otro enlace.";
+        WrongAddress: "No coincide", "El enlace no se envió a lo que has escrito. Busca algún error e inténtalo de nuevo.";
+        Closed: "El enlace ya no sirve", "Lo que se escribió no coincidía demasiadas veces. Pide otro enlace.";
         StaleForm: "Pulsa el botón otra vez", "La página llevaba demasiado tiempo abierta o tu navegador no guarda nuestras cookies. Si sigue igual, permite las cookies de este sitio o abre el enlace en otro navegador. El enlace aún sirve.";
         CrossSite: "Abre la página otra vez", "La petición no venía de una de nuestras páginas. Abre de nuevo la página o el enlace de tu mensaje.";
         ServiceUnavailable: "Ahora no podemos iniciar tu sesión", "Inténtalo de nuevo dentro de un momento. Si sigue igual, pide otro enlace.";
@@ -430,7 +436,7 @@ languages! {
         }
     }
     /// French.
-    french("fr") {
+    pub fn french() "fr" {
         purposes {
         SignIn: "Connexion", "Appuyez sur le bouton pour vous connecter sur cet appareil.", "Se connecter",
             done "Vous êtes connecté", "Il n'y a rien d'autre à faire ici.";
@@ -443,15 +449,15 @@ languages! {
         }
         email: "Adresse e-mail", "Le lien a été demandé dans un autre navigateur. Saisissez l'adresse e-mail à laquelle il a été envoyé, puis appuyez sur le bouton.";
         phone: "Numéro de téléphone", "Le lien a été demandé dans un autre navigateur. Saisissez le numéro de téléphone auquel il a été envoyé, puis appuyez sur le bouton.";
-        onwards: "Continuer";
-        ask_again: "Demander un nouveau lien";
+        continue_link: "Continuer";
+        new_link: "Demander un nouveau lien";
         errors { MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
         Expired: "Ce lien n'est plus valable", "Il a déjà servi ou il a expiré. Demandez-en un nouveau.";
         Used: "Ce lien a déjà servi", "Un lien ne sert qu'une fois. Si c'était vous, il n'y a rien d'autre à faire.";
         InvalidLink: "Ce lien n'est pas valable", "Nous ne connaissons pas ce lien. Demandez-en un nouveau.";
         OtherBrowser: "Ouvrez le lien là où vous l'avez demandé", "Pour votre sécurité, le lien ne sert que dans le navigateur où vous l'avez demandé. Ouvrez-le là-bas, ou demandez-en un nouveau ici.";
-        WrongAddress: "Ce n'est pas la bonne adresse", "Le lien n'a pas été envoyé à ce que vous avez saisi. Cherchez une faute et réessayez.";
-        Closed: "Ce lien n'est plus valable", "L'adresse était fausse trop de fois. Demandez un nouveau lien.";
+        WrongAddress: "Cela ne correspond pas", "Le lien n'a pas été envoyé à ce que vous avez saisi. Cherchez une faute et réessayez.";
+        Closed: "Ce lien n'est plus valable", "La saisie était fausse trop de fois. Demandez un nouveau lien.";
         StaleForm: "Appuyez encore une fois", "La page était ouverte depuis trop longtemps, ou votre navigateur refuse nos cookies. Si cela continue, autorisez les cookies de ce site ou ouvrez le lien dans un autre navigateur. Le lien reste valable.";
         CrossSite: "Ouvrez la page encore une fois", "La demande ne venait pas d'une de nos pages. Ouvrez de nouveau la page, ou le lien de votre message.";
         ServiceUnavailable: "La connexion est impossible pour le moment", "Réessayez dans un instant. Si cela continue, demandez un nouveau lien.";
@@ -468,7 +474,7 @@ languages! {
         }
     }
     /// Portuguese.
-    portuguese("pt") {
+    pub fn portuguese() "pt" {
         purposes {
         SignIn: "Entrar", "Toque no botão para entrar neste dispositivo.", "Entrar",
             done "A sessão foi iniciada", "Não há mais nada a fazer aqui.";
@@ -476,33 +482,33 @@ languages! {
             done "O seu e-mail foi alterado", "A partir de agora escrevemos para o novo.";
         ChangePhone: "Confirme o seu novo número de telefone", "Toque no botão para usar este número a partir de agora.", "Confirmar",
             done "O seu número de telefone foi alterado", "A partir de agora as mensagens vão para o novo.";
-        StepUp: "Confirme que é você", "Toque no botão para continuar o que estava a fazer.", "Confirmar",
-            done "Você confirmou a sua identidade", "Pode continuar o que estava a fazer.";
+        StepUp: "Confirme que é você", "Toque no botão para continuar de onde parou.", "Confirmar",
+            done "Você confirmou a sua identidade", "Pode continuar de onde parou.";
         }
         email: "E-mail", "Este não é o navegador em que o link foi pedido. Escreva o e-mail para o qual foi enviado e toque no botão.";
         phone: "Número de telefone", "Este não é o navegador em que o link foi pedido. Escreva o número de telefone para o qual foi enviado e toque no botão.";
-        onwards: "Continuar";
-        ask_again: "Pedir outro link";
+        continue_link: "Continuar";
+        new_link: "Pedir outro link";
         errors { MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
         Expired: "O link já não funciona", "Já foi usado ou expirou. Peça outro.";
         Used: "O link já foi usado", "Um link funciona uma única vez. Se foi você, não há mais nada a fazer.";
         InvalidLink: "O link não funciona", "Não conhecemos este link. Peça outro.";
         OtherBrowser: "Abra o link onde o pediu", "Para sua segurança, o link só funciona no navegador em que foi pedido. Abra-o lá ou peça outro aqui.";
-        WrongAddress: "Esse não é o endereço", "O link não foi enviado para o que escreveu. Procure erros e tente de novo.";
-        Closed: "O link já não funciona", "O endereço estava errado demasiadas vezes. Peça outro link.";
-        StaleForm: "Toque no botão outra vez", "A página esteve aberta por muito tempo ou o seu navegador não guarda os nossos cookies. Se continuar, permita os cookies deste site ou abra o link noutro navegador. O link ainda funciona.";
+        WrongAddress: "Não corresponde", "O link não foi enviado para o que escreveu. Procure erros e tente de novo.";
+        Closed: "O link já não funciona", "O que foi escrito estava errado demasiadas vezes. Peça outro link.";
+        StaleForm: "Toque no botão outra vez", "A página esteve aberta por muito tempo ou o seu navegador não guarda os nossos cookies. Se continuar, permita os cookies deste site ou abra o link em outro navegador. O link ainda funciona.";
         CrossSite: "Abra a página outra vez", "O pedido não veio de uma página nossa. Abra de novo a página ou o link da sua mensagem.";
         ServiceUnavailable: "Não é possível entrar agora", "Tente de novo dentro de um momento. Se continuar, peça outro link.";
         RateLimited: "Demasiadas tentativas", "Espere um minuto e tente de novo.";
-        Failed: "Algo correu mal", "O erro é nosso e a sessão não foi iniciada. Peça outro link."; }
+        Failed: "Ocorreu um erro", "O erro é nosso e a sessão não foi iniciada. Peça outro link."; }
         refusals {
             "Não funcionou", "Falta alguma coisa ou há um erro. Verifique e tente de novo.";
             "Inicie a sessão", "Para continuar, inicie primeiro a sessão.";
             "Não para esta conta", "A sua conta não tem permissão para fazer isto.";
             "Esta página não existe", "O endereço pode ter um erro, ou a página já não existe.";
             "Espere um pouco", "Houve demasiados pedidos. Em breve poderá tentar de novo.";
-            "Algo correu mal", "O erro é nosso. Tente de novo mais tarde.";
-            "Agora não é possível", "Não o podemos fazer neste momento. Tente de novo em breve.";
+            "Ocorreu um erro", "O erro é nosso. Tente de novo mais tarde.";
+            "Agora não é possível", "No momento não podemos fazer isto. Tente de novo em breve.";
         }
     }
 }

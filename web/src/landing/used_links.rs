@@ -22,8 +22,9 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// once; and whoever finds the form on a shared machine, after a sign-out, comes later.
 const REPEATED: Duration = Duration::from_secs(30);
 
-/// How long a verification may take before another form may try the link: its process may be gone.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// How long a verification may take before another form may try the link: its process may be gone, or its
+/// runtime blocked. The client keeps a response that reached nobody for 60 s: whoever tries then gets it.
+pub(super) const LEASE: Duration = Duration::from_secs(45);
 
 /// How often an address may be wrong.
 const TRIES: u64 = 5;
@@ -41,12 +42,12 @@ pub(super) struct SignedIn {
     pub(super) purpose: LinkPurpose,
     /// The application's own response, where it has refused the user.
     pub(super) refusal: Option<Response<String>>,
-    pub(super) whose: Whose,
+    pub(super) owner: Owner,
 }
 
-/// Whose sign-in it was, to know the browser again that has it.
+/// Owner sign-in it was, to know the browser again that has it.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Whose {
+pub(super) struct Owner {
     pub(super) user_id: String,
     pub(super) session: Hash,
     /// Of the refresh token: its family, and when it was issued.
@@ -67,7 +68,7 @@ enum Link {
 pub(super) struct Used {
     pub(super) target: String,
     purpose: String,
-    pub(super) whose: Whose,
+    pub(super) owner: Owner,
     /// Whether the application let the user in.
     pub(super) is_in: bool,
 }
@@ -78,9 +79,9 @@ impl Used {
     }
 }
 
-/// What to answer once more.
+/// The response to the form that used a link.
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct StoredResponse {
     cookies: Vec<Vec<u8>>,
     refusal: Option<Refusal>,
 }
@@ -93,7 +94,7 @@ struct Refusal {
 }
 
 /// What to do with a form.
-pub(super) enum Turn {
+pub(super) enum LinkState {
     /// Verify the link, and tell [`UsedLinks::complete`].
     Verify,
     /// The link is being verified, and whether for this form. Wait a moment, and ask again.
@@ -149,27 +150,32 @@ impl<'a> UsedLinks<'a> {
     }
 
     /// What to do with a form, which may have waited for a verification of its own.
-    pub(super) async fn turn(&self, token: &Hash, form: &Hash, has_waited: bool) -> Turn {
+    pub(super) async fn join_or_start(
+        &self,
+        token: &Hash,
+        form: &Hash,
+        has_waited: bool,
+    ) -> LinkState {
         let link = key("link", &[token]);
         match self.read(link).await {
-            Some(Link::Used(used)) => return Turn::Used(Box::new(used)),
-            Some(Link::Pending(of)) => return Turn::Pending(of == *form),
+            Some(Link::Used(used)) => return LinkState::Used(Box::new(used)),
+            Some(Link::Pending(of)) => return LinkState::Pending(of == *form),
             None => {}
         }
         if has_waited
             && let Some((index, retry_after)) = self.read(key("failure", &[token, form])).await
             && let Some(error) = LandingError::ALL.get::<usize>(index).copied()
         {
-            return Turn::Failed(Failure { error, retry_after });
+            return LinkState::Failed(Failure { error, retry_after });
         }
         if self.is_closed(token).await {
-            return Turn::Closed;
+            return LinkState::Closed;
         }
         let pending = serde_json::to_vec(&Link::Pending(*form)).unwrap_or_default();
         if self.0.insert(link, pending, LEASE).await.unwrap_or(true) {
-            Turn::Verify
+            LinkState::Verify
         } else {
-            Turn::Pending(false)
+            LinkState::Pending(false)
         }
     }
 
@@ -179,13 +185,13 @@ impl<'a> UsedLinks<'a> {
         let link = key("link", &[token]);
         match outcome {
             Ok(signed_in) => {
-                let response = Answer::of(signed_in);
-                self.write(key("answer", &[token, form]), &response, REPEATED)
+                let response = StoredResponse::of(signed_in);
+                self.write(key("response", &[token, form]), &response, REPEATED)
                     .await;
                 let used = Used {
                     target: signed_in.target.as_str().to_owned(),
                     purpose: signed_in.purpose.as_str().to_owned(),
-                    whose: signed_in.whose.clone(),
+                    owner: signed_in.owner.clone(),
                     is_in: signed_in.refusal.is_none(),
                 };
                 self.write(link, &Link::Used(used), REMEMBERED).await;
@@ -194,23 +200,28 @@ impl<'a> UsedLinks<'a> {
                 let told = (failure.error.index(), failure.retry_after);
                 self.write(key("failure", &[token, form]), &told, REPEATED)
                     .await;
-                let _ = self.0.set(link, Vec::new(), Duration::ZERO).await;
+                // One that comes late, after another has used the link, forgets nothing.
+                if let Some(Link::Pending(of)) = self.read(link).await
+                    && of == *form
+                {
+                    let _ = self.0.set(link, Vec::new(), Duration::ZERO).await;
+                }
             }
         }
     }
 
     /// The cookies and the refusal that this form has got, if that was a moment ago.
-    pub(super) async fn answer(
+    pub(super) async fn response(
         &self,
         token: &Hash,
         form: &Hash,
     ) -> Option<(Vec<HeaderValue>, Option<Response<String>>)> {
-        let response: Answer = self.read(key("answer", &[token, form])).await?;
+        let response: StoredResponse = self.read(key("response", &[token, form])).await?;
         response.into_parts()
     }
 }
 
-impl Answer {
+impl StoredResponse {
     fn of(signed_in: &SignedIn) -> Self {
         let bytes = |value: &HeaderValue| value.as_bytes().to_vec();
         let refusal = signed_in.refusal.as_ref().map(|response| {
@@ -286,7 +297,7 @@ mod tests {
             target: targets.check("/in").unwrap(),
             purpose: LinkPurpose::StepUp,
             refusal,
-            whose: Whose {
+            owner: Owner {
                 user_id: "U1".to_owned(),
                 session: [7; 32],
                 family: None,
@@ -300,16 +311,16 @@ mod tests {
         let (client, clock) = client();
         let links = UsedLinks::of(&client);
         assert!(matches!(
-            links.turn(&TOKEN, &FORM, false).await,
-            Turn::Verify
+            links.join_or_start(&TOKEN, &FORM, false).await,
+            LinkState::Verify
         ));
         assert!(matches!(
-            links.turn(&TOKEN, &FORM, false).await,
-            Turn::Pending(true)
+            links.join_or_start(&TOKEN, &FORM, false).await,
+            LinkState::Pending(true)
         ));
         assert!(matches!(
-            links.turn(&TOKEN, &OTHER, false).await,
-            Turn::Pending(false)
+            links.join_or_start(&TOKEN, &OTHER, false).await,
+            LinkState::Pending(false)
         ));
         assert!(links.used(&TOKEN).await.is_none());
 
@@ -317,29 +328,33 @@ mod tests {
         links.complete(&TOKEN, &FORM, &failed).await;
         // Those who have waited for it hear of it; the next press is a new try.
         assert!(matches!(
-            links.turn(&TOKEN, &FORM, true).await,
-            Turn::Failed(Failure {
+            links.join_or_start(&TOKEN, &FORM, true).await,
+            LinkState::Failed(Failure {
                 error: LandingError::ServiceUnavailable,
                 ..
             })
         ));
         assert!(matches!(
-            links.turn(&TOKEN, &OTHER, true).await,
-            Turn::Verify
+            links.join_or_start(&TOKEN, &OTHER, true).await,
+            LinkState::Verify
         ));
         let refusal = Response::builder().status(403).header("a", "1");
         let refusal = refusal.header("a", "2").body("no".to_owned()).unwrap();
         links
             .complete(&TOKEN, &OTHER, &signed_in(Some(refusal)))
             .await;
-        let Turn::Used(link) = links.turn(&TOKEN, &FORM, true).await else {
+        let LinkState::Used(link) = links.join_or_start(&TOKEN, &FORM, true).await else {
             panic!("not used");
         };
         assert!(link.target == "/in" && link.purpose() == LinkPurpose::StepUp && !link.is_in);
 
+        // A verification that was given up and ends later is of no account.
+        links.complete(&TOKEN, &FORM, &failed).await;
+        assert!(links.used(&TOKEN).await.is_some());
+
         // The same form gets the same response for a while, another one does not.
-        assert!(links.answer(&TOKEN, &FORM).await.is_none());
-        let (cookies, refusal) = links.answer(&TOKEN, &OTHER).await.unwrap();
+        assert!(links.response(&TOKEN, &FORM).await.is_none());
+        let (cookies, refusal) = links.response(&TOKEN, &OTHER).await.unwrap();
         let refusal = refusal.unwrap();
         assert_eq!(cookies, ["a=b"]);
         assert_eq!(
@@ -348,7 +363,7 @@ mod tests {
         );
         assert_eq!(refusal.headers().get_all("a").iter().count(), 2);
         clock.advance(REPEATED);
-        assert!(links.answer(&TOKEN, &OTHER).await.is_none());
+        assert!(links.response(&TOKEN, &OTHER).await.is_none());
         assert!(links.used(&TOKEN).await.is_some());
     }
 
@@ -357,13 +372,13 @@ mod tests {
         let (client, clock) = client();
         let links = UsedLinks::of(&client);
         assert!(matches!(
-            links.turn(&TOKEN, &FORM, false).await,
-            Turn::Verify
+            links.join_or_start(&TOKEN, &FORM, false).await,
+            LinkState::Verify
         ));
         clock.advance(LEASE);
         assert!(matches!(
-            links.turn(&TOKEN, &OTHER, false).await,
-            Turn::Verify
+            links.join_or_start(&TOKEN, &OTHER, false).await,
+            LinkState::Verify
         ));
     }
 
@@ -379,22 +394,22 @@ mod tests {
         }
         assert!(links.is_closed(&TOKEN).await);
         assert!(matches!(
-            links.turn(&TOKEN, &FORM, false).await,
-            Turn::Closed
+            links.join_or_start(&TOKEN, &FORM, false).await,
+            LinkState::Closed
         ));
         // A link that was tried can be used, and one that is used is not closed.
         links.wrong_address(&OTHER, &[10; 32]).await;
         assert!(matches!(
-            links.turn(&OTHER, &FORM, false).await,
-            Turn::Verify
+            links.join_or_start(&OTHER, &FORM, false).await,
+            LinkState::Verify
         ));
         links.complete(&OTHER, &FORM, &signed_in(None)).await;
         for number in 0..5 {
             links.wrong_address(&OTHER, &[10 + number; 32]).await;
         }
         assert!(matches!(
-            links.turn(&OTHER, &FORM, false).await,
-            Turn::Used(_)
+            links.join_or_start(&OTHER, &FORM, false).await,
+            LinkState::Used(_)
         ));
     }
 }

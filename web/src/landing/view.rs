@@ -46,7 +46,7 @@ pub(super) struct Refused<'a> {
     pub(super) by: RefusedBy,
     /// How long to wait.
     pub(super) wait: Option<Duration>,
-    pub(super) onwards: Option<&'a str>,
+    pub(super) continue_link: Option<&'a str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,16 @@ impl LandingView<'_> {
     #[must_use]
     pub fn purpose(&self) -> LinkPurpose {
         self.purpose
+    }
+
+    /// The status of the response with the page.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self.state {
+            State::Confirm | State::Done(_) => StatusCode::OK,
+            State::Error(error) => error.status(),
+            State::Refused(refused) => refused.status,
+        }
     }
 
     /// Why the user was not signed in; none on the page with the button, on the one that says that all
@@ -191,15 +201,17 @@ impl LandingView<'_> {
             State::Refused(refused) if refused.by == RefusedBy::Send => {}
             State::Confirm | State::Done(_) | State::Refused(_) => return None,
         }
-        Some((self.sign_in_page?, self.texts.ask_again_text()))
+        Some((self.sign_in_page?, self.texts.new_link_text()))
     }
 
     /// Where to go on, and what to call that; only where all is done, or something else may be tried.
     #[must_use]
-    pub fn onwards(&self) -> Option<(&str, &str)> {
+    pub fn continue_link(&self) -> Option<(&str, &str)> {
         match self.state {
-            State::Done(target) => Some((target, self.texts.onwards_text())),
-            State::Refused(refused) => Some((refused.onwards?, self.texts.onwards_text())),
+            State::Done(target) => Some((target, self.texts.continue_link_text())),
+            State::Refused(refused) => {
+                Some((refused.continue_link?, self.texts.continue_link_text()))
+            }
             State::Confirm | State::Error(_) => None,
         }
     }
@@ -312,7 +324,7 @@ pub(super) fn default_page(view: &LandingView<'_>) -> String {
     if let Some(countdown) = view.countdown() {
         let _ = writeln!(html, "{countdown}");
     }
-    if let Some((path, text)) = view.new_link().or(view.onwards()) {
+    if let Some((path, text)) = view.new_link().or(view.continue_link()) {
         let _ = writeln!(
             html,
             "<p><a href=\"{}\">{}</a></p>",

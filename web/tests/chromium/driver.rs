@@ -77,6 +77,11 @@ fn axe() -> &'static str {
 
 impl Browser {
     pub(crate) async fn start(driver: &str) -> Self {
+        Self::start_with(driver, json!({})).await
+    }
+
+    /// With settings that its user has changed.
+    pub(crate) async fn start_with(driver: &str, settings: Value) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let arguments = [
             "--headless=new",
@@ -89,7 +94,7 @@ impl Browser {
         ];
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
-            "goog:chromeOptions": { "args": arguments },
+            "goog:chromeOptions": { "args": arguments, "prefs": settings },
         } } });
         let url = format!("{driver}/session");
         let response: Value = http
@@ -147,6 +152,11 @@ impl Browser {
 
     pub(crate) async fn back(&self) {
         self.post("back", json!({})).await;
+    }
+
+    /// Sends what has led to the page once more, forms too.
+    pub(crate) async fn reload(&self) {
+        self.post("refresh", json!({})).await;
     }
 
     pub(crate) async fn url(&self) -> String {

@@ -218,7 +218,7 @@ async fn the_whole_story() {
     joe.expect("Confirm your new phone number").await;
     look(&joe, "06-confirm-phone").await;
     joe.click("form button").await;
-    joe.expect("Your phone number is changed").await;
+    joe.expect("Your phone number has changed").await;
     joe.click("a[href='/members']").await;
     joe.expect("Members").await;
     assert!(joe.text("dl").await.contains("+15555550123"));
@@ -239,7 +239,7 @@ async fn the_whole_story() {
     joe.expect("Confirm your new email address").await;
     look(&joe, "06-confirm-email").await;
     joe.click("form button").await;
-    joe.expect("Your email address is changed").await;
+    joe.expect("Your email address has changed").await;
     look(&joe, "06-email-changed").await;
     joe.click("a[href='/members']").await;
     joe.expect("Members").await;
@@ -260,7 +260,7 @@ async fn the_whole_story() {
     example
         .control(
             "faults",
-            json!({ "operation": "RefreshSession", "answer": { "status": 503 }, "times": 1 }),
+            json!({ "operation": "RefreshSession", "respond": { "status": 503 }, "times": 1 }),
         )
         .await;
     joe.go(&example.page("/members")).await;

@@ -15,7 +15,7 @@ async fn sign_out(State(landing): State<LandingPage>, request: Parts) -> Respons
     landing.sign_out(&request, "/").await
 }
 
-async fn ask(app: &Router, method: &str, path: &str, header: (&str, &str)) -> StatusCode {
+async fn send(app: &Router, method: &str, path: &str, header: (&str, &str)) -> StatusCode {
     let request = Request::builder().method(method).uri(path);
     let request = request.header(header.0, header.1).header("origin", ORIGIN);
     let request = request.body(axum::body::Body::empty()).unwrap();
@@ -37,25 +37,25 @@ async fn tokens_that_were_kept_are_of_no_use_after_a_sign_out_even_when_the_serv
         let other = emulator.tokens(EMAIL).issue().unwrap();
         let cookie = mine.cookie_header();
         let cookie = ("cookie", cookie.as_str());
-        assert_eq!(ask(&app, "GET", "/orders", cookie).await, StatusCode::OK);
+        assert_eq!(send(&app, "GET", "/orders", cookie).await, StatusCode::OK);
         if is_down {
-            let fault = Fault::on("Logout").answer(503);
+            let fault = Fault::on("Logout").respond(503);
             emulator.faults().add(fault).unwrap();
         }
-        let out = ask(&app, "POST", "/sign-out", cookie).await;
+        let out = send(&app, "POST", "/sign-out", cookie).await;
         assert_eq!(out, StatusCode::SEE_OTHER);
 
         // Whoever has kept the tokens: both, each alone, in a cookie or in the header.
         let refresh = format!("__Host-DSR={}", mine.refresh_jwt());
         let bearer = format!("Bearer {}", mine.session_jwt());
         for kept in [cookie, ("cookie", &refresh), ("authorization", &bearer)] {
-            let status = ask(&app, "GET", "/orders", kept).await;
+            let status = send(&app, "GET", "/orders", kept).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{is_down}");
         }
         assert_eq!(emulator.requests().count("RefreshSession"), 0);
         // The user's other sign-in goes on.
         let other = other.cookie_header();
-        let status = ask(&app, "GET", "/orders", ("cookie", &other)).await;
+        let status = send(&app, "GET", "/orders", ("cookie", &other)).await;
         assert_eq!(status, StatusCode::OK);
     }
 }

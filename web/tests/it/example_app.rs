@@ -30,7 +30,7 @@ async fn start() -> (Emulator, Router) {
     (emulator, app)
 }
 
-async fn ask(
+async fn request(
     app: &Router,
     method: Method,
     path: &str,
@@ -117,20 +117,20 @@ async fn a_form_tells_its_mistakes_beside_the_field_and_keeps_what_was_typed() {
 async fn pages_have_a_language_and_there_is_one_for_what_is_not_there() {
     let (emulator, app) = start().await;
     let german = ("accept-language", "de");
-    let response = ask(&app, Method::GET, "/nowhere", &[PAGE, german]).await;
+    let response = request(&app, Method::GET, "/nowhere", &[PAGE, german]).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     assert!(response.body().contains("<html lang=\"de\">"));
-    let response = ask(&app, Method::GET, "/verify?t=x", &[PAGE, german]).await;
+    let response = request(&app, Method::GET, "/verify?t=x", &[PAGE, german]).await;
     assert!(response.body().contains("<html lang=\"de\">"));
     // A tenant's page is for its members, each with a role there.
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DS={}", tokens.session_jwt());
     let signed_in = [("cookie", cookie.as_str()), PAGE];
-    let response = ask(&app, Method::GET, "/houses/north", &signed_in).await;
+    let response = request(&app, Method::GET, "/houses/north", &signed_in).await;
     assert_eq!(response.status(), StatusCode::OK);
-    let response = ask(&app, Method::GET, "/houses/south", &signed_in).await;
+    let response = request(&app, Method::GET, "/houses/south", &signed_in).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
-    let response = ask(&app, Method::GET, "/account", &signed_in).await;
+    let response = request(&app, Method::GET, "/account", &signed_in).await;
     assert_eq!(response.headers()["location"], "/step-up?next=%2Faccount");
 }
 
@@ -139,7 +139,7 @@ async fn a_page_about_a_problem_keeps_the_cookies_of_a_renewed_session() {
     let (emulator, app) = start().await;
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
-    let response = ask(&app, Method::GET, "/admin", &[("cookie", &cookie), PAGE]).await;
+    let response = request(&app, Method::GET, "/admin", &[("cookie", &cookie), PAGE]).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert!(response.body().contains("<h1>Not for this account</h1>"));
     let headers = response.headers();
@@ -168,7 +168,7 @@ async fn who_is_not_signed_in_comes_back_to_pages_only() {
         ),
         (Method::POST, "/email", "/sign-in"),
     ] {
-        let response = ask(&app, method, path, &[PAGE]).await;
+        let response = request(&app, method, path, &[PAGE]).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         assert_eq!(response.headers()["location"], location);
         assert_eq!(response.headers()["cache-control"], "no-store");
@@ -183,7 +183,7 @@ async fn another_site_can_sign_nobody_out() {
         [("sec-fetch-site", "same-site"), PAGE],
         [("origin", "https://evil.example"), PAGE],
     ] {
-        let response = ask(&app, Method::POST, "/sign-out", &headers).await;
+        let response = request(&app, Method::POST, "/sign-out", &headers).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         assert_eq!(set_cookies(response.headers()), [""; 0]);
         assert!(
@@ -195,7 +195,7 @@ async fn another_site_can_sign_nobody_out() {
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DSR={}", tokens.refresh_jwt());
     let own = [("origin", URL), ("cookie", &cookie)];
-    let response = ask(&app, Method::POST, "/sign-out", &own).await;
+    let response = request(&app, Method::POST, "/sign-out", &own).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(set_cookies(response.headers()), ["DS", "DSR"]);
 }
@@ -205,7 +205,7 @@ async fn a_value_that_looks_like_a_placeholder_stays_as_it_is() {
     let (emulator, app) = start().await;
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = format!("DS={}; DSR={}", tokens.session_jwt(), tokens.refresh_jwt());
-    let response = ask(&app, Method::GET, "/members", &[("cookie", &cookie)]).await;
+    let response = request(&app, Method::GET, "/members", &[("cookie", &cookie)]).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert!(
         response

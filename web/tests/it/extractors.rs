@@ -66,7 +66,7 @@ fn routes() -> Router {
         )
 }
 
-async fn ask(app: &Router, path: &str, session: Option<&str>) -> (StatusCode, String) {
+async fn send(app: &Router, path: &str, session: Option<&str>) -> (StatusCode, String) {
     let mut request = Request::get(path);
     if let Some(token) = session {
         request = request.header("cookie", format!("__Host-DS={token}"));
@@ -108,29 +108,29 @@ async fn extractors_tell_what_the_layer_found() {
     let expired = emulator.tokens(EMAIL).expired().issue().unwrap();
     let expired = Some(expired.session_jwt());
 
-    let (status, user) = ask(&app, "/session", good).await;
+    let (status, user) = send(&app, "/session", good).await;
     assert_eq!(status, StatusCode::OK);
     assert!(user.starts_with('U'));
-    assert_eq!(ask(&app, "/maybe", good).await.1, user);
-    assert_eq!(ask(&app, "/option", good).await.1, "true");
-    assert_eq!(ask(&app, "/tokens", good).await.1, "cookie");
+    assert_eq!(send(&app, "/maybe", good).await.1, user);
+    assert_eq!(send(&app, "/option", good).await.1, "true");
+    assert_eq!(send(&app, "/tokens", good).await.1, "cookie");
     for session in [None, expired] {
         assert_eq!(
-            ask(&app, "/session", session).await.0,
+            send(&app, "/session", session).await.0,
             StatusCode::UNAUTHORIZED
         );
-        assert_eq!(ask(&app, "/option", session).await.1, "false");
+        assert_eq!(send(&app, "/option", session).await.1, "false");
         assert_eq!(
-            ask(&app, "/admin", session).await.0,
+            send(&app, "/admin", session).await.0,
             StatusCode::UNAUTHORIZED
         );
     }
-    assert_eq!(ask(&app, "/maybe", None).await.1, "MissingToken");
+    assert_eq!(send(&app, "/maybe", None).await.1, "MissingToken");
     assert_eq!(
-        ask(&app, "/maybe", expired).await.1,
+        send(&app, "/maybe", expired).await.1,
         "InvalidToken(Expired)"
     );
-    assert_eq!(ask(&app, "/tokens", None).await.1, "none");
+    assert_eq!(send(&app, "/tokens", None).await.1, "none");
 
     for (path, status) in [
         ("/admin", StatusCode::OK),
@@ -139,7 +139,7 @@ async fn extractors_tell_what_the_layer_found() {
         ("/tenants/beta/invoices", StatusCode::FORBIDDEN),
         ("/tenants/gamma/invoices", StatusCode::FORBIDDEN),
     ] {
-        assert_eq!(ask(&app, path, good).await.0, status, "{path}");
+        assert_eq!(send(&app, path, good).await.0, status, "{path}");
     }
 }
 
@@ -148,22 +148,27 @@ async fn an_outage_is_no_sign_out() {
     let emulator = emulator().await;
     emulator
         .faults()
-        .add(Fault::on("GetKeysV2").answer(503))
+        .add(Fault::on("GetKeysV2").respond(503))
         .unwrap();
     let app = routes().layer(SessionLayer::new(&client(&emulator)));
     let good = emulator.tokens(EMAIL).issue().unwrap();
     let good = Some(good.session_jwt());
     for path in ["/session", "/admin", "/tenants/acme/invoices"] {
         assert_eq!(
-            ask(&app, path, good).await.0,
+            send(&app, path, good).await.0,
             StatusCode::SERVICE_UNAVAILABLE
         );
     }
     assert_eq!(
-        ask(&app, "/option", good).await,
+        send(&app, "/option", good).await,
         (StatusCode::OK, "false".to_owned())
     );
-    assert!(ask(&app, "/maybe", good).await.1.starts_with("Unavailable"));
+    assert!(
+        send(&app, "/maybe", good)
+            .await
+            .1
+            .starts_with("Unavailable")
+    );
 }
 
 #[tokio::test]
@@ -178,7 +183,7 @@ async fn without_a_layer_each_of_them_names_it() {
         "/admin",
         "/tenants/acme/invoices",
     ] {
-        let (status, text) = ask(&app, path, None).await;
+        let (status, text) = send(&app, path, None).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
         assert!(text.contains("SessionLayer"), "{path}: {text}");
     }
@@ -193,9 +198,9 @@ async fn another_layer_cannot_plant_a_session() {
         .layer(SessionLayer::new(&client(&one)))
         .layer(SessionLayer::new(&client(&other)));
     let foreign = other.tokens(EMAIL).issue().unwrap();
-    let (status, _) = ask(&app, "/session", Some(foreign.session_jwt())).await;
+    let (status, _) = send(&app, "/session", Some(foreign.session_jwt())).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     let own = one.tokens(EMAIL).issue().unwrap();
-    let (status, _) = ask(&app, "/session", Some(own.session_jwt())).await;
+    let (status, _) = send(&app, "/session", Some(own.session_jwt())).await;
     assert_eq!(status, StatusCode::OK);
 }

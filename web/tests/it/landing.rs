@@ -328,9 +328,9 @@ async fn another_sites_form_sends_no_link_and_binds_no_browser() {
         assert!(landing.is_cross_site(&request.headers));
         let problem = landing.link(&request, EMAIL).await.unwrap_err();
         assert!(matches!(problem, SendError::CrossSite), "{problem:?}");
-        let answer = problem.response();
-        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-        assert_eq!(set_cookies(answer.headers()), [""; 0]);
+        let response = problem.response();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(set_cookies(response.headers()), [""; 0]);
     }
     // A page without referrer, and a program that is no browser.
     let mut own = victim.parts();
@@ -399,11 +399,11 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
     let path = link(&emulator, &landing, &mut browser).await;
     for (fault, problem) in [
         (
-            Fault::on("VerifyMagicLink").answer(503),
+            Fault::on("VerifyMagicLink").respond(503),
             LandingError::ServiceUnavailable,
         ),
         (
-            Fault::on("VerifyMagicLink").answer(500),
+            Fault::on("VerifyMagicLink").respond(500),
             LandingError::ServiceUnavailable,
         ),
         (
@@ -416,46 +416,46 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
         ),
         // Not the service's own words: the link is as good as it was.
         (
-            Fault::on("VerifyMagicLink").answer(401),
+            Fault::on("VerifyMagicLink").respond(401),
             LandingError::ServiceUnavailable,
         ),
         (
             Fault::on("VerifyMagicLink")
-                .answer(403)
+                .respond(403)
                 .text("<html>Request blocked</html>"),
             LandingError::ServiceUnavailable,
         ),
         (
             Fault::on("VerifyMagicLink")
-                .answer(400)
+                .respond(400)
                 .json(&json!({ "message": "bad gateway rule" })),
             LandingError::ServiceUnavailable,
         ),
         (
-            Fault::on("VerifyMagicLink").answer(302),
+            Fault::on("VerifyMagicLink").respond(302),
             LandingError::ServiceUnavailable,
         ),
         // The key of the server, not the link.
         (
             Fault::on("VerifyMagicLink")
-                .answer(401)
+                .respond(401)
                 .json(&refusal("E111119")),
             LandingError::ServiceUnavailable,
         ),
         (
             Fault::on("VerifyMagicLink")
-                .answer(401)
+                .respond(401)
                 .json(&refusal("E061005")),
             LandingError::InvalidLink,
         ),
         (
             Fault::on("VerifyMagicLink")
-                .answer(400)
+                .respond(400)
                 .json(&refusal("E062504")),
             LandingError::Expired,
         ),
         (
-            Fault::on("VerifyMagicLink").answer(200).text("{}"),
+            Fault::on("VerifyMagicLink").respond(200).text("{}"),
             LandingError::Failed,
         ),
     ] {
@@ -471,7 +471,7 @@ async fn each_failure_has_its_page_and_leaves_the_session_alone() {
     // The link was not used up by any of this; the button on the page about the problem works.
     emulator
         .faults()
-        .add(Fault::on("VerifyMagicLink").answer(503).times(1))
+        .add(Fault::on("VerifyMagicLink").respond(503).times(1))
         .unwrap();
     let response = browser.follow(&landing, &path).await;
     let response = browser.press(&landing, &response).await;
@@ -664,8 +664,8 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
         link.respond(sent, "/inbox")
     };
     // The cookie's value is random; everything else is the same, header by header.
-    let shape = |answer: &Response<String>| {
-        let headers: Vec<_> = answer
+    let shape = |response: &Response<String>| {
+        let headers: Vec<_> = response
             .headers()
             .iter()
             .map(|(name, value)| {
@@ -682,7 +682,7 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
                 }
             })
             .collect();
-        (answer.status(), headers, answer.body().clone())
+        (response.status(), headers, response.body().clone())
     };
     let known = sign_in(EMAIL).await.unwrap();
     let unknown = sign_in("nobody@example.com").await.unwrap();
@@ -724,8 +724,10 @@ async fn asking_for_a_link_tells_nobody_who_has_an_account() {
     }
     emulator.faults().clear();
     for fault in [
-        Fault::everywhere().answer(403).text("<html>blocked</html>"),
-        Fault::everywhere().answer(401).json(&refusal("E111119")),
+        Fault::everywhere()
+            .respond(403)
+            .text("<html>blocked</html>"),
+        Fault::everywhere().respond(401).json(&refusal("E111119")),
     ] {
         emulator.faults().add(fault.times(1)).unwrap();
         let problem = sign_in(EMAIL).await.unwrap_err();

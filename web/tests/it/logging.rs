@@ -109,7 +109,7 @@ async fn refusals_that_no_page_tells_are_noted_without_the_address() {
     asked.respond(sent, "/inbox").unwrap();
 
     let path = link(&emulator, &landing, &mut browser).await;
-    let fault = Fault::on("VerifyMagicLink").answer(403);
+    let fault = Fault::on("VerifyMagicLink").respond(403);
     let fault = fault.json(&problem("E061001")).times(1);
     emulator.faults().add(fault).unwrap();
     browser.follow(&landing, &path).await;
@@ -146,7 +146,7 @@ mod trail {
         landing.sign_out(&request, "/").await
     }
 
-    async fn ask(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) {
+    async fn request(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -219,14 +219,14 @@ mod trail {
 
         let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
         let signed_in = [("cookie", cookies.as_str()), ("origin", ORIGIN)];
-        ask(&app, "GET", "/admin", &[]).await;
+        request(&app, "GET", "/admin", &[]).await;
         assert!(noted(&["refused", "missing_token"]));
-        ask(&app, "GET", "/admin", &signed_in).await;
+        request(&app, "GET", "/admin", &signed_in).await;
         assert!(noted(&["refused", "missing_role", &joe]));
         let refresh = format!("__Host-DSR={}", browser.cookies["__Host-DSR"]);
-        ask(&app, "GET", "/admin", &[("cookie", &refresh)]).await;
+        request(&app, "GET", "/admin", &[("cookie", &refresh)]).await;
         assert!(noted(&["refreshed", &joe]));
-        ask(
+        request(
             &app,
             "POST",
             "/sign-out",
@@ -239,7 +239,7 @@ mod trail {
             "descope_magiclink_web",
             &["came from another site", "https://evil.example"]
         ));
-        ask(&app, "POST", "/sign-out", &signed_in).await;
+        request(&app, "POST", "/sign-out", &signed_in).await;
         assert!(noted(&["signed out", &joe]));
 
         assert!(is_noted(

@@ -22,11 +22,13 @@ mod landing;
 #[cfg(feature = "tracing")]
 mod logging;
 mod odd_cookies;
+mod odd_requests;
 mod pages;
 #[cfg(feature = "axum")]
 mod pages_layer;
 #[cfg(feature = "axum")]
 mod preflights;
+mod presses;
 mod redirects;
 mod rejections;
 mod send_guard;

@@ -149,7 +149,7 @@ async fn two_families_at_most_are_tried_and_bad_ones_not_at_all() {
         line += &format!("__Host-DSR={}; ", mint(&emulator, EMAIL).refresh_jwt());
     }
     let refused = Fault::on("RefreshSession")
-        .answer(401)
+        .respond(401)
         .json(&problem("E064001"));
     emulator.faults().add(refused).unwrap();
     let found = check_cookies(&layer, line).await;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use descope_magiclink::{Client, DeliveryMethod, ManualClock, RefreshToken};
-use descope_magiclink_emulator::{Emulator, Fault};
+use descope_magiclink::{Client, DeliveryMethod, ManualClock, RefreshToken, SessionToken};
+use descope_magiclink_emulator::{Emulator, Fault, User};
 use descope_magiclink_web::{AfterSignIn, LandingError, LandingPage, LandingTexts, LinkPurpose};
 use http::{Method, Response, StatusCode};
 
@@ -196,7 +196,7 @@ fn with_clock(emulator: &Emulator) -> (LandingPage, Arc<ManualClock>) {
 }
 
 #[tokio::test]
-async fn an_answer_that_got_lost_is_given_once_more_for_a_while() {
+async fn a_response_that_got_lost_is_given_once_more_for_a_while() {
     let emulator = emulator().await;
     let (landing, clock) = with_clock(&emulator);
     let mut browser = Browser::default();
@@ -280,12 +280,12 @@ async fn the_page_says_what_the_link_is_for_in_each_language() {
         (
             LinkPurpose::ChangeEmail,
             "Confirm your new email address",
-            "Your email address is changed",
+            "Your email address has changed",
         ),
         (
             LinkPurpose::ChangePhone,
             "Confirm your new phone number",
-            "Your phone number is changed",
+            "Your phone number has changed",
         ),
         (LinkPurpose::StepUp, "Confirm that it is you", ""),
     ] {
@@ -409,6 +409,78 @@ async fn a_sign_in_ends_the_session_that_it_overwrites_and_nothing_else_does() {
         assert_eq!(renewed.is_err(), is_ended, "{purpose:?}: {renewed:?}");
         let new = RefreshToken::new(&*browser.cookies["__Host-DSR"]);
         client(&emulator).sessions().refresh(&new).await.unwrap();
+    }
+}
+
+/// A second factor is a link without a purpose, and its session says what it is.
+#[tokio::test]
+async fn a_second_factor_ends_no_session() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).build().unwrap();
+    let mut browser = Browser::default();
+    let old = emulator.tokens(EMAIL).issue().unwrap();
+    for (name, token) in [("DS", old.session_jwt()), ("DSR", old.refresh_jwt())] {
+        let name = format!("__Host-{name}");
+        browser.cookies.insert(name, token.to_owned());
+    }
+    let new = emulator.tokens(EMAIL).amr(["email", "sms", "mfa"]).issue();
+    let new = new.unwrap();
+    let body = serde_json::json!({
+        "sessionJwt": new.session_jwt(), "refreshJwt": new.refresh_jwt(), "firstSeen": false,
+    });
+    let fault = Fault::on("VerifyMagicLink").alter().json(&body);
+    emulator.faults().add(fault).unwrap();
+    let path = link(&emulator, &landing, &mut browser).await;
+    let response = browser.follow(&landing, &path).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    for kept in [old, new] {
+        let kept = RefreshToken::new(kept.refresh_jwt());
+        client(&emulator).sessions().refresh(&kept).await.unwrap();
+    }
+    assert_eq!(emulator.requests().count("Logout"), 0);
+}
+
+#[tokio::test]
+async fn the_session_token_that_a_sign_in_overwrites_is_taken_no_more() {
+    let emulator = Emulator::builder()
+        .user(User::new(EMAIL))
+        .user(User::new("eve@example.com"))
+        .start()
+        .await
+        .unwrap();
+    for (old_user, purpose, is_ended) in [
+        ("eve@example.com", LinkPurpose::SignIn, true),
+        (EMAIL, LinkPurpose::SignIn, true),
+        ("eve@example.com", LinkPurpose::StepUp, false),
+        (EMAIL, LinkPurpose::ChangeEmail, false),
+    ] {
+        let client = client(&emulator);
+        let landing = LandingPage::builder(&client, VERIFY)
+            .unlimited_sends()
+            .build()
+            .unwrap();
+        let mut browser = Browser::default();
+        let old = emulator.tokens(old_user).issue().unwrap();
+        for (name, token) in [("DS", old.session_jwt()), ("DSR", old.refresh_jwt())] {
+            let name = format!("__Host-{name}");
+            browser.cookies.insert(name, token.to_owned());
+        }
+        let before = emulator.requests().count("Logout");
+        emulator.clock().advance(Duration::from_secs(2));
+        let path = link_for(&emulator, &landing, &mut browser, purpose).await;
+        browser.follow(&landing, &path).await;
+        if is_ended {
+            while emulator.requests().count("Logout") == before {
+                tokio::task::yield_now().await;
+            }
+        }
+        let sessions = client.sessions();
+        let old = sessions
+            .validate(&SessionToken::new(old.session_jwt()))
+            .await;
+        assert_eq!(old.is_err(), is_ended, "{old_user} {purpose:?}");
+        let new = SessionToken::new(&*browser.cookies["__Host-DS"]);
+        sessions.validate(&new).await.unwrap();
     }
 }
 

@@ -54,7 +54,12 @@ async fn start() -> (Emulator, Router) {
     (emulator, app)
 }
 
-async fn ask(app: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Response<String> {
+async fn send(
+    app: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Response<String> {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -78,7 +83,7 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
         // What is no page of ours is no way back.
         ("//evil.example/orders", ""),
     ] {
-        let response = ask(&app, "GET", path, &[PAGE]).await;
+        let response = send(&app, "GET", path, &[PAGE]).await;
         if location.is_empty() {
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
             continue;
@@ -94,7 +99,7 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
         &[("accept", "*/*")],
         &[("accept", "application/json")],
     ] {
-        let response = ask(&app, "GET", "/orders?page=2", headers).await;
+        let response = send(&app, "GET", "/orders?page=2", headers).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()["content-type"], "application/json");
         assert_eq!(
@@ -110,7 +115,7 @@ async fn pages_lead_to_the_sign_in_page_with_path_and_query_and_apis_get_json() 
 #[tokio::test]
 async fn a_sign_in_page_that_asks_for_a_session_leads_nowhere_and_not_in_a_circle() {
     let (_emulator, app) = start().await;
-    let response = ask(&app, "GET", "/sign-in?next=%2Forders", &[PAGE]).await;
+    let response = send(&app, "GET", "/sign-in?next=%2Forders", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert!(response.headers().get("location").is_none());
     assert!(response.body().contains("<h1>Please sign in</h1>"));
@@ -128,11 +133,11 @@ async fn what_is_a_page_can_be_said_otherwise() {
         .layer(
             landing
                 .pages_layer()
-                .pages_are(|request| !request.uri.path().starts_with("/api/")),
+                .pages_for(|request| !request.uri.path().starts_with("/api/")),
         );
-    let response = ask(&app, "GET", "/api/orders", &[PAGE]).await;
+    let response = send(&app, "GET", "/api/orders", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-    let response = ask(&app, "GET", "/orders", &[]).await;
+    let response = send(&app, "GET", "/orders", &[]).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
@@ -144,7 +149,7 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     let cookie = format!("__Host-DSR={}", tokens.refresh_jwt());
     let german = ("accept-language", "de_CH, en;q=0.5");
     let headers = [("cookie", cookie.as_str()), PAGE, german];
-    let response = ask(&app, "GET", "/admin", &headers).await;
+    let response = send(&app, "GET", "/admin", &headers).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert!(response.body().contains("<html lang=\"de\">"));
     assert!(response.body().contains("<h1>Nicht für dieses Konto</h1>"));
@@ -162,27 +167,51 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     assert!(set_cookies(response.headers()).contains(&"__Host-DS".to_owned()));
 
     // An outage is no sign-out: the page is the one that was asked for.
-    let fault = Fault::on("RefreshSession").answer(503).times(1);
+    let fault = Fault::on("RefreshSession").respond(503).times(1);
     emulator.faults().add(fault).unwrap();
     let other = emulator.tokens(EMAIL).issue().unwrap();
     let other = format!("__Host-DSR={}", other.refresh_jwt());
-    let response = ask(&app, "GET", "/orders?page=2", &[("cookie", &other), PAGE]).await;
+    let response = send(&app, "GET", "/orders?page=2", &[("cookie", &other), PAGE]).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.body().contains("<h1>Not right now</h1>"));
     assert!(response.body().contains("href=\"/orders?page=2\""));
 
-    let response = ask(&app, "GET", "/slow", &[PAGE]).await;
+    let response = send(&app, "GET", "/slow", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "90");
     assert!(response.body().contains("role=\"timer\"") && response.body().contains("90s linear"));
     assert!(response.body().contains("href=\"/sign-in\""));
 
     // The router's own 404, and one that the application has made a page for.
-    let response = ask(&app, "GET", "/nowhere", &[PAGE]).await;
+    let response = send(&app, "GET", "/nowhere", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
     assert!(response.body().contains("<h1>There is no such page</h1>"));
-    assert_eq!(ask(&app, "GET", "/own", &[PAGE]).await.body(), "<p>ours");
-    assert_eq!(ask(&app, "GET", "/nowhere", &[]).await.body(), "");
+    assert_eq!(send(&app, "GET", "/own", &[PAGE]).await.body(), "<p>ours");
+    assert_eq!(send(&app, "GET", "/nowhere", &[]).await.body(), "");
+    // A page that only a form leads to.
+    let headers = [("cookie", cookie.as_str()), PAGE];
+    let response = send(&app, "GET", "/sign-out", &headers).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(response.headers().contains_key("allow"));
+    assert!(response.body().contains("<h1>There is no such page</h1>"));
+}
+
+#[tokio::test]
+async fn a_template_knows_the_status_of_its_page() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator)
+        .template(|page| format!("{} {}", page.status().as_u16(), page.title()))
+        .build()
+        .unwrap();
+    let app = app(&landing);
+    for (path, text) in [
+        ("/nowhere", "404 There is no such page"),
+        ("/slow", "429 Please wait a little"),
+        ("/verify?t=0a1b", "200 Sign in"),
+        ("/verify", "400 This link is incomplete"),
+    ] {
+        assert_eq!(send(&app, "GET", path, &[PAGE]).await.body(), text);
+    }
 }
 
 #[tokio::test]
@@ -195,7 +224,7 @@ async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
         ("origin", "https://evil.example"),
     ] {
         for path in ["/orders", "/sign-out"] {
-            let response = ask(&app, "POST", path, &[("cookie", &cookie), foreign, PAGE]).await;
+            let response = send(&app, "POST", path, &[("cookie", &cookie), foreign, PAGE]).await;
             assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
             assert_eq!(set_cookies(response.headers()), [""; 0]);
             assert!(
@@ -204,18 +233,18 @@ async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
                     .contains("<h1>Please open the page again</h1>")
             );
         }
-        let response = ask(&app, "POST", "/orders", &[("cookie", &cookie), foreign]).await;
+        let response = send(&app, "POST", "/orders", &[("cookie", &cookie), foreign]).await;
         let body: Value = serde_json::from_str(response.body()).unwrap();
         assert_eq!(body["error"], "cross_site");
         // Reading is what other sites' links do.
-        let response = ask(&app, "GET", "/orders", &[("cookie", &cookie), foreign]).await;
+        let response = send(&app, "GET", "/orders", &[("cookie", &cookie), foreign]).await;
         assert_eq!(response.body(), "orders");
         // No other site can make a browser send this.
         let bearer = format!(
             "Bearer {}",
             emulator.tokens(EMAIL).issue().unwrap().session_jwt()
         );
-        let response = ask(
+        let response = send(
             &app,
             "POST",
             "/orders",
@@ -225,7 +254,7 @@ async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
         assert_eq!(response.body(), "ordered");
     }
     let own = [("cookie", cookie.as_str()), ("origin", ORIGIN)];
-    let response = ask(&app, "POST", "/orders", &own).await;
+    let response = send(&app, "POST", "/orders", &own).await;
     assert_eq!(response.body(), "ordered");
 }
 
@@ -233,10 +262,10 @@ async fn forms_of_other_sites_do_nothing_whatever_they_are_for() {
 async fn a_sign_out_clears_the_cookies_even_when_the_service_cannot_be_told() {
     let (emulator, app) = start().await;
     let cookie = emulator.tokens(EMAIL).issue().unwrap().cookie_header();
-    let fault = Fault::on("Logout").answer(503);
+    let fault = Fault::on("Logout").respond(503);
     let fault = emulator.faults().add(fault).unwrap();
     let own = [("cookie", cookie.as_str()), ("origin", ORIGIN), PAGE];
-    let response = ask(&app, "POST", "/sign-out", &own).await;
+    let response = send(&app, "POST", "/sign-out", &own).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(response.headers()["location"], "/bye");
     assert_eq!(set_cookies(response.headers()), ["__Host-DS", "__Host-DSR"]);
@@ -260,11 +289,11 @@ async fn an_application_chooses_the_language_of_its_pages() {
         .unwrap();
     let app = app(&landing);
     for path in ["/nowhere?lang=pt_BR", "/nowhere?lang=pt-BR"] {
-        let response = ask(&app, "GET", path, &[PAGE]).await;
+        let response = send(&app, "GET", path, &[PAGE]).await;
         assert!(response.body().contains("<html lang=\"pt-BR\">"), "{path}");
         assert!(response.body().contains("<h1>Não existe</h1>"), "{path}");
     }
-    let response = ask(&app, "GET", "/verify?lang=pt_BR", &[PAGE]).await;
+    let response = send(&app, "GET", "/verify?lang=pt_BR", &[PAGE]).await;
     assert!(response.body().contains("<html lang=\"pt-BR\">"));
 }
 
@@ -311,12 +340,12 @@ async fn a_call_on_a_users_behalf_that_came_too_often_counts_down_too() {
         .layer(landing.pages_layer());
     let fault = Fault::on("Me").rate_limited(Some(std::time::Duration::from_secs(150)));
     emulator.faults().add(fault).unwrap();
-    let response = ask(&app, "GET", "/me", &[PAGE]).await;
+    let response = send(&app, "GET", "/me", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "150");
     assert!(response.body().contains("content:counter(wait) \" min\""));
     assert!(response.body().contains("wait 150s linear"));
-    let response = ask(&app, "GET", "/me", &[]).await;
+    let response = send(&app, "GET", "/me", &[]).await;
     let body: Value = serde_json::from_str(response.body()).unwrap();
     assert_eq!(body["error"], "rate_limited");
 }

@@ -13,7 +13,7 @@ use crate::browser::{EMAIL, client, emulator};
 
 const SHOP: &str = "https://shop.example.com";
 
-async fn ask(app: &Router, method: Method, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap) {
+async fn send(app: &Router, method: Method, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap) {
     let mut request = Request::builder().method(method).uri("/orders");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -37,23 +37,23 @@ fn cors() -> CorsLayer {
 }
 
 #[tokio::test]
-async fn a_cors_layer_outside_answers_preflights_and_lets_scripts_read_refusals() {
+async fn a_cors_layer_outside_responds_to_preflights_and_lets_scripts_read_refusals() {
     let emulator = emulator().await;
     let app = Router::new()
         .route("/orders", get(async || "orders"))
         .layer(SessionLayer::new(&client(&emulator)).required())
         .layer(cors());
-    let (status, headers) = ask(&app, Method::OPTIONS, &PREFLIGHT).await;
+    let (status, headers) = send(&app, Method::OPTIONS, &PREFLIGHT).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers["access-control-allow-origin"], SHOP);
     assert_eq!(headers["access-control-allow-headers"], "authorization");
-    let (status, headers) = ask(&app, Method::GET, &PREFLIGHT[..1]).await;
+    let (status, headers) = send(&app, Method::GET, &PREFLIGHT[..1]).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(headers["access-control-allow-origin"], SHOP);
     let bearer = emulator.tokens(EMAIL).issue().unwrap();
     let bearer = format!("Bearer {}", bearer.session_jwt());
     let with_token = [PREFLIGHT[0], ("authorization", &bearer)];
-    assert_eq!(ask(&app, Method::GET, &with_token).await.0, StatusCode::OK);
+    assert_eq!(send(&app, Method::GET, &with_token).await.0, StatusCode::OK);
     // When the keys cannot be had, a script can see that, too.
     let down = Emulator::start().await.unwrap();
     let app = Router::new()
@@ -61,7 +61,7 @@ async fn a_cors_layer_outside_answers_preflights_and_lets_scripts_read_refusals(
         .layer(SessionLayer::new(&client(&down)).required())
         .layer(cors());
     down.stop().await;
-    let (status, headers) = ask(&app, Method::GET, &with_token).await;
+    let (status, headers) = send(&app, Method::GET, &with_token).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(headers["access-control-allow-origin"], SHOP);
 }
@@ -80,20 +80,20 @@ async fn preflights_and_nothing_else_are_let_through_where_that_is_set() {
             .layer(layer.required())
     };
     let off = app(SessionLayer::new(&client));
-    let (status, _) = ask(&off, Method::OPTIONS, &PREFLIGHT).await;
+    let (status, _) = send(&off, Method::OPTIONS, &PREFLIGHT).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 
-    let on = app(SessionLayer::new(&client).let_preflights_through());
-    let (status, headers) = ask(&on, Method::OPTIONS, &PREFLIGHT).await;
+    let on = app(SessionLayer::new(&client).allow_preflights());
+    let (status, headers) = send(&on, Method::OPTIONS, &PREFLIGHT).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(headers["access-control-allow-origin"], SHOP);
     let unlike: [&[(&str, &str)]; 3] = [&[], &PREFLIGHT[..1], &PREFLIGHT[1..]];
     for headers in unlike {
-        let (status, _) = ask(&on, Method::OPTIONS, headers).await;
+        let (status, _) = send(&on, Method::OPTIONS, headers).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{headers:?}");
     }
     for method in [Method::GET, Method::POST, Method::DELETE] {
-        let (status, _) = ask(&on, method.clone(), &PREFLIGHT).await;
+        let (status, _) = send(&on, method.clone(), &PREFLIGHT).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{method}");
     }
 }

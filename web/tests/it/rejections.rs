@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use descope_magiclink::session::TokenProblem;
 use descope_magiclink::{DeliveryMethod, Error, RefreshToken};
 use descope_magiclink_emulator::{Emulator, Fault};
 use descope_magiclink_web::{Rejection, SessionLayer};
@@ -27,25 +28,39 @@ async fn error_of(emulator: &Emulator, fault: Fault) -> Error {
     change.send().await.unwrap_err()
 }
 
+#[test]
+fn a_session_that_begins_later_has_not_ended() {
+    let text = |problem| Rejection::InvalidToken(problem).text();
+    let later = text(TokenProblem::NotYetValid);
+    assert!(
+        later.contains("clock") && !later.contains("ended"),
+        "{later}"
+    );
+    assert_eq!(
+        text(TokenProblem::Expired),
+        "the session has ended; sign in again"
+    );
+}
+
 #[tokio::test]
 async fn each_kind_of_error_has_its_own_status() {
     let emulator = emulator().await;
     let on = || Fault::on("UpdateUserEmailMagicLink");
     for (fault, status, code, wait) in [
         (
-            on().answer(400).json(&problem("E011001")),
+            on().respond(400).json(&problem("E011001")),
             400,
             "invalid_request",
             None,
         ),
         (
-            on().answer(404).json(&problem("E062108")),
+            on().respond(404).json(&problem("E062108")),
             400,
             "invalid_request",
             None,
         ),
         (
-            on().answer(401).json(&problem("E061005")),
+            on().respond(401).json(&problem("E061005")),
             401,
             "refresh_refused",
             None,
@@ -58,29 +73,29 @@ async fn each_kind_of_error_has_its_own_status() {
         ),
         (on().rate_limited(None), 429, "rate_limited", Some("60")),
         (
-            on().answer(503).header("Retry-After", "9"),
+            on().respond(503).header("Retry-After", "9"),
             503,
             "unavailable",
             Some("9"),
         ),
-        (on().answer(500), 503, "unavailable", None),
+        (on().respond(500), 503, "unavailable", None),
         (on().reset(), 503, "unavailable", None),
         // A firewall's word, a key of this server, and how the project is set up.
-        (on().answer(400).text("no"), 503, "unavailable", None),
+        (on().respond(400).text("no"), 503, "unavailable", None),
         (
-            on().answer(401).json(&problem("E111119")),
+            on().respond(401).json(&problem("E111119")),
             503,
             "unavailable",
             None,
         ),
         (
-            on().answer(403).json(&problem("E061001")),
+            on().respond(403).json(&problem("E061001")),
             503,
             "unavailable",
             None,
         ),
         (
-            on().answer(400).json(&problem("E061004")),
+            on().respond(400).json(&problem("E061004")),
             503,
             "unavailable",
             None,
@@ -118,7 +133,7 @@ async fn a_session_that_cannot_be_renewed_now_says_when_to_come_again() {
     for fault in [
         Fault::on("RefreshSession").rate_limited(Some(Duration::from_secs(7))),
         Fault::on("RefreshSession")
-            .answer(503)
+            .respond(503)
             .header("Retry-After", "7"),
     ] {
         let fault = emulator.faults().add(fault).unwrap();
@@ -150,8 +165,8 @@ async fn the_landing_page_says_when_to_press_again() {
     let on = || Fault::on("VerifyMagicLink");
     for (fault, status, wait) in [
         (on().rate_limited(Some(Duration::from_secs(7))), 429, "7"),
-        (on().answer(503).header("Retry-After", "9"), 503, "9"),
-        (on().answer(503), 503, "60"),
+        (on().respond(503).header("Retry-After", "9"), 503, "9"),
+        (on().respond(503), 503, "60"),
     ] {
         emulator.faults().add(fault.times(1)).unwrap();
         let response = browser.press(&landing, &page).await;

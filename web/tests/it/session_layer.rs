@@ -162,16 +162,16 @@ impl Case {
     fn fault(self) -> Option<Fault> {
         let refresh = Fault::on("RefreshSession");
         match self {
-            Self::RefreshRefused => Some(refresh.answer(401).json(&problem("E064001"))),
-            Self::RefreshFamilyEnded => Some(refresh.answer(400).json(&problem("E064006"))),
-            Self::RefreshOfNobody => Some(refresh.answer(404).json(&problem("E062108"))),
+            Self::RefreshRefused => Some(refresh.respond(401).json(&problem("E064001"))),
+            Self::RefreshFamilyEnded => Some(refresh.respond(400).json(&problem("E064006"))),
+            Self::RefreshOfNobody => Some(refresh.respond(404).json(&problem("E062108"))),
             Self::RefreshUnreachable => Some(refresh.reset()),
             Self::RefreshLimited => Some(refresh.rate_limited(None)),
-            Self::RefreshBlocked => Some(refresh.answer(403).text("<html>blocked</html>")),
-            Self::RefreshBehindProxy => Some(refresh.answer(401)),
-            Self::OwnKeyRefused => Some(refresh.answer(401).json(&problem("E111119"))),
+            Self::RefreshBlocked => Some(refresh.respond(403).text("<html>blocked</html>")),
+            Self::RefreshBehindProxy => Some(refresh.respond(401)),
+            Self::OwnKeyRefused => Some(refresh.respond(401).json(&problem("E111119"))),
             Self::TokensOfAnother => Some(refresh.tokens_of(EVE)),
-            Self::KeysUnreachable => Some(Fault::on("GetKeysV2").answer(503)),
+            Self::KeysUnreachable => Some(Fault::on("GetKeysV2").respond(503)),
             _ => None,
         }
     }
@@ -449,7 +449,7 @@ async fn a_local_layer_validates_without_a_client() {
 }
 
 #[tokio::test]
-async fn without_a_layer_nothing_is_let_through_and_the_answer_names_it() {
+async fn without_a_layer_nothing_is_let_through_and_the_response_names_it() {
     for rules in [require_session(), require_roles(["admin"])] {
         let response = send(
             rules.layer(tower::service_fn(app)),

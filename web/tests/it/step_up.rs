@@ -75,7 +75,7 @@ async fn step_up(
     link.respond(sent, "/check-your-inbox")
 }
 
-async fn ask(app: &Router, request: Request<String>) -> Response<String> {
+async fn send(app: &Router, request: Request<String>) -> Response<String> {
     let response = app.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -95,7 +95,7 @@ async fn a_client_is_told_to_step_up_and_not_that_its_session_has_ended() {
     let (emulator, app) = app().await;
     let plain = emulator.tokens(EMAIL).issue().unwrap().cookie_header();
     for (path, code) in [("/pay", "step_up_required"), ("/vault", "mfa_required")] {
-        let response = ask(&app, request("GET", path, &[("cookie", &plain)])).await;
+        let response = send(&app, request("GET", path, &[("cookie", &plain)])).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         let challenge = response.headers()["www-authenticate"].to_str().unwrap();
         assert!(
@@ -110,14 +110,14 @@ async fn a_client_is_told_to_step_up_and_not_that_its_session_has_ended() {
         tokens.unwrap().cookie_header()
     };
     let stepped = issue("su", json!(true));
-    let response = ask(&app, request("POST", "/pay", &[("cookie", &stepped)])).await;
+    let response = send(&app, request("POST", "/pay", &[("cookie", &stepped)])).await;
     assert_eq!(response.body(), "paid");
     let factors = issue("amr", json!(["email", "sms", "mfa"]));
-    let response = ask(&app, request("GET", "/vault", &[("cookie", &factors)])).await;
+    let response = send(&app, request("GET", "/vault", &[("cookie", &factors)])).await;
     assert_eq!(response.body(), "vault");
     // Nobody steps up to hear that they may not.
     for cookie in [&plain, &stepped] {
-        let response = ask(&app, request("GET", "/admin", &[("cookie", cookie)])).await;
+        let response = send(&app, request("GET", "/admin", &[("cookie", cookie)])).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
     }
 }
@@ -128,7 +128,7 @@ async fn a_link_by_another_method_is_a_second_factor() {
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = tokens.cookie_header();
     let page = [("cookie", cookie.as_str()), ("accept", PAGE)];
-    let response = ask(&app, request("GET", "/vault?x=1", &page)).await;
+    let response = send(&app, request("GET", "/vault?x=1", &page)).await;
     let way = "/step-up?next=%2Fvault%3Fx%3D1&mfa=true";
     assert_eq!(response.headers()["location"], way);
 
@@ -146,10 +146,10 @@ async fn a_link_by_another_method_is_a_second_factor() {
     let mut browser = Browser::default();
     browser.keep(back.headers());
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
-    let response = ask(&app, request("GET", "/vault", &[("cookie", &cookies)])).await;
+    let response = send(&app, request("GET", "/vault", &[("cookie", &cookies)])).await;
     assert_eq!(response.body(), "vault");
     // It is no step-up.
-    let response = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
+    let response = send(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
 
@@ -159,7 +159,7 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
     let tokens = emulator.tokens(EMAIL).issue().unwrap();
     let cookie = tokens.cookie_header();
     let headers = [("cookie", cookie.as_str()), ("accept", PAGE)];
-    let response = ask(&app, request("GET", "/pay?to=ann&sum=5", &headers)).await;
+    let response = send(&app, request("GET", "/pay?to=ann&sum=5", &headers)).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let way = "/step-up?next=%2Fpay%3Fto%3Dann%26sum%3D5";
     assert_eq!(response.headers()["location"], way);
@@ -170,7 +170,7 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
         ("referer", "https://app.example.com/cart?x=1"),
         ("origin", "https://app.example.com"),
     ];
-    let response = ask(&app, request("POST", "/pay", &form)).await;
+    let response = send(&app, request("POST", "/pay", &form)).await;
     assert_eq!(
         response.headers()["location"],
         "/step-up?next=%2Fcart%3Fx%3D1"
@@ -182,16 +182,21 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
         "",
     ] {
         let form = [headers[0], headers[1], ("referer", foreign)];
-        let response = ask(&app, request("POST", "/pay", &form)).await;
+        let response = send(&app, request("POST", "/pay", &form)).await;
         assert_eq!(response.headers()["location"], "/step-up", "{foreign}");
     }
 
-    let asked = ask(
+    let response = send(
         &app,
         request("POST", "/step-up?/pay?to=ann&sum=5", &headers),
     )
     .await;
-    assert_eq!(asked.status(), StatusCode::SEE_OTHER, "{}", asked.body());
+    assert_eq!(
+        response.status(),
+        StatusCode::SEE_OTHER,
+        "{}",
+        response.body()
+    );
     let link = emulator.outbox().last_for(EMAIL).unwrap().link().to_owned();
 
     // What is stepped up is the session of this browser: in another one there is no button.
@@ -204,7 +209,7 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
         let (name, value) = pair.split_once('=').unwrap();
         browser.cookies.insert(name.to_owned(), value.to_owned());
     }
-    browser.keep(asked.headers());
+    browser.keep(response.headers());
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
     let back = press_button(app.clone(), &link, EMAIL, &cookies)
         .await
@@ -213,14 +218,14 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
     assert_eq!(back.headers()["location"], "/pay?to=ann&sum=5");
     browser.keep(back.headers());
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
-    let response = ask(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
+    let response = send(&app, request("GET", "/pay", &[("cookie", &cookies)])).await;
     assert_eq!(response.body(), "pay");
 
     // It wears off with its token, and the refresh that follows does not give it back.
     browser.cookies.remove("__Host-DS");
     let cookies = browser.headers()["cookie"].to_str().unwrap().to_owned();
     let headers = [("cookie", cookies.as_str()), ("accept", PAGE)];
-    let response = ask(&app, request("GET", "/pay", &headers)).await;
+    let response = send(&app, request("GET", "/pay", &headers)).await;
     assert_eq!(response.headers()["location"], "/step-up?next=%2Fpay");
     assert_eq!(emulator.requests().count("RefreshSession"), 1);
 }

@@ -42,13 +42,48 @@ fn rows() -> impl Iterator<Item = Vec<&'static str>> {
         .filter(|cells: &Vec<&str>| cells.last() != Some(&"test"))
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn known() -> BTreeMap<String, BTreeSet<String>> {
+    let mut known = BTreeMap::new();
+    for folder in ["src", "tests", "web/src", "web/tests"] {
+        functions(&root().join(folder), &mut known);
+    }
+    known
+}
+
+#[test]
+fn each_sentence_of_the_readmes_about_scanners_names_a_drill_that_is_there() {
+    let known = known();
+    for readme in ["README.md", "web/README.md"] {
+        let text = std::fs::read_to_string(root().join(readme)).unwrap();
+        let text = text.replace("\n", " ");
+        let mut count = 0;
+        // An item of a list, and its parts between semicolons.
+        for part in text.split("- ").flat_map(|item| item.split(';')) {
+            let is_about = ["scanner", "robot"].iter().any(|word| part.contains(word));
+            let drill = part
+                .split_once("(drill")
+                .and_then(|(_, drill)| drill.split('`').nth(1));
+            assert!(
+                drill.is_some() || !is_about,
+                "{readme}: no drill for {part:?}"
+            );
+            if let Some(drill) = drill {
+                let is_there = known.values().any(|names| names.contains(drill));
+                assert!(is_there, "{readme} names {drill}, which is not there");
+                count += 1;
+            }
+        }
+        assert!(count > 0, "{readme}");
+    }
+}
+
 #[test]
 fn every_row_names_a_test_that_is_there() {
-    let mut known = BTreeMap::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    for folder in ["src", "tests", "web/src", "web/tests"] {
-        functions(&root.join(folder), &mut known);
-    }
+    let known = known();
     for cells in rows() {
         let (row, last) = (cells[cells.len() - 3], cells[cells.len() - 1]);
         let tests: Vec<&str> = last.split('`').skip(1).step_by(2).collect();

@@ -69,7 +69,12 @@ pub(crate) const CRATES: [Floors; 6] = [
         folder: "web/src",
         holds: true,
         floors: &[
-            &["audit", "cookies/header", "cookies/tokens"],
+            &[
+                "audit",
+                "cookies/cookie_header",
+                "cookies/set_cookie",
+                "cookies/tokens",
+            ],
             &["cookies/session_cookies"],
             &["cookies/builder", "cookies/families"],
             &["cookies"],
@@ -98,7 +103,7 @@ pub(crate) const CRATES: [Floors; 6] = [
     Floors {
         folder: "redis/src",
         holds: true,
-        floors: &[&["sealing"], &["store"]],
+        floors: &[&["garbage", "sealing"], &["store"]],
         exceptions: &[],
     },
     Floors {

@@ -13,7 +13,9 @@ use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Value, json};
 
 use self::secrets::{looks_secret, prints_nothing, secret};
-use super::document::{operation_pointer, operations, plain, reached_from, references};
+use super::document::{
+    former_names, operation_pointer, operations, plain, reached_from, references, rust_name,
+};
 use super::load::{Source, escape};
 use super::prepare::SCHEMES;
 use crate::error::{Error, Finding};
@@ -30,31 +32,47 @@ pub(crate) const FORMATS: [&str; 7] = [
 ];
 
 /// Methods of the client that no operation makes.
-const TAKEN: [&str; 9] = [
+const TAKEN: [&str; 11] = [
     "authorize",
     "call",
     "clone",
     "exec",
-    "fromparts",
     "license",
     "new",
+    "request",
+    "self",
+    "sendobserved",
     "withheader",
     "withtimeout",
 ];
 
+/// Types that the bindings name by one word.
+const TYPES: [&str; 8] = [
+    "btreemap", "box", "default", "option", "result", "self", "string", "vec",
+];
+
+/// Fields of other members, and functions that a type has beside the setters of its fields.
+const OF_ALL: [&str; 5] = ["clone", "default", "extra", "member", "new"];
+
 /// Other arguments of the method, and methods that each call has.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 17] = [
     "accesskey",
     "authorization",
+    "authorized",
     "body",
+    "change",
     "credential",
+    "described",
     "header",
     "json",
     "managementkey",
+    "new",
     "query",
     "refreshtoken",
+    "response",
     "send",
     "sessiontoken",
+    "withbody",
 ];
 
 /// Checks a description against all rules.
@@ -219,24 +237,41 @@ impl Lint<'_> {
         let mut ids: BTreeMap<String, String> = BTreeMap::new();
         operations(&source.value, |path, method, operation| {
             let pointer = operation_pointer(path, method);
-            if let Some(id) = operation.get("operationId").and_then(Value::as_str)
-                && let Some(other) = ids.insert(plain(id), id.to_owned())
-            {
-                let message = format!("`{id}` and `{other}` give methods of the same name");
-                self.find(&format!("{pointer}/operationId"), message);
+            let id = operation.get("operationId").and_then(Value::as_str);
+            let name = rust_name(operation, id.unwrap_or_default());
+            let of = format!("{pointer}/operationId");
+            for name in std::iter::once(name).chain(former_names(operation)) {
+                if let Some(other) = ids.insert(plain(name), name.to_owned()) {
+                    let message = format!("`{name}` and `{other}` give methods of the same name");
+                    self.find(&of, message);
+                }
+                if TAKEN.contains(&plain(name).as_str()) {
+                    let message = format!(
+                        "`{name}` is a method that the client has already; give it an `x-rust-name`"
+                    );
+                    self.find(&of, message);
+                }
             }
-            let id = operation
-                .get("operationId")
-                .and_then(Value::as_str)
-                .unwrap_or("");
-            if TAKEN.contains(&plain(id).as_str()) {
-                let message =
-                    format!("`{id}` is a method that the client has already; name it otherwise");
-                self.find(&format!("{pointer}/operationId"), message);
-            }
+            self.names(operation, &pointer);
             self.security(operation, &pointer);
             self.parameters(path, operation, &pointer);
         });
+    }
+
+    /// Names that the description gives, if they can be some.
+    fn names(&mut self, described: &Value, pointer: &str) {
+        for (keyword, name) in described
+            .get("x-rust-name")
+            .and_then(Value::as_str)
+            .map(|name| ("x-rust-name", name))
+            .into_iter()
+            .chain(former_names(described).map(|name| ("x-formerly", name)))
+        {
+            if plain(name).is_empty() || syn::parse_str::<syn::Ident>(name).is_err() {
+                let pointer = format!("{pointer}/{keyword}");
+                self.find(&pointer, format!("`{name}` cannot be a name in Rust"));
+            }
+        }
     }
 
     fn parameters(&mut self, path: &str, operation: &Value, pointer: &str) {
@@ -245,14 +280,16 @@ impl Lint<'_> {
         for (index, parameter) in parameters.into_iter().flatten().enumerate() {
             let pointer = format!("{pointer}/parameters/{index}");
             let name = parameter.get("name").and_then(Value::as_str).unwrap_or("");
-            if let Some(other) = names.insert(plain(name), name) {
+            self.names(parameter, &pointer);
+            let argument = plain(rust_name(parameter, name));
+            let is_other = OTHERS.contains(&argument.as_str());
+            if let Some(other) = names.insert(argument, name) {
                 self.find(
                     &pointer,
                     format!("`{name}` and `{other}` give arguments of the same name"),
                 );
             }
-            let rust_name = parameter.get("x-rust-name").and_then(Value::as_str);
-            if OTHERS.contains(&plain(rust_name.unwrap_or(name)).as_str()) {
+            if is_other {
                 self.find(
                     &pointer,
                     format!(
@@ -340,14 +377,23 @@ impl Lint<'_> {
             .value
             .pointer("/components/schemas")
             .and_then(Value::as_object);
-        let mut names: BTreeMap<String, &String> = BTreeMap::new();
+        let mut names: BTreeMap<String, &str> = BTreeMap::new();
         for (name, schema) in schemas.into_iter().flatten() {
             let pointer = schema_pointer(name);
-            if let Some(other) = names.insert(plain(name), name) {
-                self.find(
-                    &pointer,
-                    format!("`{name}` and `{other}` give types of the same name"),
-                );
+            self.names(schema, &pointer);
+            for name in std::iter::once(name.as_str()).chain(former_names(schema)) {
+                if let Some(other) = names.insert(plain(name), name) {
+                    self.find(
+                        &pointer,
+                        format!("`{name}` and `{other}` give types of the same name"),
+                    );
+                }
+                if TYPES.contains(&plain(name).as_str()) {
+                    self.find(
+                        &pointer,
+                        format!("`{name}` is a type that the bindings name"),
+                    );
+                }
             }
             if !referred.contains(&format!("#{pointer}")) {
                 self.find(&pointer, "is not used; remove it");
@@ -374,18 +420,20 @@ impl Lint<'_> {
             .flatten()
         {
             let pointer = format!("{pointer}/properties/{}", escape(name));
-            if let Some(other) = names.insert(plain(name), name) {
+            self.names(property, &pointer);
+            let field = plain(rust_name(property, name));
+            let is_of_all = OF_ALL.contains(&field.as_str());
+            if let Some(other) = names.insert(field, name) {
                 self.find(
                     &pointer,
                     format!("`{name}` and `{other}` give fields of the same name"),
                 );
             }
-            let rust_name = property.get("x-rust-name").and_then(Value::as_str);
-            if ["extra", "member"].contains(&plain(rust_name.unwrap_or(name)).as_str()) {
+            if is_of_all {
                 self.find(
                     &pointer,
-                    "is the name of the field for all other members, or of its setter; leave it out, or give it an \
-                     `x-rust-name`",
+                    "is the name of the field for all other members, or of a function that each type has; leave it out, \
+                     or give it an `x-rust-name`",
                 );
             }
             let message = property

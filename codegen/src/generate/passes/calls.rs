@@ -7,15 +7,15 @@ use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Lifetime, Pat, ReturnType, Type,
-    parse_quote,
+    Attribute, Fields, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Lifetime, Pat,
+    ReturnType, Type, parse_quote,
 };
 
 use super::docs::rename;
-use super::names::{deprecate, former_names};
-use super::syntax::{doc_text, spelt};
+use super::names::deprecate;
+use super::syntax::{doc_text, token_text};
 use crate::error::{Error, Finding};
-use crate::generate::document::{is_true, operation_pointer, operations, plain};
+use crate::generate::document::{former_names, is_true, operation_pointer, operations, plain};
 use crate::generate::generator::FORMATS;
 use crate::generate::load::Source;
 use crate::generate::prepare::credential;
@@ -64,7 +64,7 @@ pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error
     Ok(())
 }
 
-/// Leaves the struct and its constructor, and gives the methods.
+/// Leaves the struct, with fields of our own, and gives the methods.
 fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
     let mut generated = Vec::new();
     let mut kept: Vec<Item> = vec![
@@ -79,7 +79,12 @@ fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
     ];
     for item in std::mem::take(&mut client.items) {
         match item {
-            Item::Struct(item) if item.ident == "Client" => kept.push(Item::Struct(item)),
+            Item::Struct(mut item) if item.ident == "Client" => {
+                item.fields = Fields::Named(parse_quote!({
+                    pub(crate) inner: crate::raw::hooks::Inner
+                }));
+                kept.push(Item::Struct(item));
+            }
             Item::Impl(ItemImpl {
                 trait_: None,
                 items,
@@ -96,18 +101,6 @@ fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
     if kept.len() != 4 {
         return Err(Error::Pass("it has no struct `Client`".to_owned()));
     }
-    kept.push(parse_quote! {
-        impl Client {
-            /// A client from its parts; `baseurl` has no trailing slash.
-            pub(crate) fn from_parts(
-                baseurl: &str,
-                client: reqwest::Client,
-                inner: crate::raw::hooks::Inner,
-            ) -> Self {
-                Self { baseurl: baseurl.to_owned(), client, inner }
-            }
-        }
-    });
     client.items = kept;
     Ok(generated)
 }
@@ -246,7 +239,7 @@ impl Method {
             .split('{')
             .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
         let template = parts.collect::<Vec<_>>().join("{}");
-        let body = spelt(&generated.block);
+        let body = token_text(&generated.block);
         if !body.contains(&format!("\"{{}}{template}\""))
             || !body.contains(&format!(".{verb}(url)"))
         {
@@ -314,8 +307,8 @@ impl Method {
 
     /// Methods under the names that it had before.
     fn former_methods(&self, operation: &Value) -> Vec<ImplItem> {
-        let methods = former_names(operation).into_iter().map(|old| {
-            let signature = self.signature(&old);
+        let methods = former_names(operation).map(|old| {
+            let signature = self.signature(&format_ident!("{old}"));
             let new = &self.name;
             let note = format!("now `{new}`");
             let names = self.required().map(|argument| &argument.name);
@@ -351,8 +344,8 @@ impl Method {
     fn markers(&self, operation: &Value) -> Vec<Item> {
         let (marker, name, response) = (&self.marker, self.name.to_string(), &self.response);
         let mut items: Vec<Item> = vec![parse_quote!(operation!(#marker, #name, #response);)];
-        items.extend(former_names(operation).into_iter().map(|old| -> Item {
-            let old = format_ident!("{}", pascal(&old.to_string()));
+        items.extend(former_names(operation).map(|old| -> Item {
+            let old = format_ident!("{}", pascal(old));
             let note = format!("now `{marker}`");
             parse_quote!(#[deprecated = #note] pub type #old = #marker;)
         }));

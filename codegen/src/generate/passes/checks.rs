@@ -9,7 +9,7 @@ use serde_json::Value;
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, File, ImplItem, ImplItemFn, Item, ItemStruct};
 
-use super::syntax::{doc_text, has_attribute, spelt, wire_name};
+use super::syntax::{doc_text, has_attribute, token_text, wire_name};
 use crate::error::{Error, Finding};
 use crate::generate::document::{is_true, plain};
 use crate::generate::generator::FORMATS;
@@ -18,11 +18,11 @@ use crate::generate::load::{Source, escape};
 /// The methods of operations.
 pub(super) fn methods(client: &mut File) -> impl Iterator<Item = &mut ImplItemFn> {
     let items = client.items.iter_mut().flat_map(|item| match item {
-        Item::Impl(item) if spelt(&item.self_ty) == "Client" => item.items.as_mut_slice(),
+        Item::Impl(item) if token_text(&item.self_ty) == "Client" => item.items.as_mut_slice(),
         _ => &mut [],
     });
     items.filter_map(|item| match item {
-        ImplItem::Fn(function) if spelt(&function.sig.output).starts_with("->Call<") => {
+        ImplItem::Fn(function) if token_text(&function.sig.output).starts_with("->Call<") => {
             Some(function)
         }
         _ => None,
@@ -35,14 +35,6 @@ pub(super) fn structs(types: &mut File) -> impl Iterator<Item = &mut ItemStruct>
         Item::Struct(item) => Some(item),
         _ => None,
     })
-}
-
-/// The name that the operation or property asks for, or that it has.
-pub(super) fn rust_name<'a>(described: &'a Value, name: &'a str) -> &'a str {
-    described
-        .get("x-rust-name")
-        .and_then(Value::as_str)
-        .unwrap_or(name)
 }
 
 /// Compares all that was generated with the description.
@@ -71,7 +63,7 @@ pub(super) fn check(source: &Source, client: &mut File, types: &mut File) -> Res
         if !item
             .attrs
             .iter()
-            .any(|attribute| spelt(attribute).contains("Default"))
+            .any(|attribute| token_text(attribute).contains("Default"))
         {
             find(
                 &pointer,
@@ -95,12 +87,12 @@ pub(super) fn check(source: &Source, client: &mut File, types: &mut File) -> Res
                 None => "has no field",
                 Some(field)
                     if count_secrets(schema)
-                        != usize::from(spelt(&field.ty).contains("crate::secret::")) =>
+                        != usize::from(token_text(&field.ty).contains("crate::secret::")) =>
                 {
                     "is a secret on one side only"
                 }
                 // Members that nobody has named may hold anything.
-                Some(field) if spelt(&field.ty).contains("serde_json::") => {
+                Some(field) if token_text(&field.ty).contains("serde_json::") => {
                     "would print values of any kind"
                 }
                 Some(field)

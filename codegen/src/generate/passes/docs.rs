@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use syn::{Attribute, File, parse_quote};
 
-use super::checks::{methods, rust_name, structs};
+use super::checks::{methods, structs};
 use super::syntax::{doc_text, wire_name};
-use crate::generate::document::{operation_pointer, operations, plain, references};
+use crate::generate::document::{operation_pointer, operations, plain, references, rust_name};
 use crate::generate::load::Source;
 
 /// Sentences on where a schema is used.

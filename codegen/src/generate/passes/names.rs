@@ -4,10 +4,12 @@ use quote::format_ident;
 use serde_json::Value;
 use syn::{Attribute, File, parse_quote};
 
-use super::checks::{rust_name, structs};
+use super::checks::structs;
 use super::syntax::wire_name;
 use crate::error::{Error, Finding};
-use crate::generate::document::{is_true, operation_pointer, operations, plain};
+use crate::generate::document::{
+    former_names, is_true, operation_pointer, operations, plain, rust_name,
+};
 use crate::generate::load::{Source, escape};
 
 pub(super) fn deprecate(attributes: &mut Vec<Attribute>, described: &Value) {
@@ -75,15 +77,7 @@ pub(super) fn name_fields(source: &Source, types: &mut File) -> Result<(), Error
     }
 }
 
-/// The names that an operation or a schema had before, as `x-formerly` lists them: callers have a major
-/// release's time to change theirs.
-pub(super) fn former_names(described: &Value) -> Vec<syn::Ident> {
-    let names = described.get("x-formerly").and_then(Value::as_array);
-    let names = names.into_iter().flatten().filter_map(Value::as_str);
-    names.map(|name| format_ident!("{name}")).collect()
-}
-
-/// Types under the names that their schemas had before.
+/// Types under the names that their schemas had before: callers have a major release's time to change theirs.
 pub(super) fn keep_old_types(source: &Source, types: &mut File) {
     let schemas = source
         .value
@@ -91,6 +85,7 @@ pub(super) fn keep_old_types(source: &Source, types: &mut File) {
         .and_then(Value::as_object);
     for (name, schema) in schemas.into_iter().flatten() {
         for old in former_names(schema) {
+            let old = format_ident!("{old}");
             let item = structs(types).find(|item| plain(&item.ident.to_string()) == plain(name));
             let Some(new) = item.map(|item| item.ident.clone()) else {
                 continue;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use syn::{Fields, File, Item, ItemStruct, Meta, parse_quote};
 
 use super::checks::structs;
-use super::syntax::{doc_text, spelt};
+use super::syntax::{doc_text, token_text};
 use crate::error::Error;
 use crate::generate::document::{plain, reached_from};
 use crate::generate::load::Source;
@@ -47,7 +47,7 @@ fn open(item: &mut ItemStruct) -> Result<(), Error> {
             () if attribute.path().is_ident("doc") => 2,
             () => 3,
         });
-        let of = spelt(&field.ty);
+        let of = token_text(&field.ty);
         if of == "crate::transport::body::Members" {
             field.ty = parse_quote!(
                 crate::transport::body::Members<::serde_json::Map<String, ::serde_json::Value>>

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::{Fields as FieldList, File, Item, parse_quote};
 
-use super::syntax::{is_open, is_option, remove_derive, spelt, wire_name};
+use super::syntax::{is_open, is_option, remove_derive, token_text, wire_name};
 use crate::error::Error;
 use crate::generate::document::{plain, reached_from};
 use crate::generate::load::{Source, escape};
@@ -123,7 +123,7 @@ fn read_whole(item: &syn::ItemStruct, wrapper: &str, is_optional: bool) -> Resul
     let ident = &item.ident;
     let optional = optional_body(is_optional);
     let is_list = matches!(&item.fields, FieldList::Unnamed(fields)
-        if fields.unnamed.iter().all(|field| spelt(&field.ty).starts_with("::std::vec::Vec<")));
+        if fields.unnamed.iter().all(|field| token_text(&field.ty).starts_with("::std::vec::Vec<")));
     if is_list {
         return Ok(parse_quote! {
             impl crate::transport::body::FromJson for #ident {

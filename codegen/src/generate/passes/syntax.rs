@@ -104,20 +104,20 @@ pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {
     pair.path.is_ident("doc").then(|| text.value())
 }
 
-pub(super) fn spelt(node: &impl ToTokens) -> String {
+pub(super) fn token_text(node: &impl ToTokens) -> String {
     node.to_token_stream().to_string().replace(' ', "")
 }
 
 pub(super) fn is_option(node: &Type) -> bool {
-    spelt(node).starts_with("::std::option::Option<")
+    token_text(node).starts_with("::std::option::Option<")
 }
 
 pub(super) fn is_json_object(node: &Type) -> bool {
-    spelt(node).starts_with("::serde_json::Map<")
+    token_text(node).starts_with("::serde_json::Map<")
 }
 
 /// Whether a type is nothing but a free-form object.
 pub(super) fn is_open(item: &syn::ItemStruct) -> bool {
     matches!(&item.fields, FieldList::Unnamed(fields)
-        if fields.unnamed.iter().all(|field| spelt(&field.ty) == "crate::transport::body::Members"))
+        if fields.unnamed.iter().all(|field| token_text(&field.ty) == "crate::transport::body::Members"))
 }

@@ -4,7 +4,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, Field, File, Item, Meta, Type, Visibility, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, is_json_object, is_option, replace_text, spelt, tidy_paths,
+    derives, doc_text, is_json_object, is_option, replace_text, tidy_paths, token_text,
 };
 use crate::error::Error;
 use crate::generate::document::plain;
@@ -37,7 +37,7 @@ pub(super) fn drop_unused_error(types: &mut File) {
     let is_used = types
         .items
         .iter()
-        .any(|item| !is_error(item) && spelt(item).contains("error::ConversionError"));
+        .any(|item| !is_error(item) && token_text(item).contains("error::ConversionError"));
     if !is_used {
         types.items.retain(|item| !is_error(item));
     }
@@ -51,7 +51,7 @@ impl VisitMut for Redaction {
     fn visit_field_mut(&mut self, field: &mut Field) {
         let is_extra = field.ident.as_ref().is_some_and(|name| name == "extra");
         self.visit_type_mut(&mut field.ty);
-        if !spelt(&field.ty).starts_with("crate::transport::body::Members") {
+        if !token_text(&field.ty).starts_with("crate::transport::body::Members") {
             return;
         }
         for attribute in &mut field.attrs {
@@ -78,7 +78,7 @@ impl VisitMut for Redaction {
 
     fn visit_type_mut(&mut self, node: &mut Type) {
         visit_mut::visit_type_mut(self, node);
-        let text = spelt(node);
+        let text = token_text(node);
         if is_json_object(node) {
             *node = parse_quote!(crate::transport::body::Members);
         } else if text
@@ -103,8 +103,8 @@ pub(super) fn derive_more(types: &mut File) {
     for item in &mut types.items {
         let Item::Struct(item) = item else { continue };
         let all_empty = item.fields.iter().all(|field| {
-            let spelt = spelt(&field.ty);
-            EMPTY.iter().any(|start| spelt.starts_with(start))
+            let token_text = token_text(&field.ty);
+            EMPTY.iter().any(|start| token_text.starts_with(start))
         });
         derives(&mut item.attrs, |paths| {
             if all_empty && !paths.iter().any(|path| path.is_ident("Default")) {

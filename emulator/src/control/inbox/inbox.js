@@ -222,15 +222,15 @@ async function copy(text, name) {
 async function load() {
   const response = await fetch("/_emulator/v1/messages?limit=500", { headers: { accept: "application/json" } });
   if (!response.ok) throw new Error(`status ${response.status}`);
-  const answer = await response.json();
-  state.now = Date.parse(answer.now);
+  const body = await response.json();
+  state.now = Date.parse(body.now);
   state.skew = state.now - Date.now();
-  state.frozen = answer.frozen;
+  state.frozen = body.frozen;
   const before = selected();
-  state.messages = answer.messages;
-  state.total = answer.total;
+  state.messages = body.messages;
+  state.total = body.total;
   const wide = matchMedia("(min-width: 781px)").matches;
-  if (!selected()) state.selected = wide && answer.messages.length ? answer.messages[0].id : null;
+  if (!selected()) state.selected = wide && body.messages.length ? body.messages[0].id : null;
   drawList();
   const after = selected();
   if (!before || !after || JSON.stringify(before) !== JSON.stringify(after) || !state.loaded) drawDetail();

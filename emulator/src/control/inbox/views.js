@@ -7,9 +7,9 @@ const API = "/_emulator/v1/";
 /** Calls a control endpoint; a refusal is shown and gives nothing. */
 async function call(method, path, body) {
   const response = await fetch(API + path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
-  const answer = await response.json();
-  if (response.ok) return answer;
-  toast(answer.errorMessage);
+  const data = await response.json();
+  if (response.ok) return data;
+  toast(data.errorMessage);
   return null;
 }
 
@@ -47,7 +47,7 @@ function userRow(user) {
 }
 
 function requestRow(request) {
-  const status = request.status ?? "no answer";
+  const status = request.status ?? "no response";
   const why = [request.errorCode, request.fault && `fault: ${request.fault}`].filter(Boolean).join(", ");
   const headers = request.headers.map(([name, value]) => `${name}: ${value}`).join("\n");
   const body = typeof request.body === "string" ? request.body : JSON.stringify(request.body, null, 2);
@@ -64,31 +64,31 @@ function requestRow(request) {
 const VIEWS = {
   messages: null,
   users: async (view) => {
-    const answer = await call("GET", "users");
+    const response = await call("GET", "users");
     const byName = (one, other) => one.loginIds[0].localeCompare(other.loginIds[0]);
-    if (answer) fill(view, answer.users.sort(byName), (users) => table(["Login IDs", "Name", "Status", "Verified", "Roles", "Tenants", ""], users.map(userRow)));
+    if (response) fill(view, response.users.sort(byName), (users) => table(["Login IDs", "Name", "Status", "Verified", "Roles", "Tenants", ""], users.map(userRow)));
   },
   requests: async (view) => {
-    const answer = await call("GET", "journal");
-    if (!answer) return;
+    const response = await call("GET", "journal");
+    if (!response) return;
     const open = new Set([...view.querySelectorAll("details[open]")].map((entry) => entry.dataset.id));
-    fill(view, answer.requests.slice(-200).reverse(), (requests) => requests.map(requestRow));
+    fill(view, response.requests.slice(-200).reverse(), (requests) => requests.map(requestRow));
     for (const entry of view.querySelectorAll("details")) entry.open = entry.open || open.has(entry.dataset.id);
   },
   clock: async () => {
-    const answer = await call("GET", "clock");
-    if (!answer) return;
-    state.now = Date.parse(answer.now);
+    const response = await call("GET", "clock");
+    if (!response) return;
+    state.now = Date.parse(response.now);
     state.skew = state.now - Date.now();
-    state.frozen = answer.frozen;
+    state.frozen = response.frozen;
     showClock();
   },
   faults: async (view) => {
-    const answer = await call("GET", "faults");
-    if (!answer) return;
+    const response = await call("GET", "faults");
+    if (!response) return;
     const choice = view.querySelector("select");
-    if (!choice.options.length) choice.append(make("option", { value: "" }, "every request"), ...answer.operations.map((id) => make("option", {}, id)));
-    fill(view, answer.faults, (faults) => table(["Where", "What happens", "How often", "Has hit", ""], faults.map((fault) => [
+    if (!choice.options.length) choice.append(make("option", { value: "" }, "every request"), ...response.operations.map((id) => make("option", {}, id)));
+    fill(view, response.faults, (faults) => table(["Where", "What happens", "How often", "Has hit", ""], faults.map((fault) => [
       fault.operation || fault.path || "every request",
       fault.effect + (fault.afterHandling ? ", after it took effect" : ""),
       fault.times === null ? "always" : `${fault.times} times`, String(fault.hits),
@@ -160,7 +160,7 @@ byId("add-fault").addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = new FormData(event.target);
   const effects = {
-    503: { answer: { status: 503 } }, 429: { rateLimited: { retryAfterSeconds: 5 } }, delay: { delayMillis: 2000 },
+    503: { respond: { status: 503 } }, 429: { rateLimited: { retryAfterSeconds: 5 } }, delay: { delayMillis: 2000 },
     hold: { hold: true }, blackHole: { blackHole: true }, cut: { cutBodyAfter: 10 }, reset: { reset: true },
   };
   const fault = { ...effects[form.get("effect")], afterHandling: form.has("afterHandling") };

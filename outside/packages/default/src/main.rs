@@ -1,4 +1,4 @@
-//! A link is asked for where nobody answers: the call fails, and says that it may be made again.
+//! A link is asked for where nothing listens: the call fails, and says that it may be made again.
 
 use descope_magiclink::{Client, DeliveryMethod};
 
@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let request = client
         .magic_link()
         .sign_up_or_in(DeliveryMethod::Email, "joe@example.com");
-    let error = request.send().await.expect_err("nobody answers there");
+    let error = request.send().await.expect_err("nothing listens there");
     assert!(error.is_connect() && error.is_retryable(), "{error}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `Cookie` and `Set-Cookie` lines, as octets (RFC 6265bis).
+//! `Set-Cookie` lines: the attributes of a cookie, and what its name says about them (RFC 6265bis).
 
 use http::HeaderValue;
 use zeroize::Zeroizing;
@@ -18,8 +18,7 @@ pub enum SameSite {
 
 impl SameSite {
     /// The attribute's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Strict => "Strict",
             Self::Lax => "Lax",
@@ -28,41 +27,8 @@ impl SameSite {
     }
 }
 
-/// What a browser takes for a cookie that is over.
+/// What a browser takes for an expired cookie.
 const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
-
-/// The names and values of all cookies, in the order in which they came.
-///
-/// Of names and values only space and tab are trimmed, as browsers do before they look for `__Host-`.
-/// With any other octet before it, such as a space of Unicode, it is another cookie: one that a
-/// neighbour of the same domain can set.
-pub(crate) fn pairs<'h>(
-    lines: impl IntoIterator<Item = &'h [u8]>,
-) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
-    lines
-        .into_iter()
-        .flat_map(|line| line.split(|octet| *octet == b';'))
-        .filter_map(|pair| {
-            let mut parts = pair.splitn(2, |octet| *octet == b'=');
-            Some((trim(parts.next()?), trim(parts.next()?)))
-        })
-}
-
-/// The values of all cookies of this name, in the order in which they came.
-pub(crate) fn values<'h>(
-    lines: impl IntoIterator<Item = &'h [u8]>,
-    name: &str,
-) -> impl Iterator<Item = &'h [u8]> {
-    pairs(lines).filter_map(move |(found, value)| (found == name.as_bytes()).then_some(value))
-}
-
-/// Without the space and tab around it.
-pub(crate) fn trim(mut octets: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = octets {
-        octets = rest;
-    }
-    octets
-}
 
 /// A `Set-Cookie` line. Whoever makes one has checked its parts.
 pub(crate) struct SetCookie<'c> {

@@ -7,7 +7,7 @@ use descope_magiclink_emulator::{
     AccessKey, Emulator, EmulatorBuilder, Fault, FaultId, Tenant, TokenBuilder, User,
 };
 
-use super::kit::LONG;
+use super::signing::LONG;
 
 pub(crate) const JOE: &str = "joe@example.com";
 
@@ -29,12 +29,12 @@ impl Clock for Wall {
     }
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) emulator: Emulator,
     pub(crate) client: Client,
 }
 
-impl World {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::with(|builder| builder).await
     }

@@ -222,7 +222,7 @@ fn recorded() -> Value {
 }
 
 #[tokio::test]
-async fn a_recorded_answer_is_handed_on_as_it_came() {
+async fn a_recorded_response_is_handed_on_as_it_came() {
     let auth = verify(Reply::json(200, &recorded().to_string()))
         .await
         .unwrap();
@@ -355,7 +355,7 @@ fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Reply {
 }
 
 #[test]
-fn no_harmless_change_of_an_answer_costs_a_token() {
+fn no_harmless_change_of_a_response_costs_a_token() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -624,7 +624,7 @@ mod events {
     use tracing::{Event, Metadata, Subscriber};
     use tracing_core::span::Current;
 
-    use crate::session::world::World;
+    use crate::session::fixture::Fixture;
 
     use super::*;
 
@@ -705,9 +705,9 @@ mod events {
 
     /// A refresh and the fetch of keys are shared by callers, and made where no caller can stop them.
     async fn what_runs_in_a_task_of_its_own_stays_in_the_span() {
-        let world = World::new().await;
-        let (_, refresh) = world.tokens();
-        let client = world.another_client();
+        let fixture = Fixture::new().await;
+        let (_, refresh) = fixture.tokens();
+        let client = fixture.another_client();
         let span = tracing::info_span!(target: "descope_magiclink::test", "request", id = 7);
         let refreshed = async { client.sessions().refresh(&refresh).await };
         tracing::Instrument::instrument(refreshed, span)
