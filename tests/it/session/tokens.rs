@@ -1575,19 +1575,19 @@ fn a_key_name_that_occurs_twice_is_not_used() {
 
 #[test]
 fn what_is_just_short_enough_is_read() {
-    let world = World::new();
-    let token = world.ec.sign(&world.claims());
-    let of_size = |size| world.builder().max_token_bytes(size).build().unwrap();
+    let fixture = Fixture::new();
+    let token = fixture.ec.sign(&fixture.claims());
+    let of_size = |size| fixture.builder().max_token_bytes(size).build().unwrap();
     assert_eq!(problem(&of_size(token.len()), &token), None);
     let found = problem(&of_size(token.len() - 1), &token);
     assert_eq!(found, Some(TokenProblem::TooLarge));
     // A header of 4096 characters, and one of a few more.
-    let bare = header(&world.ec, json!({"x": ""})).to_string().len();
+    let bare = header(&fixture.ec, json!({"x": ""})).to_string().len();
     for (size, expected) in [(3072, None), (3075, Some(TokenProblem::Malformed))] {
-        let header = header(&world.ec, json!({"x": "a".repeat(size - bare)}));
-        let token = world.ec.sign_with_header(&header, &world.claims());
+        let header = header(&fixture.ec, json!({"x": "a".repeat(size - bare)}));
+        let token = fixture.ec.sign_with_header(&header, &fixture.claims());
         assert_eq!(token.find('.'), Some(size / 3 * 4));
-        assert_eq!(problem(&world.validator(), &token), expected, "{size}");
+        assert_eq!(problem(&fixture.validator(), &token), expected, "{size}");
     }
 }
 
@@ -1708,12 +1708,12 @@ fn remembered_tokens_get_the_same_results() {
 
 #[test]
 fn a_remembered_token_is_refused_once_its_name_is_that_of_another_key() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let keys = [Key::p256("same"), Key::p256("same"), Key::rsa("same")];
     for (one, other) in [(0, 1), (1, 0), (0, 2), (2, 0)].map(|(a, b)| (&keys[a], &keys[b])) {
-        let builder = world.builder().key_set(key_set(&[one]));
-        let validator = builder.token_cache_capacity(8).build().unwrap();
-        let token = one.sign(&world.claims());
+        let builder = fixture.builder().key_set(key_set(&[one]));
+        let validator = builder.token_cache_bytes(1 << 20).build().unwrap();
+        let token = one.sign(&fixture.claims());
         // Also with the very key in a new set.
         for _ in 0..2 {
             assert_eq!(problem(&validator, &token), None);
