@@ -148,6 +148,8 @@ fn good_tokens_pass() {
         assert_eq!(session.user_id(), USER);
         assert_eq!(session.project_id(), PROJECT);
         assert_eq!(validator.project_id(), PROJECT);
+        assert_eq!(validator.session_cookie_name(), "DS");
+        assert_eq!(validator.refresh_cookie_name(), "DSR");
         let same = header(key, json!({"typ": null}));
         assert!(validate(&validator, &key.sign_with_header(&same, &fixture.claims())).is_ok());
     }

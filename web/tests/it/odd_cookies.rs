@@ -254,6 +254,24 @@ async fn a_sign_out_tells_what_was_not_ended_and_takes_what_is_over_for_done() {
 }
 
 #[tokio::test]
+async fn a_twin_of_a_renewed_cookie_is_removed_from_its_own_scope() {
+    let (emulator, client) = rotating().await;
+    let cookies = SessionCookies::builder(&client).domain("example.com");
+    let layer = SessionLayer::new(&client).cookies(cookies.build().unwrap());
+    let layer = layer.refreshing();
+    for (times, lines) in [(1, 1), (2, 2)] {
+        let tokens = mint(&emulator, EMAIL);
+        let line = format!("__Secure-DSR={}; ", tokens.refresh_jwt()).repeat(times);
+        let found = check_cookies(&layer, line).await;
+        let mut response = HeaderMap::new();
+        found.set_cookies(&mut response);
+        let names = set_cookies(&response);
+        let refreshes = names.iter().filter(|name| *name == "__Secure-DSR");
+        assert_eq!(refreshes.count(), lines, "{names:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_session_token_in_the_header_counts_as_absent() {
     let (emulator, client) = rotating().await;
     let layer = SessionLayer::new(&client).refreshing();
