@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-#[cfg(feature = "client")]
 use super::claim_policy::Policy;
 #[cfg(feature = "client")]
 use super::ended::EndedSessions;
