@@ -237,7 +237,7 @@ mod trail {
         assert!(is_noted(
             Level::WARN,
             "descope_magiclink_web",
-            &["came from another site", "https://evil.example"]
+            &["refused as another site's", "https://evil.example"]
         ));
         request(&app, "POST", "/sign-out", &signed_in).await;
         assert!(noted(&["signed out", &joe]));
