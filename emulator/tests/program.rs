@@ -193,7 +193,7 @@ async fn it_runs_logs_without_secrets_and_stops() {
         "{err}"
     );
     assert!(
-        err.contains("POST /v1/auth/magiclink/verify 200\n") && err.ends_with("stopping\n"),
+        err.contains("POST /v1/auth/magiclink/verify 200\n") && err.ends_with("stopped\n"),
         "{err}"
     );
     for secret in [
@@ -382,7 +382,7 @@ async fn a_parent_that_does_not_read_stalls_nothing_and_signals_work() {
         text.contains(" lines were dropped: standard error is read too slowly"),
         "{text}"
     );
-    assert!(text.ends_with("stopping\n"), "{text}");
+    assert!(text.ends_with("stopped\n"), "{text}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ const WAITING: usize = 1_024;
 const LONGEST: usize = 16 * 1024;
 
 /// How long the end waits for a slow reader.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 enum Line {
     Text(String),
@@ -78,14 +78,18 @@ impl Lines {
         }
     }
 
-    /// Waits until everything was written, but not long.
-    pub(super) fn finish(&self) {
+    /// Waits until everything was written, a last line too, but not long.
+    pub(super) fn finish(&self, last: Option<String>) {
+        let Some(queue) = self.queue.clone() else {
+            return;
+        };
         let (done, written) = channel();
-        let queued = self
-            .queue
-            .as_ref()
-            .map(|queue| queue.try_send(Line::Flush(done)));
-        if matches!(queued, Some(Ok(()))) {
+        // In a thread, as the queue may be full: it waits for its place, and this only for so long.
+        let spawned = std::thread::Builder::new().spawn(move || {
+            let mut lines = last.map(Line::Text).into_iter().chain([Line::Flush(done)]);
+            lines.all(|line| queue.send(line).is_ok())
+        });
+        if spawned.is_ok() {
             let _ = written.recv_timeout(PATIENCE);
         }
     }

@@ -34,16 +34,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn main() -> ExitCode {
     let args = args::parse();
     let lines = Lines::start();
+    let is_exec = args.command.is_some();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|reason| format!("cannot start the runtime: {reason}"))
         .and_then(|runtime| runtime.block_on(run(args, &lines)));
-    let code = outcome.unwrap_or_else(|reason| {
-        lines.print(format!("descope-magiclink-emulator: {reason}"));
-        1
-    });
-    lines.finish();
+    let (code, last) = match outcome {
+        Ok(code) => (code, (!is_exec).then(|| "stopped".to_owned())),
+        Err(reason) => (1, Some(format!("descope-magiclink-emulator: {reason}"))),
+    };
+    lines.finish(last);
     ExitCode::from(code)
 }
 
@@ -111,9 +112,6 @@ async fn run(args: Args, lines: &Lines) -> Result<u8, String> {
     };
     let shared = Arc::clone(emulator.shared());
     shared.flush_events().await;
-    if !is_exec {
-        lines.print("stopping".to_owned());
-    }
     let shutdown = async {
         emulator.shutdown(PATIENCE).await;
         match &args.state {
