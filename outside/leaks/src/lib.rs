@@ -35,13 +35,13 @@ mod test {
             .unwrap();
         let expected = [
             "POST /v1/auth/magiclink/signin/email HTTP/1.1".to_owned(),
-            "content-type: application/json".to_owned(),
-            "accept: application/json".to_owned(),
             format!("authorization: Bearer {PROJECT}"),
+            "accept: application/json".to_owned(),
             format!("x-descope-project-id: {PROJECT}"),
             "x-descope-sdk-name: rust".to_owned(),
             format!("x-descope-sdk-version: {version}"),
             format!("user-agent: descope-magiclink/{version}"),
+            "content-type: application/json".to_owned(),
             format!("host: {host}"),
             "content-length: 29".to_owned(),
             String::new(),
