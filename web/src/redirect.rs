@@ -80,11 +80,16 @@ impl RedirectTargets {
         {
             return Err(RedirectError::InvalidCharacters);
         }
-        if target.starts_with('/') {
+        let written = if target.starts_with('/') {
             self.check_path(target)
         } else {
             self.check_absolute(target)
+        }?;
+        // It is read again where the link is opened, with three characters for each byte beyond ASCII.
+        if written.0.len() > LONGEST {
+            return Err(RedirectError::TooLong);
         }
+        Ok(written)
     }
 
     /// The target if there is one and it is allowed, and the fallback otherwise.

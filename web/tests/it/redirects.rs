@@ -323,6 +323,17 @@ fn a_target_is_as_long_as_an_address_may_be() {
     assert_eq!(targets.check(&longest).unwrap().as_str(), longest);
     let longer = targets.check(&format!("{longest}a"));
     assert_eq!(longer, Err(RedirectError::TooLong));
+    // As it is written counts, too: the form of the page carries that.
+    for (letters, length) in [(341, 2047), (342, 2053)] {
+        let target = format!("/{}", "\u{e9}".repeat(letters));
+        let written = targets.check(&target).map(|target| target.as_str().len());
+        let expected = if length > 2048 {
+            Err(RedirectError::TooLong)
+        } else {
+            Ok(length)
+        };
+        assert_eq!(written, expected);
+    }
 }
 
 #[test]
