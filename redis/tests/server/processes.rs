@@ -399,14 +399,15 @@ async fn processes_meet_in_a_cluster_and_a_node_that_is_gone_costs_nobody_anythi
         fleet.process_with(Some(&url), &cluster).await,
         fleet.process_with(Some(&url), &cluster).await,
     ];
-    // Names lie on all nodes.
-    let mut in_a_row = 0;
-    while in_a_row < 10 {
+    // Until names lie on all nodes, which one a name lies on being a matter of its hash.
+    let (mut in_a_row, mut empty) = (0, nodes.len());
+    while in_a_row < 10 || empty > 0 {
         let meet = fleet.meet(&mut processes).await;
         in_a_row = if meet { in_a_row + 1 } else { 0 };
-    }
-    for node in nodes {
-        assert!(!node.names().await.is_empty());
+        empty = 0;
+        for node in nodes {
+            empty += usize::from(node.names().await.is_empty());
+        }
     }
     let [mut one, mut other] = processes;
     let session = fleet.emulator.tokens("joe@example.com").issue().unwrap();
