@@ -12,10 +12,10 @@ fuzz_target!(|text: &str| {
                 let token = token.expose_secret();
                 assert!(!token.is_empty() && !token.chars().any(char::is_control), "{token:?}");
                 // It stands in the link, if need be percent-encoded, and without what URLs drop (tabs, line ends).
-                let text = text.replace(['\t', '\n', '\r'], "");
+                let text = text.replace(['\t', '\n', '\r'], "").replace('+', " ");
                 let decoded: Vec<u8> = percent_encoding::percent_decode_str(&text).collect();
-                let decoded = String::from_utf8_lossy(&decoded).replace('+', " ");
-                assert!(decoded.contains(token.trim()) || text.contains(token), "{token:?}");
+                let decoded = String::from_utf8_lossy(&decoded);
+                assert!(decoded.contains(token), "{token:?}");
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }
