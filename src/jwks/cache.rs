@@ -1,6 +1,6 @@
 //! Where verifying keys come from, and how a fetched set is kept.
 //!
-//! A fetched set goes through three policy:
+//! A fetched set goes through three stages:
 //!
 //! - Young, until its time to live has passed: its keys serve at once. From a random point before that
 //!   end on, the first use also starts a fetch in the background, so a busy process never waits.

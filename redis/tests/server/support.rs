@@ -155,7 +155,7 @@ async fn forward(
     }
 }
 
-/// Another process with a client, which does what it is response: this program itself, see [`child`].
+/// Another process with a client, which does what it is told: this program itself, see [`child`].
 pub(crate) struct Process {
     pub(crate) child: Child,
     input: ChildStdin,

@@ -10,7 +10,7 @@ use crate::secret::{RefreshToken, SessionToken};
 use crate::session::refreshes::Forget;
 use crate::session::shared_refreshes::publish_change;
 use crate::sync::hash::hash;
-use crate::sync::single_flight::run;
+use crate::sync::single_flight::{InFlight, run};
 
 /// For how long a refresh token is refused here, and a session token whose time is not known: the service,
 /// where it heard of the sign-out, refuses them for good.
@@ -75,10 +75,12 @@ impl Sessions {
     /// As the service decides; it may refuse a token whose session has ended already.
     pub async fn logout(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::Session);
-        self.publish_change(token, Forget::Session).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout(token, &body);
-        call.send().await.map(drop)
+        let published = self.publish_change(token, Forget::Session);
+        let result = call.send().await.map(drop);
+        published.await;
+        result
     }
 
     /// Ends all sessions of the user, on all devices.
@@ -88,21 +90,34 @@ impl Sessions {
     /// As [`logout`](Self::logout).
     pub async fn logout_all(&self, token: &RefreshToken) -> Result<()> {
         let _forgotten = self.forget(token, Forget::User);
-        self.publish_change(token, Forget::User).await;
         let body = types::LogoutRequest::default();
         let call = self.client.raw().logout_all_devices(token, &body);
-        call.send().await.map(drop)
+        let published = self.publish_change(token, Forget::User);
+        let result = call.send().await.map(drop);
+        published.await;
+        result
     }
 
-    /// As [`forget`](Self::forget), for the processes that share the store.
-    pub(super) async fn publish_change(&self, token: &RefreshToken, what: Forget) {
-        let Some(remote) = self.client.remote().cloned() else {
-            return;
-        };
-        let validator = self.client.validator();
-        let claims = validator.validate_refresh_until(token, self.client.deadline());
-        if let Ok(claims) = claims.await {
-            run(async move { publish_change(&remote, &claims, what).await }).await;
+    /// As [`forget`](Self::forget), for the processes that share the store. It begins at once, and goes on while
+    /// the service is asked: whose session it is may take a fetch of the keys. Waits no longer than a call.
+    fn publish_change(
+        &self,
+        token: &RefreshToken,
+        what: Forget,
+    ) -> impl Future<Output = ()> + use<> {
+        let deadline = self.client.deadline();
+        let change = self.client.remote().cloned().map(|remote| {
+            let (validator, token) = (self.client.validator().clone(), token.clone());
+            InFlight::start(async move {
+                if let Ok(claims) = validator.validate_refresh_until(&token, deadline).await {
+                    publish_change(&remote, &claims, what).await;
+                }
+            })
+        });
+        async move {
+            if let Some(change) = change {
+                let _ = change.wait(deadline.at()).await;
+            }
         }
     }
 

@@ -9,8 +9,10 @@ use crate::error::{Error, Result};
 use crate::raw::types;
 use crate::secret::RefreshToken;
 use crate::session::refreshes::Forget;
+use crate::session::shared_refreshes::publish_change;
 use crate::session::tokens::{Refreshed, TokenResponse};
 use crate::sync::hash::hash;
+use crate::sync::single_flight::run;
 use crate::transport::body::Members;
 
 /// A tenant as its members may see it.
@@ -101,7 +103,10 @@ impl Sessions {
         let validator = self.client.validator();
         let claims = validator.validate_refresh_until(token, deadline).await?;
         let _forgotten = self.forget(token, Forget::Session);
-        self.publish_change(token, Forget::Session).await;
+        if let Some(remote) = self.client.remote().cloned() {
+            let claims = claims.clone();
+            run(async move { publish_change(&remote, &claims, Forget::Session).await }).await;
+        }
         // No text of a token has a line break, so that no two pairs read alike.
         let hash = hash(&format!("{}\n{tenant_id}", token.expose_secret()));
         let handover = self.client.handovers().obtain(hash, deadline, || {

@@ -968,7 +968,7 @@ fn neither_a_flood_nor_an_outage_keeps_known_keys_waiting() {
     let validator = fixture.validator();
     let token = fixture.token();
     serving.block_on(validator.validate(&token)).unwrap();
-    // An endpoint that takes connections and never responses, a fetch stuck in it, and a flood.
+    // An endpoint that takes connections and never responds, a fetch stuck in it, and a flood.
     fixture.server.respond(KeyResponse::Silent);
     fixture.clock.advance(TTL - SECOND);
     let requests = fixture.server.requests();

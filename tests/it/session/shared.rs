@@ -233,3 +233,24 @@ async fn a_store_that_fails_leaves_each_process_to_itself() {
     let end = |list| other.store().since(list, 0);
     assert!(end([1; 32]).await.is_err());
 }
+
+/// The call has an hour, and a fetch of the keys too: that the service hears of it is the test.
+#[tokio::test]
+async fn a_sign_out_does_not_wait_for_the_keys_that_tell_the_others_whose_it_is() {
+    let fixture = Fixture::new().await;
+    let (_, refresh) = fixture.tokens();
+    let hole = Fault::on("GetKeysV2").black_hole();
+    fixture.emulator.faults().add(hole).unwrap();
+    let ([client], _) = processes(&fixture);
+    let sessions = client.sessions();
+    let heard = async {
+        while fixture.calls("Logout") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = heard => {}
+        result = sessions.logout(&refresh) => result.unwrap(),
+    }
+    assert_eq!(fixture.calls("Logout"), 1);
+}

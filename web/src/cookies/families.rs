@@ -37,7 +37,7 @@ impl SessionCookies {
     ///
     /// # Errors
     ///
-    /// What the service has against the last of the tokens that it did not end. One that has expired already is
+    /// What the service has against the last of the tokens that it did not end. One whose session has ended already is
     /// no error.
     pub async fn sign_out(
         &self,

@@ -68,8 +68,8 @@ impl LandingPage {
             return Err(refused(SendError::Refused));
         }
         if self.0.guards_sends {
-            let asker = self.asker(request);
-            let taken = send_guard::take(self.0.client.store(), address, &asker).await;
+            let requester = self.requester(request);
+            let taken = send_guard::take(self.0.client.store(), address, &requester).await;
             taken.map_err(|wait| {
                 refused(SendError::RateLimited {
                     retry_after: Some(wait),
@@ -97,7 +97,7 @@ impl LandingPage {
         Ok(link)
     }
 
-    fn asker(&self, request: &Parts) -> Requester {
+    fn requester(&self, request: &Parts) -> Requester {
         let known = self.0.client_key.as_ref().and_then(|key| key(request));
         known.map_or_else(
             || {

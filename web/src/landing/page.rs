@@ -47,12 +47,12 @@ pub(super) type Template = Arc<dyn Fn(&LandingView<'_>) -> String + Send + Sync>
 pub(super) type Language = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 pub(super) type Hook = Arc<dyn Fn(Authentication) -> BoxFuture<AfterSignIn> + Send + Sync>;
 
-/// Owner press of the button signs in.
+/// Whose press of the button signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Browsers {
     /// Any browser's.
     Any,
-    /// Any browser's owner user types the address that the link was sent to; in the one that asked for
+    /// Any browser's whose user types the address that the link was sent to; in the one that asked for
     /// the link, nothing is to be typed.
     AskOthers,
     /// That of the browser that asked for the link.
@@ -89,7 +89,7 @@ pub(super) enum Browsers {
 /// - Some robots of mail security press buttons, too. In a browser that did not ask for the link the page
 ///   asks for the one thing that they do not type: the address that the link was sent to
 ///   ([`ask_other_browsers`](super::LandingPageBuilder::ask_other_browsers)).
-/// - The form holds a proof that it was made for this browser, owner key is in a `__Host-` cookie, so
+/// - The form holds a proof that it was made for this browser, whose key is in a `__Host-` cookie, so
 ///   that another site cannot sign a visitor in as somebody else unless the visitor presses the button.
 ///   `Sec-Fetch-Site` and `Origin` are checked too. A site can still lead a visitor to this page with a
 ///   link of its own; [`same_browser`](super::LandingPageBuilder::same_browser) prevents that as well.
@@ -241,7 +241,7 @@ impl LandingPage {
         }
     }
 
-    /// The response to a form owner link was used by it.
+    /// The response to a form whose link was used by it.
     fn respond(&self, signed_in: &SignedIn, request: &Parts) -> Response<String> {
         if let Some(refusal) = &signed_in.refusal {
             let mut response = refusal.clone();
@@ -373,7 +373,7 @@ impl LandingPage {
         completion.await.unwrap_or(Err(LandingError::Failed.into()))
     }
 
-    /// What a form gets owner link is used.
+    /// What a form gets whose link is used.
     async fn again(
         &self,
         key: &Hash,

@@ -45,7 +45,7 @@ pub(super) struct SignedIn {
     pub(super) owner: Owner,
 }
 
-/// Owner sign-in it was, to know the browser again that has it.
+/// Whose sign-in it was, to know the browser again that has it.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Owner {
     pub(super) user_id: String,
