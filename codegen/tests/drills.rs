@@ -515,6 +515,142 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
     }
 }
 
+/// Ours has no limits, defaults and the like, so they are no differences; but when one comes, goes or
+/// changes, it is told: each keyword, whether or not anybody has thought of it.
+#[test]
+fn every_other_keyword_is_told_when_it_moves() {
+    let login_id = |keyword: &'static str, value: Value| {
+        let change: Box<dyn Fn(&mut Value)> =
+            Box::new(move |d| at(d, REQUEST)["loginId"][keyword] = value.clone());
+        change
+    };
+    let any = |pointer: &'static str, keyword: &'static str, value: Value| {
+        let change: Box<dyn Fn(&mut Value)> =
+            Box::new(move |d| at(d, pointer)[keyword] = value.clone());
+        change
+    };
+    const PARAMETER: &str = "/paths/~1v1~1keys~1{projectId}/get/parameters/1";
+    const WHOLE: &str = "/components/schemas/SendLinkRequest";
+    const TICKETS: &str = "/components/schemas/SendLinkRequest/properties/tickets";
+    const TICKET: &str = "/components/schemas/SendLinkRequest/properties/tickets/items";
+    let of = "SendLinkRequest.loginId: `string";
+    let cases = [
+        (format!("{of}; minLength 1`"), login_id("minLength", json!(1))),
+        (format!("{of}; maxLength 9`"), login_id("maxLength", json!(9))),
+        (format!("{of}; pattern \"^<a; b>$\"`"), login_id("pattern", json!("^<a; b>$"))),
+        (format!("{of}; minimum 0.5`"), login_id("minimum", json!(0.5))),
+        (format!("{of}; exclusiveMaximum true`"), login_id("exclusiveMaximum", json!(true))),
+        (format!("{of}; multipleOf 2`"), login_id("multipleOf", json!(2))),
+        (format!("{of}; default \"\"`"), login_id("default", json!(""))),
+        (format!("{of}; default false`"), login_id("default", json!(false))),
+        (format!("{of}; readOnly true`"), login_id("readOnly", json!(true))),
+        (format!("{of}; writeOnly true`"), login_id("writeOnly", json!(true))),
+        (format!("{of}; nullable true`"), login_id("nullable", json!(true))),
+        (format!("{of}; not {{\"enum\":[\"\"]}}`"), login_id("not", json!({ "enum": [""] }))),
+        (format!("{of}; nobodyKnows 7`"), login_id("nobodyKnows", json!(7))),
+        (
+            "SendLinkResponse.masked: `string; nullable true` instead of `string`".to_owned(),
+            any("/components/schemas/SendLinkResponse/properties/masked", "nullable", json!(true)),
+        ),
+        (
+            "SendLinkRequest.tickets: `list of string; maxItems 3`".to_owned(),
+            any(TICKETS, "maxItems", json!(3)),
+        ),
+        (
+            "SendLinkRequest.tickets: `list of string; items.maxLength 5`".to_owned(),
+            any(TICKET, "maxLength", json!(5)),
+        ),
+        (
+            "SendLinkRequest.(object): `additionalProperties false` instead of nothing".to_owned(),
+            any(WHOLE, "additionalProperties", json!(false)),
+        ),
+        (
+            "SendLinkRequest.(object): `minProperties 1` instead of nothing".to_owned(),
+            any(WHOLE, "minProperties", json!(1)),
+        ),
+        (
+            "GET /v1/keys/{} query certs: `boolean; explode true; style \"form\"`".to_owned(),
+            Box::new(|d: &mut Value| {
+                at(d, PARAMETER)["style"] = json!("form");
+                at(d, PARAMETER)["explode"] = json!(true);
+            }),
+        ),
+        (
+            "GET /v1/keys/{} query certs: `boolean; default true`".to_owned(),
+            any("/paths/~1v1~1keys~1{projectId}/get/parameters/1/schema", "default", json!(true)),
+        ),
+        (
+            "POST /v1/auth/magiclink/signin/email others: `response 200 headers {\"Retry-After\":{\"schema\":{\"type\":\"integer\"}}}`".to_owned(),
+            any(
+                "/paths/~1v1~1auth~1magiclink~1signin~1email/post/responses/200",
+                "headers",
+                json!({ "Retry-After": { "description": "Later.", "schema": { "type": "integer" } } }),
+            ),
+        ),
+        (
+            "POST /v1/auth/magiclink/signin/email others: `callbacks {}` instead of nothing".to_owned(),
+            any(SEND, "callbacks", json!({})),
+        ),
+    ];
+    for (says, change) in cases {
+        let ours = small();
+        let theirs = changed(&ours, &*change);
+        let report = review(&ours, &theirs, &[]);
+        let text = report.markdown();
+        assert!(
+            report.is_followed() && !report.is_clean() && text.contains(&says),
+            "no {says:?} in\n{text}"
+        );
+        let now = published(&ours, &theirs);
+        let lock = Facts::parse(&now.text()).unwrap();
+        assert!(
+            upstream::review(&ours, &now, &lock, &[]).is_clean(),
+            "accepted once: {says}"
+        );
+        let back = upstream::review(&ours, &published(&ours, &ours), &lock, &[]);
+        assert!(
+            back.is_followed() && !back.is_clean(),
+            "it goes again: {says}"
+        );
+    }
+    // One beside another difference is shown with it, and an entry for that covers both.
+    let ours = small();
+    let theirs = changed(&ours, &|d| {
+        at(d, REQUEST)["loginId"] = json!({ "type": "integer", "maximum": 9 });
+    });
+    let text = review(&ours, &theirs, &[]).markdown();
+    assert!(
+        text.contains("ours `string`, published `integer; maximum 9`"),
+        "{text}"
+    );
+    let list = "divergences:\n  - {at: [SendLinkRequest.loginId], ours: string, published: integer, reason: said, evidence: said}\n";
+    let report = review(&ours, &theirs, &divergences::parse(list).unwrap());
+    assert!(
+        report.is_followed() && !report.is_clean(),
+        "{}",
+        report.markdown()
+    );
+}
+
+/// What says what nothing says is no change.
+#[test]
+fn keywords_that_say_nothing_are_passed_over() {
+    let ours = small();
+    let theirs = changed(&ours, &|d| {
+        for keyword in ["nullable", "readOnly", "deprecated", "uniqueItems"] {
+            at(d, REQUEST)["loginId"][keyword] = json!(false);
+        }
+        at(d, REQUEST)["loginId"]["title"] = json!("Login");
+        at(d, REQUEST)["loginId"]["x-order"] = json!(1);
+        at(d, REQUEST)["loginId"]["example"] = json!("jo");
+        at(d, "/components/schemas/SendLinkRequest")["additionalProperties"] = json!(true);
+        at(d, SEND)["tags"] = json!(["Links"]);
+        at(d, "/components/securitySchemes/refresh")["bearerFormat"] = json!("Project:JWT");
+    });
+    let report = review(&ours, &theirs, &[]);
+    assert!(report.is_clean(), "{}", report.markdown());
+}
+
 /// A difference that is meant is so with its values, at all its places and at no other.
 #[test]
 fn a_divergence_holds_for_what_it_names() {

@@ -3,32 +3,15 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use super::document::{plain, reached_from};
+use super::document::{is_machine_read, plain, reached_from, strip};
 use super::load::Source;
 use super::project::HEADER;
 
 /// The description without what only people read, as JSON.
 pub(super) fn for_emulator(source: &Source) -> String {
     let mut value = source.value.clone();
-    strip(&mut value);
+    strip(&mut value, &is_machine_read);
     format!("{value}\n")
-}
-
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, value| {
-                let is_prose =
-                    matches!(name.as_str(), "description" | "summary") && value.is_string();
-                !name.starts_with("x-") && !is_prose
-            });
-            members.values_mut().for_each(strip);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip),
-        _ => {}
-    }
 }
 
 /// Each type that a request consists of, with its fields.

@@ -9,9 +9,9 @@ use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, InterfaceStyle};
 use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::document::{operations, references};
+use super::document::{operations, reached, schemas};
 use crate::error::Error;
 
 /// String formats that stand for hand-written types.
@@ -89,11 +89,12 @@ fn culprit(document: &OpenAPI) -> Option<String> {
             return;
         }
         let mut alone = whole.clone();
-        let mut schemas = Map::new();
-        collect(operation, &whole, &mut schemas);
+        let used = reached(&whole, vec![operation]);
+        let schemas = schemas(&whole).filter(|(name, _)| used.contains(*name));
+        let schemas = schemas.map(|(name, schema)| (name.clone(), schema.clone()));
         let parts = [
             ("/paths", json!({ path: { method: operation } })),
-            ("/components/schemas", Value::Object(schemas)),
+            ("/components/schemas", Value::Object(schemas.collect())),
         ];
         for (pointer, part) in parts {
             if let Some(place) = alone.pointer_mut(pointer) {
@@ -106,20 +107,6 @@ fn culprit(document: &OpenAPI) -> Option<String> {
         }
     });
     found
-}
-
-/// Gathers the schemas that a value refers to, and those that they refer to.
-fn collect(value: &Value, document: &Value, schemas: &mut Map<String, Value>) {
-    references(value, "", &mut |_, target| {
-        let name = target.strip_prefix("#/components/schemas/");
-        let schema = document.pointer(target.trim_start_matches('#'));
-        if let (Some(name), Some(schema)) = (name, schema)
-            && !schemas.contains_key(name)
-        {
-            schemas.insert(name.to_owned(), schema.clone());
-            collect(schema, document, schemas);
-        }
-    });
 }
 
 fn settings() -> GenerationSettings {

@@ -3,6 +3,7 @@
 use openapiv3::OpenAPI;
 use serde_json::{Value, json};
 
+use super::document::strip;
 use super::load::Source;
 use crate::error::Error;
 
@@ -47,7 +48,7 @@ pub const SCHEMES: [Scheme; 5] = [
 /// [`Error::Document`] when `openapiv3` cannot read the result.
 pub fn prepare(source: &Source) -> Result<OpenAPI, Error> {
     let mut document = source.value.clone();
-    strip_extensions(&mut document);
+    strip(&mut document, &|name, _| !name.starts_with("x-"));
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (_, item) in paths.into_iter().flatten() {
         let Some(item) = item.as_object_mut() else {
@@ -92,15 +93,4 @@ pub(super) fn credential(operation: &Value) -> Option<Value> {
         "required": !names.contains(&"project"),
         "schema": { "type": "string", "format": format },
     }))
-}
-
-fn strip_extensions(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, _| !name.starts_with("x-"));
-            members.values_mut().for_each(strip_extensions);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip_extensions),
-        _ => {}
-    }
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::compare::{Difference, attributes, kind};
-use super::facts::{Facts, Members, references};
+use super::compare::Difference;
+use super::facts::{Facts, Members, behind, kind, references};
 use crate::generate::document::set;
 use crate::generate::lint::FORMATS;
 use crate::generate::lint::secrets::looks_secret;
@@ -260,7 +260,7 @@ fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Rele
         text if text.starts_with("string (") => "string".to_owned(),
         other => other.to_owned(),
     };
-    let is_required = |text: &str| attributes(text).contains("; required");
+    let is_required = |text: &str| behind(text, true).contains(&"required");
     if bare(ours) != bare(theirs) {
         let follow = format!(
             "find out what the service sends and takes now, then change `{member}` in {place}"
@@ -316,7 +316,7 @@ impl YamlSnippet<'_> {
         if schema.get("$ref").is_none() {
             set(&mut schema, "description", json!(""));
         }
-        if attributes(value).contains("deprecated") && schema.get("$ref").is_none() {
+        if behind(value, true).contains(&"deprecated") && schema.get("$ref").is_none() {
             set(&mut schema, "deprecated", json!(true));
         }
         Some(schema)
@@ -394,7 +394,7 @@ impl YamlSnippet<'_> {
         let schema = self
             .kind(value, "")
             .unwrap_or_else(|| json!({ "type": "string" }));
-        let required = attributes(value).contains("required");
+        let required = behind(value, true).contains(&"required");
         json!({ "name": name, "in": place, "required": required, "description": "", "schema": schema })
     }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::compare::Difference;
-use super::facts::skeleton;
+use super::facts::{behind, skeleton};
 use crate::error::{Error, Finding};
 
 /// One entry.
@@ -82,12 +82,13 @@ impl Divergence {
     /// Whether the entry speaks of this difference, with these values.
     #[must_use]
     pub fn covers(&self, difference: &Difference) -> bool {
-        let same = |one: &Option<String>, other: &Option<String>| {
-            one.as_deref().map(skeleton) == other.as_deref().map(skeleton)
+        let said = |value: &Option<String>| {
+            let value = value.as_deref()?;
+            Some((skeleton(value), behind(value, true).concat()))
         };
         self.at.iter().any(|at| at.value == difference.at)
-            && same(&self.ours, &difference.ours)
-            && same(&self.published, &difference.theirs)
+            && said(&self.ours) == said(&difference.ours)
+            && said(&self.published) == said(&difference.theirs)
     }
 }
 

@@ -13,7 +13,7 @@ use super::divergences::Divergence;
 use super::facts::Facts;
 use super::yaml;
 use crate::error::Error;
-use crate::generate::document::{nameless, operation_pointer, operations, references, set};
+use crate::generate::document::{nameless, operation_pointer, operations, references, set, visit};
 use crate::generate::load::{self, Source, escape};
 
 /// Names that do not reach the wire.
@@ -59,7 +59,17 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
             return refuse("", "it has no member `openapi` and is no description in OpenAPI 3.0; is it the right file?".to_owned());
         }
     }
-    if let Some(pointer) = type_list(&document, "") {
+    let mut list = None;
+    visit(&document, "", &mut |pointer, value| {
+        // What stands there are values, and no schemas.
+        let name = pointer.rsplit('/').next().unwrap_or(pointer);
+        let is_value = name.starts_with("x-") || VALUES.contains(&name);
+        if list.is_none() && !is_value && value.get("type").is_some_and(Value::is_array) {
+            list = Some(format!("{pointer}/type"));
+        }
+        list.is_none() && !is_value
+    });
+    if let Some(pointer) = list {
         return refuse(
             &pointer,
             "the type is a list, as OpenAPI 3.1 has it: get the edition in 3.0, or convert it"
@@ -70,7 +80,7 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
         Ok(facts) => facts,
         Err(target) => {
             let mut place = String::new();
-            references(&document, "", &mut |pointer, other| {
+            references(&document, &mut |pointer, other| {
                 if other == target && place.is_empty() {
                     pointer.clone_into(&mut place);
                 }
@@ -95,26 +105,6 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
         );
     }
     Ok(facts)
-}
-
-/// The first schema whose type is a list.
-fn type_list(value: &Value, pointer: &str) -> Option<String> {
-    // What stands there are values, and no schemas.
-    let is_value = |name: &str| name.starts_with("x-") || VALUES.contains(&name);
-    match value {
-        Value::Object(members) if members.get("type").is_some_and(Value::is_array) => {
-            Some(format!("{pointer}/type"))
-        }
-        Value::Object(members) => members
-            .iter()
-            .filter(|(name, _)| !is_value(name))
-            .find_map(|(name, member)| type_list(member, &format!("{pointer}/{}", escape(name)))),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| type_list(item, &format!("{pointer}/{index}"))),
-        _ => None,
-    }
 }
 
 /// A difference that no divergence covers.
@@ -333,7 +323,7 @@ impl Report {
             out.push_str("```\n");
         }
         if !self.moved.is_empty() {
-            out.push_str("\n## Published otherwise than before, and nothing more to do here\n\n");
+            out.push_str("\n## Published otherwise than before: nothing to follow, perhaps a word in a description\n\n");
         }
         for moved in &self.moved {
             let (now, before) = (said(moved.ours.as_deref()), said(moved.theirs.as_deref()));

@@ -361,7 +361,6 @@ impl Lint<'_> {
         let mut referred = BTreeSet::new();
         references(
             &source.value,
-            "",
             &mut |pointer, target| match target.strip_prefix('#') {
                 Some(local) if source.value.pointer(local).is_some() => {
                     referred.insert(target.to_owned());

@@ -33,9 +33,7 @@ pub(super) fn document(source: &Source, client: &mut File, types: &mut File) {
             let of = format!("{}/{part}", operation_pointer(path, method));
             let part = source.value.pointer(&of).unwrap_or(&Value::Null);
             // Errors are shared by reference, and are not of this operation alone.
-            references(part, "", &mut |_, target| {
-                using(&mut uses, target, role, &link)
-            });
+            references(part, &mut |_, target| using(&mut uses, target, role, &link));
         }
     });
     let names: BTreeMap<String, String> = structs(types)
@@ -50,7 +48,7 @@ pub(super) fn document(source: &Source, client: &mut File, types: &mut File) {
             .get(&plain(name))
             .map(|name| format!("[`{name}`]"))
             .unwrap_or_default();
-        references(schema, "", &mut |_, target| {
+        references(schema, &mut |_, target| {
             using(&mut uses, target, "Part of", &link)
         });
     }
