@@ -403,7 +403,7 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
                     json!({ "type": "apiKey", "in": "header", "name": "X-Key" });
             },
         ),
-        ("**POST /v2/auth/magiclink/signin/email**", &|d| {
+        ("  # POST /v2/auth/magiclink/signin/email, line 3", &|d| {
             let mut item = at(d, "/paths/~1v1~1auth~1magiclink~1signin~1email").clone();
             item["post"]["operationId"] = json!("SendLinkV2");
             d["paths"]["/v2/auth/magiclink/signin/email"] = item;
@@ -415,11 +415,15 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
             let responses = at(d, &format!("{SEND}/responses"));
             responses["201"] = remove(responses, "200");
         }),
-        ("**POST /v1/mgmt/tests/generate/magiclink/batch**", &|d| {
-            let mut operation = at(d, SEND).clone();
-            operation["operationId"] = json!("Batch");
-            d["paths"]["/v1/mgmt/tests/generate/magiclink/batch"] = json!({ "post": operation });
-        }),
+        (
+            "  # POST /v1/mgmt/tests/generate/magiclink/batch, line 3",
+            &|d| {
+                let mut operation = at(d, SEND).clone();
+                operation["operationId"] = json!("Batch");
+                d["paths"]["/v1/mgmt/tests/generate/magiclink/batch"] =
+                    json!({ "post": operation });
+            },
+        ),
         (
             "`deprecated`: published `yes`, and we lack it. minor",
             &|d| at(d, SEND)["deprecated"] = json!(true),
@@ -437,7 +441,7 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
             },
         ),
         (
-            "`header X-Tenant`: published `string; required`, and we lack it. major",
+            "        # header X-Tenant is published as string; required",
             &|d| {
                 let parameter = json!({ "name": "X-Tenant", "in": "header", "required": true, "schema": { "type": "string" } });
                 at(d, KEYS)["parameters"]
@@ -472,7 +476,7 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
                     json!({ "text/plain": { "schema": { "type": "string" } } });
             },
         ),
-        ("**POST /v2/auth/magiclink/signin/email**", &|d| {
+        ("  # POST /v2/auth/magiclink/signin/email, line 3", &|d| {
             d["paths"]["/v2/auth/magiclink/signin/email"] =
                 json!({ "$ref": "#/paths/~1v1~1auth~1magiclink~1signin~1email" });
         }),
@@ -795,34 +799,70 @@ fn the_advice_can_be_taken() {
     );
     assert!(kept.is_followed(), "{}", kept.markdown());
 
-    // The blocks of YAML, put where they belong.
-    let mut yaml = SMALL.to_owned();
-    for block in text
+    // The blocks of YAML, put where their comments say.
+    let (mut yaml, mut place) = (SMALL.to_owned(), String::new());
+    let blocks = text
         .split("```yaml\n")
         .skip(1)
-        .filter(|block| !block.starts_with("  - {at"))
-    {
-        let block = block.split("```\n").next().unwrap();
-        let group = |start: &str| block.starts_with(start);
-        let place = match () {
-            () if group("  \"/v1/") => "paths:\n".to_owned(),
-            () if block.contains("        inners:") => properties_of("SendLinkResponse"),
-            () => properties_of("SendLinkRequest"),
-        };
-        let (first, components) = block
-            .split_once("\n    v1")
-            .map_or((block.to_owned(), String::new()), |(first, rest)| {
-                (format!("{first}\n"), format!("    v1{rest}"))
-            });
+        .filter(|block| !block.starts_with("  - {at"));
+    let lines = blocks.flat_map(|block| block.split("```\n").next().unwrap().lines());
+    for line in lines {
+        if line.trim_start().starts_with("# ") {
+            let head = line
+                .trim_start_matches([' ', '#'])
+                .split(',')
+                .next()
+                .unwrap();
+            place = match head {
+                "components/schemas" => "  schemas:\n".to_owned(),
+                head if head.starts_with("DELETE /v1/") => "paths:\n".to_owned(),
+                head => properties_of(head),
+            };
+            continue;
+        }
         assert!(yaml.contains(&place), "{place}");
-        yaml = yaml.replacen(&place, &format!("{place}{first}"), 1);
-        yaml.push_str(&components);
+        yaml = yaml.replacen(&place, &format!("{place}{line}\n"), 1);
+        place += &format!("{line}\n");
     }
     let yaml = yaml.replace("\"\"", "To be said.");
     let followed = load(&yaml).unwrap();
     let left = review(&followed, &theirs, &[]);
     assert!(left.is_followed(), "{}\n{yaml}", left.markdown());
     bindings(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+}
+
+/// What is to be added stands together by what it means, with a comment on where; all else has its line.
+#[test]
+fn a_report_is_short_and_loses_nothing() {
+    let ours = small();
+    let theirs = changed(&ours, &|d| {
+        for name in ["one", "two"] {
+            at(d, REQUEST)[name] = json!({ "type": "string" });
+            at(d, RESPONSE)[name] = json!({ "type": "string", "enum": ["a"], "maxLength": 9 });
+        }
+        at(d, REQUEST)["loginId"]["type"] = json!("integer");
+    });
+    let report = review(&ours, &theirs, &[]);
+    let text = report.markdown();
+    let (_, text) = text.split_once("## spec/openapi.yaml\n").unwrap();
+    let (text, _) = text.split_once("\n## ").unwrap();
+    insta::assert_snapshot!(text, @r#"- **SendLinkRequest**, in POST /v1/auth/magiclink/signin/email
+  - [ ] line 69: `loginId`: ours `string`, published `integer`. major: find out what the service sends and takes now, then change `loginId` in schema SendLinkRequest
+- [ ] published, and we lack it. minor: add under `properties`; a setter in the facade where users need it
+```yaml
+        # SendLinkRequest, line 68, in POST /v1/auth/magiclink/signin/email
+        one: {type: string, description: ""}
+        two: {type: string, description: ""}
+```
+- [ ] published, and we lack it. minor: add under `properties`; an accessor in the facade where users need it
+```yaml
+        # SendLinkResponse, line 76, in POST /v1/auth/magiclink/signin/email
+        # one is published as string in {a}; maxLength 9
+        one: {type: string, description: ""}
+        # two is published as string in {a}; maxLength 9
+        two: {type: string, description: ""}
+```
+    "#);
 }
 
 fn properties_of(schema: &str) -> String {

@@ -151,12 +151,12 @@ impl Sides<'_> {
             ),
             (None, Some(theirs)) if is_parameter => {
                 let (place, name) = member.split_once(' ').unwrap_or_default();
-                add = snippet.parameter(place, name, theirs);
+                add = json!([snippet.parameter(place, name, theirs)]);
                 let more = unwritten(member, theirs);
                 if place == "query" && !theirs.contains("required") {
-                    (format!("add the parameter to the operation; its call gets a setter{more}"), Minor)
+                    (format!("add under `parameters` of the operation; its call gets a setter{more}"), Minor)
                 } else {
-                    (format!("add the parameter to the operation{more}"), Major)
+                    (format!("add under `parameters` of the operation; its method takes one argument more{more}"), Major)
                 }
             }
             (None, Some(theirs)) if is_field => {

@@ -278,15 +278,32 @@ impl Report {
             count(self.stale.len(), "place"),
             count(self.known, "difference"),
         );
-        let mut groups: BTreeMap<&str, Vec<&NewDifference>> = BTreeMap::new();
-        for news in &self.news {
-            groups.entry(&news.difference.group).or_default().push(news);
-        }
-        if !groups.is_empty() {
+        if !self.news.is_empty() {
             out.push_str("\n## spec/openapi.yaml\n\n");
         }
-        for (group, list) in &groups {
-            group_of(group, list, &mut out);
+        // What is to be added stands as YAML below what it means; of all else, each has its line.
+        let (additions, others): (Vec<_>, Vec<_>) =
+            self.news.iter().partition(|news| news.is_addition());
+        let mut group = "";
+        for news in &others {
+            if news.difference.group != group {
+                group = &news.difference.group;
+                let of_group = others.iter().map(|news| &news.difference);
+                let of_group = of_group.filter(|difference| difference.group == group);
+                let _ = writeln!(out, "- **{group}**{}", places(group, of_group));
+            }
+            news.line(&mut out);
+        }
+        let mut blocks = BTreeMap::<_, Vec<&NewDifference>>::new();
+        for news in additions {
+            let Advice {
+                release, follow, ..
+            } = &news.advice;
+            blocks.entry((release, follow)).or_default().push(news);
+        }
+        for ((release, follow), news) in blocks {
+            let _ = writeln!(out, "- [ ] published, and we lack it. {release}: {follow}");
+            block(&news, &mut out);
         }
         if !self.stale.is_empty() {
             out.push_str("\n## spec/divergences.yaml\n\n");
@@ -350,101 +367,69 @@ fn said(value: Option<&str>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
 }
 
-/// The differences of one schema or operation.
-fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
-    let places: BTreeSet<&String> = list
-        .iter()
-        .flat_map(|news| &news.difference.places)
-        .collect();
-    let places: Vec<&str> = places
+/// The operations concerned.
+fn places<'a>(group: &str, of: impl IntoIterator<Item = &'a Difference>) -> String {
+    let places = of.into_iter().flat_map(|difference| &difference.places);
+    let places: BTreeSet<&str> = places.map(String::as_str).collect();
+    let others = places
         .into_iter()
-        .map(String::as_str)
-        .filter(|place| *place != group && !place.is_empty())
-        .collect();
-    let places = if places.is_empty() {
+        .filter(|place| *place != group && !place.is_empty());
+    let others: Vec<&str> = others.collect();
+    if others.is_empty() {
         String::new()
     } else {
-        format!(", in {}", places.join(", "))
-    };
-    let _ = writeln!(out, "- **{group}**{places}");
-    let (mut add, mut components): (Vec<&Value>, BTreeMap<&String, &Value>) =
-        (Vec::new(), BTreeMap::new());
-    let mut told: Option<&NewDifference> = None;
-    for news in list {
-        let NewDifference {
-            difference,
-            before,
-            line,
-            advice,
-        } = news;
-        // Members to add stand in one line, as the YAML says what each is.
-        let is_addition = |news: &NewDifference| {
-            news.difference.ours.is_none() && news.before.is_none() && !news.advice.add.is_null()
-        };
-        let alike = |other: &&NewDifference| {
-            is_addition(news)
-                && is_addition(other)
-                && (other.line, &other.advice.follow) == (*line, &advice.follow)
-        };
-        if told.is_some_and(|told| alike(&told)) {
-            continue;
-        }
-        told = Some(news);
+        format!(", in {}", others.join(", "))
+    }
+}
+
+/// What to add, as it stands in our description, each part with a comment on where.
+fn block(news: &[&NewDifference], out: &mut String) {
+    out.push_str("```yaml\n");
+    let (mut head, mut components) = (String::new(), BTreeMap::new());
+    for NewDifference {
+        difference,
+        line,
+        advice,
+        ..
+    } in news
+    {
         let Difference {
-            at,
+            group,
             member,
-            ours,
             theirs,
             ..
         } = difference;
-        let members: Vec<String> = list
-            .iter()
-            .copied()
-            .filter(alike)
-            .map(|news| format!("`{}`", news.difference.member))
-            .collect();
-        let name = match at.split_once(" in ") {
-            Some((_, place)) => format!("`{member}` in {place}: "),
-            None if member.is_empty() => String::new(),
-            None if members.len() > 1 => format!("{}: ", members.join(", ")),
-            None => format!("`{member}`: "),
-        };
         let line = line
-            .map(|line| format!("line {line}: "))
+            .map(|line| format!(", line {line}"))
             .unwrap_or_default();
-        let what = match (ours, theirs) {
-            (None, _) if members.len() > 1 => "published, and we lack them".to_owned(),
-            (None, theirs) => format!("published {}, and we lack it", said(theirs.as_deref())),
-            (ours, None) => format!("ours {}, and not published", said(ours.as_deref())),
-            (ours, theirs) => format!(
-                "ours {}, published {}",
-                said(ours.as_deref()),
-                said(theirs.as_deref())
-            ),
-        };
-        let before = before
-            .as_deref()
-            .map(|was| format!(" (before: `{was}`)"))
-            .unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "  - [ ] {line}{name}{what}{before}. {}: {}",
-            advice.release, advice.follow
+        let is_path = member.is_empty();
+        let indent = if is_path { 2 } else { 8 };
+        let here = format!(
+            "{:indent$}# {group}{line}{}\n",
+            "",
+            places(group, [difference])
         );
-    }
-    for NewDifference { advice, .. } in list {
+        if here != head {
+            out.push_str(&here);
+            head = here;
+        }
+        let theirs = theirs.as_deref().unwrap_or("");
+        // What the YAML does not say.
+        if !is_path
+            && (advice.add.is_null()
+                || theirs.contains("; ")
+                || theirs.contains("string (")
+                || theirs.contains(" in {"))
+        {
+            let _ = writeln!(out, "{:indent$}# {member} is published as {theirs}", "");
+        }
         if !advice.add.is_null() {
-            add.push(&advice.add);
+            out.push_str(&yaml::block(&advice.add, indent, yaml::WIDTH));
         }
         components.extend(&advice.components);
     }
-    if add.is_empty() && components.is_empty() {
-        return;
-    }
-    out.push_str("```yaml\n");
-    let indent = if group.contains(' ') { 2 } else { 8 };
-    for value in add {
-        out.push_str(&yaml::block(value, indent, yaml::WIDTH));
+    if !components.is_empty() {
+        out.push_str("    # components/schemas\n");
     }
     for (name, component) in components {
         out.push_str(&yaml::block(
@@ -454,4 +439,51 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
         ));
     }
     out.push_str("```\n");
+}
+
+impl NewDifference {
+    /// Whether following it is to add YAML.
+    fn is_addition(&self) -> bool {
+        let is_empty = self.advice.add.is_null() && self.advice.components.is_empty();
+        self.difference.ours.is_none() && !is_empty
+    }
+
+    fn line(&self, out: &mut String) {
+        let Difference {
+            at,
+            member,
+            ours,
+            theirs,
+            ..
+        } = &self.difference;
+        let name = match at.split_once(" in ") {
+            Some((_, place)) => format!("`{member}` in {place}: "),
+            None if member.is_empty() => String::new(),
+            None => format!("`{member}`: "),
+        };
+        let line = self
+            .line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        let (ours, theirs) = (ours.as_deref(), theirs.as_deref());
+        let what = match (ours, theirs) {
+            (None, _) => format!("published {}, and we lack it", said(theirs)),
+            (_, None) => format!("ours {}, and not published", said(ours)),
+            _ => format!("ours {}, published {}", said(ours), said(theirs)),
+        };
+        let before = self
+            .before
+            .as_deref()
+            .map(|was| format!(" (before: `{was}`)"));
+        let (
+            before,
+            Advice {
+                release, follow, ..
+            },
+        ) = (before.unwrap_or_default(), &self.advice);
+        let _ = writeln!(
+            out,
+            "  - [ ] {line}{name}{what}{before}. {release}: {follow}"
+        );
+    }
 }
