@@ -199,37 +199,7 @@ struct Lint<'a> {
 
 impl Lint<'_> {
     fn find(&mut self, pointer: &str, message: impl Into<String>) {
-        self.findings.insert(Finding {
-            line: self.source.line(pointer),
-            place: self.place(pointer),
-            message: message.into(),
-        });
-    }
-
-    /// A pointer in words: the operation's id or the schema's name first.
-    fn place(&self, pointer: &str) -> String {
-        let parts: Vec<String> = pointer
-            .split('/')
-            .skip(1)
-            .map(|part| part.replace("~1", "/").replace("~0", "~"))
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let (first, rest) = match parts.as_slice() {
-            ["paths", path, method, rest @ ..] => {
-                let id = format!("{}/operationId", operation_pointer(path, method));
-                let id = self.source.value.pointer(&id).and_then(Value::as_str);
-                let id = id.unwrap_or("operation without id");
-                (format!("{id} ({} {path})", method.to_uppercase()), rest)
-            }
-            ["components", "schemas", name, rest @ ..] => (format!("schema {name}"), rest),
-            [] => return "the document".to_owned(),
-            parts => return parts.join(" > "),
-        };
-        let rest = rest.iter().filter(|part| **part != "properties").copied();
-        std::iter::once(first.as_str())
-            .chain(rest)
-            .collect::<Vec<_>>()
-            .join(" > ")
+        self.findings.insert(self.source.finding(pointer, message));
     }
 
     fn operations(&mut self) {

@@ -45,10 +45,10 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     derive_more(&mut types);
     seal(&mut types);
     list_schemas(source, &mut types)?;
-    docs::document(source, &mut file, &mut types);
-    check(source, &mut file, &mut types)?;
+    docs::document(source, &mut file, &mut types)?;
+    check(source, &file, &mut types)?;
     let requests = requests(source, &mut types)?;
-    keep_old_types(source, &mut types);
+    keep_old_types(source, &mut types)?;
     Ok(Files::from([
         (
             "src/raw/client.rs",
@@ -59,6 +59,6 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
             format!("{HEADER}{}", print(&types, &requests)?),
         ),
         ("emulator/src/operations/openapi.json", for_emulator(source)),
-        ("tests/request_types.rs", request_fields(source, &types)),
+        ("tests/request_types.rs", request_fields(&requests, &types)),
     ]))
 }

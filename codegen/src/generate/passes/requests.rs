@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use syn::{Fields, File, Item, ItemStruct, Meta, parse_quote};
 
-use super::checks::structs;
-use super::syntax::{doc_text, token_text};
+use super::syntax::{doc_text, token_text, type_of};
 use crate::error::Error;
-use crate::generate::document::{plain, reached_from};
+use crate::generate::document::reached_from;
 use crate::generate::load::Source;
 
 /// Spellings that the generator has for what the file imports, or what every file knows.
@@ -23,8 +22,7 @@ const SHORTER: [(&str, &str); 5] = [
 pub(super) fn requests(source: &Source, types: &mut File) -> Result<BTreeSet<String>, Error> {
     let mut requests = BTreeSet::new();
     for name in reached_from(&source.value, "requestBody") {
-        let item = structs(types).find(|item| plain(&item.ident.to_string()) == plain(&name));
-        let item = item.ok_or_else(|| Error::Pass(format!("schema `{name}` has no struct")))?;
+        let item = type_of(types, &name)?;
         if matches!(item.fields, Fields::Named(_)) {
             open(item)?;
             requests.insert(item.ident.to_string());

@@ -1,12 +1,13 @@
 //! Types of responses are read leniently, member by member.
 
 use proc_macro2::TokenStream;
+use serde_json::Value;
 use syn::{Fields as FieldList, File, Item, parse_quote};
 
-use super::syntax::{is_open, is_option, remove_derive, token_text, wire_name};
+use super::syntax::{is_open, is_option, remove_derive, token_text, type_of, wire_name};
 use crate::error::Error;
-use crate::generate::document::{plain, reached_from};
-use crate::generate::load::{Source, escape};
+use crate::generate::document::{is_true, reached_from, schema_pointer};
+use crate::generate::load::Source;
 
 /// Wire names in capitals that the Go SDK reads in lower case: both are taken.
 const ALIASES: [(&str, &str); 5] = [
@@ -25,16 +26,11 @@ pub(super) fn read_leniently(source: &Source, types: &mut File) -> Result<(), Er
     for name in reached_from(&source.value, "responses") {
         let schema = source
             .value
-            .pointer(&format!("/components/schemas/{}", escape(&name)));
-        let wrapper = schema.and_then(|schema| schema.get("x-wrapped"));
-        let wrapper = wrapper.and_then(serde_json::Value::as_str);
-        let is_optional = schema.and_then(|schema| schema.get("x-optional-body"))
-            == Some(&serde_json::Value::Bool(true));
-        let item = types.items.iter_mut().find_map(|item| match item {
-            Item::Struct(item) if plain(&item.ident.to_string()) == plain(&name) => Some(item),
-            _ => None,
-        });
-        let item = item.ok_or_else(|| Error::Pass(format!("schema `{name}` has no struct")))?;
+            .pointer(&schema_pointer(&name))
+            .unwrap_or(&Value::Null);
+        let wrapper = schema.get("x-wrapped").and_then(Value::as_str);
+        let is_optional = is_true(schema.get("x-optional-body"));
+        let item = type_of(types, &name)?;
         remove_derive(&mut item.attrs, "Deserialize");
         readers.push(match &item.fields {
             FieldList::Named(_) => read_members(item, wrapper, is_optional)?,
@@ -73,7 +69,7 @@ fn read_members(
             let of = &field.ty;
             field.ty = parse_quote!(::std::option::Option<#of>);
         }
-        let name = wire_name(field).unwrap_or_else(|| ident.to_string());
+        let name = wire_name(field);
         field
             .attrs
             .retain(|attribute| !attribute.path().is_ident("serde"));

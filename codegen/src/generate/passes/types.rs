@@ -4,10 +4,10 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, Field, File, Item, Meta, Type, Visibility, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, is_json_object, is_option, replace_text, tidy_paths, token_text,
+    derives, doc_text, is_json_object, is_option, replace_text, tidy_paths, token_text, type_of,
 };
 use crate::error::Error;
-use crate::generate::document::plain;
+use crate::generate::document::schemas;
 use crate::generate::load::Source;
 
 /// `null` is read as an empty list or map wherever an absent one is.
@@ -132,19 +132,9 @@ pub(super) fn seal(types: &mut File) {
 
 /// A function that gives the JSON schema of each component by its name in the description.
 pub(super) fn list_schemas(source: &Source, types: &mut File) -> Result<(), Error> {
-    let schemas = source.value.pointer("/components/schemas");
-    let schemas = schemas.and_then(serde_json::Value::as_object);
     let mut entries: Vec<Expr> = Vec::new();
-    for name in schemas.into_iter().flat_map(|schemas| schemas.keys()) {
-        let ident = types.items.iter().find_map(|item| {
-            match item {
-                Item::Struct(item) => Some(&item.ident),
-                Item::Enum(item) => Some(&item.ident),
-                _ => None,
-            }
-            .filter(|ident| plain(&ident.to_string()) == plain(name))
-        });
-        let ident = ident.ok_or_else(|| Error::Pass(format!("schema `{name}` has no type")))?;
+    for (name, _) in schemas(&source.value) {
+        let ident = &type_of(types, name)?.ident;
         entries.push(parse_quote!((#name, generator.subschema_for::<#ident>())));
     }
     types.items.push(parse_quote! {
