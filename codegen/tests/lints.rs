@@ -634,7 +634,7 @@ const CASES: &[Case] = &[
         "old name that is none in Rust",
         "    SendLinkResponse:\n",
         "    SendLinkResponse:\n      x-formerly: [a-b]\n",
-        &["SendLinkResponse > x-formerly: `a-b` cannot be a name in Rust"],
+        &["SendLinkResponse > x-formerly > 0: `a-b` cannot be a name in Rust"],
     ),
     case(
         "old names that are no list",

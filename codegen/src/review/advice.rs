@@ -9,10 +9,11 @@ use serde_json::{Map, Value, json};
 use super::compare::Difference;
 use super::facts::{Facts, Members, behind, kind, references};
 use crate::generate::document::set;
-use crate::generate::lint::FORMATS;
-use crate::generate::lint::secrets::looks_secret;
+use crate::generate::lint::prints_secret;
 use crate::generate::prepare::SCHEMES;
 
+/// Formats that a published file and ours may have.
+const FORMATS: [&str; 4] = ["int32", "int64", "uint32", "password"];
 const SCALARS: [&str; 4] = ["string", "integer", "number", "boolean"];
 /// The statuses of a success that our description may have.
 const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
@@ -346,7 +347,7 @@ impl YamlSnippet<'_> {
             _ => return None,
         };
         let format = format.trim_end_matches(')');
-        if scalar == "string" && looks_secret(name) {
+        if scalar == "string" && prints_secret(name, &schema) {
             set(&mut schema, "format", json!("password"));
         } else if scalar == "integer" && self.is_response {
             set(&mut schema, "format", json!("int64"));
