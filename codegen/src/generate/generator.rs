@@ -11,7 +11,8 @@ use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
 use serde_json::{Value, json};
 
-use super::document::{operations, reached, schemas};
+use super::document::{operation_pointer, operations, reached, schemas};
+use super::load::Source;
 use crate::error::Error;
 
 /// String formats that stand for hand-written types.
@@ -28,12 +29,12 @@ pub const FORMATS: [(&str, &str); 6] = [
 ///
 /// # Errors
 ///
-/// [`Error::Generator`]. The generator panics on some valid documents; the panic is caught and the
+/// [`Error::Findings`]. The generator panics on some valid documents; the panic is caught and the
 /// operation that causes it is looked for.
-pub fn generate(document: &OpenAPI) -> Result<TokenStream, Error> {
-    run(document).map_err(|message| Error::Generator {
-        operation: culprit(document).map(|id| (id, None)),
-        message,
+pub fn generate(source: &Source, document: &OpenAPI) -> Result<TokenStream, Error> {
+    run(document).map_err(|message| {
+        let finding = source.finding(&culprit(document).unwrap_or_default(), message);
+        Error::Findings("the generator failed", vec![finding])
     })
 }
 
@@ -80,7 +81,7 @@ fn caught(settings: &GenerationSettings, document: &OpenAPI) -> Result<TokenStre
     })
 }
 
-/// The first operation on which the generator fails when it stands alone, with the schemas it uses.
+/// The pointer to the first operation on which the generator fails when it stands alone, with the schemas it uses.
 fn culprit(document: &OpenAPI) -> Option<String> {
     let whole = serde_json::to_value(document).ok()?;
     let mut found = None;
@@ -102,8 +103,7 @@ fn culprit(document: &OpenAPI) -> Option<String> {
             }
         }
         if serde_json::from_value(alone).is_ok_and(|alone| run(&alone).is_err()) {
-            let id = operation.get("operationId").and_then(Value::as_str);
-            found = id.map(str::to_owned);
+            found = Some(operation_pointer(path, method));
         }
     });
     found

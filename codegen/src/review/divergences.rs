@@ -36,7 +36,7 @@ struct List {
 ///
 /// # Errors
 ///
-/// [`Error::Yaml`] when the text is not such a list, and [`Error::Divergences`] with every entry that lacks
+/// [`Error::Yaml`] when the text is not such a list, and [`Error::Findings`] with every entry that lacks
 /// something or has a place that another one has; both with lines.
 pub fn parse(text: &str) -> Result<Vec<Divergence>, Error> {
     let list: List =
@@ -67,15 +67,15 @@ pub fn parse(text: &str) -> Result<Vec<Divergence>, Error> {
             }
         }
     }
-    if findings.is_empty() {
-        Ok(list
-            .divergences
-            .into_iter()
-            .map(|entry| entry.value)
-            .collect())
-    } else {
-        Err(Error::Divergences(findings))
-    }
+    Error::of(
+        "spec/divergences.yaml has entries that are not as its head asks for",
+        findings,
+    )?;
+    Ok(list
+        .divergences
+        .into_iter()
+        .map(|entry| entry.value)
+        .collect())
 }
 
 impl Divergence {

@@ -66,7 +66,7 @@ const OTHERS: [&str; 17] = [
 ///
 /// # Errors
 ///
-/// [`Error::Lint`] with every finding, in the order of the lines.
+/// [`Error::Findings`] with every finding, in the order of the lines.
 pub fn lint(source: &Source) -> Result<(), Error> {
     let mut lint = Lint {
         source,
@@ -84,11 +84,10 @@ pub fn lint(source: &Source) -> Result<(), Error> {
     }
     lint.operations();
     lint.schemas(&in_responses);
-    if lint.findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Lint(lint.findings.into_iter().collect()))
-    }
+    Error::of(
+        "spec/openapi.yaml breaks rules",
+        lint.findings.into_iter().collect(),
+    )
 }
 
 /// Whether a member of this name must not be printed, and would be if it is described so.

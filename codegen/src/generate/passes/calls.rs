@@ -15,7 +15,7 @@ use syn::{
 use super::docs::rename;
 use super::names::deprecate;
 use super::syntax::{doc_text, token_text};
-use crate::error::Error;
+use crate::error::{Error, OUTPUT};
 use crate::generate::document::{
     former_names, is_true, items, operation_pointer, operations, plain, text,
 };
@@ -48,9 +48,7 @@ pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error
         let message = format!("its method `{}` is of no operation", left.sig.ident);
         return Err(Error::Pass(message));
     }
-    if !findings.is_empty() {
-        return Err(Error::Output(findings));
-    }
+    Error::of(OUTPUT, findings)?;
     client
         .items
         .push(parse_quote!(impl Client { #(#methods)* }));

@@ -5,7 +5,7 @@ use syn::visit_mut::VisitMut;
 use syn::{Attribute, File};
 
 use super::syntax::{doc_text, token_text, type_of, wire_name};
-use crate::error::Error;
+use crate::error::{Error, OUTPUT};
 use crate::generate::document::{members, schema_pointer, schemas, text, visit};
 use crate::generate::generator::FORMATS;
 use crate::generate::load::{Source, escape};
@@ -48,11 +48,8 @@ pub(super) fn check(source: &Source, client: &File, types: &mut File) -> Result<
             findings.push(source.finding(&pointer, message));
         }
     }
-    if findings.is_empty() {
-        leftovers(client, types)
-    } else {
-        Err(Error::Output(findings))
-    }
+    Error::of(OUTPUT, findings)?;
+    leftovers(client, types)
 }
 
 /// What a new version of the generator may write otherwise.

@@ -15,7 +15,6 @@ use syn::visit_mut::VisitMut;
 
 use self::calls::make_calls;
 use self::checks::check;
-pub(crate) use self::names::line_of;
 use self::names::{keep_old_types, name_fields};
 use self::requests::{print, requests};
 use self::responses::read_leniently;

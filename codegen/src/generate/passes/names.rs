@@ -5,10 +5,9 @@ use serde_json::Value;
 use syn::{Attribute, File, parse_quote};
 
 use super::syntax::{structs, type_of, wire_name};
-use crate::error::Error;
+use crate::error::{Error, OUTPUT};
 use crate::generate::document::{
-    former_names, is_true, members, operation_pointer, operations, rust_name, schema_pointer,
-    schemas,
+    former_names, is_true, members, rust_name, schema_pointer, schemas,
 };
 use crate::generate::load::{Source, escape};
 
@@ -59,12 +58,11 @@ pub(super) fn name_fields(source: &Source, types: &mut File) -> Result<(), Error
         }
     }
     let made = structs(types).count();
-    if !findings.is_empty() {
-        Err(Error::Output(findings))
-    } else if made != described {
-        Err(Error::Pass(format!("{made} types for {described} schemas")))
-    } else {
+    Error::of(OUTPUT, findings)?;
+    if made == described {
         Ok(())
+    } else {
+        Err(Error::Pass(format!("{made} types for {described} schemas")))
     }
 }
 
@@ -79,18 +77,4 @@ pub(super) fn keep_old_types(source: &Source, types: &mut File) -> Result<(), Er
         }
     }
     Ok(())
-}
-
-/// Where an operation is, for errors.
-pub(crate) fn line_of(source: &Source, id: &str) -> Option<u64> {
-    let mut line = None;
-    operations(&source.value, |path, method, operation| {
-        if operation
-            .get("operationId")
-            .is_some_and(|other| other == id)
-        {
-            line = source.line(&operation_pointer(path, method));
-        }
-    });
-    line
 }

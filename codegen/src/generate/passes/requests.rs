@@ -10,7 +10,9 @@ use crate::generate::document::reached_from;
 use crate::generate::load::Source;
 
 /// Spellings that the generator has for what the file imports, or what every file knows.
-const SHORTER: [(&str, &str); 5] = [
+const SHORTER: [(&str, &str); 6] = [
+    // Within attributes.
+    (" :: ", "::"),
     ("::std::option::Option", "Option"),
     ("::std::string::String", "String"),
     ("::std::vec::Vec", "Vec"),

@@ -9,21 +9,6 @@ use syn::{
 use crate::error::Error;
 use crate::generate::document::plain;
 
-/// The generator spells some paths in attributes with a space between all parts.
-pub(super) fn tidy_paths(tokens: TokenStream) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(
-            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
-                Ok(text) if text.value().contains(" :: ") => {
-                    literal(&text.value().replace(' ', ""), text.span())
-                }
-                _ => token,
-            },
-        )
-        .collect()
-}
-
 /// Replaces the texts that a test picks.
 pub(super) fn replace_text(
     tokens: TokenStream,

@@ -4,7 +4,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, Field, File, Item, Meta, Type, Visibility, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, is_json_object, is_option, replace_text, tidy_paths, token_text, type_of,
+    derives, doc_text, is_json_object, is_option, replace_text, token_text, type_of,
 };
 use crate::error::Error;
 use crate::generate::document::schemas;
@@ -19,7 +19,6 @@ impl VisitMut for Fields {
             let Meta::List(list) = &mut attribute.meta else {
                 continue;
             };
-            list.tokens = tidy_paths(std::mem::take(&mut list.tokens));
             let text = list.tokens.to_string();
             let has_default = text.split(',').any(|part| part.trim() == "default");
             if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {
@@ -58,9 +57,7 @@ impl VisitMut for Redaction {
             if let Meta::List(list) = &mut attribute.meta {
                 list.tokens = replace_text(
                     std::mem::take(&mut list.tokens),
-                    |text| {
-                        text.ends_with("::Map::is_empty") || text.ends_with("::BTreeMap::is_empty")
-                    },
+                    |text| text.ends_with("Map::is_empty") || text.ends_with("Map :: is_empty"),
                     "crate::transport::body::is_empty",
                 );
             }
