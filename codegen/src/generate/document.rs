@@ -155,6 +155,11 @@ pub fn nameless(path: &str) -> String {
     })
 }
 
+/// Whether a list of words has a name.
+pub(crate) fn has_word(words: &str, name: &str) -> bool {
+    words.split(' ').any(|word| word == name)
+}
+
 pub(crate) fn is_true(value: Option<&Value>) -> bool {
     value == Some(&Value::Bool(true))
 }

@@ -11,11 +11,12 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::generate::document::{
-    METHODS, former_names, is_machine_read, is_true, items, members, nameless, set, strip, text,
+    METHODS, former_names, has_word, is_machine_read, is_true, items, members, nameless, set,
+    strip, text,
 };
 
 /// Formats of ours that only choose a Rust type.
-const OUR_FORMATS: [&str; 4] = ["session-jwt", "refresh-jwt", "magic-link-token", "password"];
+const OUR_FORMATS: &str = "session-jwt refresh-jwt magic-link-token password";
 /// Security schemes as the published description names them, and as ours does.
 const SCHEMES: [(&str, &str); 5] = [
     ("Descope Project ID", "project"),
@@ -27,38 +28,11 @@ const SCHEMES: [(&str, &str); 5] = [
 /// The content that is described here.
 const JSON: &str = "application/json";
 /// Keywords that the facts are made of, by where they stand. Every other one is a fact as it is written.
-const SCHEMA: [&str; 11] = [
-    "$ref",
-    "allOf",
-    "anyOf",
-    "deprecated",
-    "enum",
-    "format",
-    "items",
-    "oneOf",
-    "properties",
-    "required",
-    "type",
-];
-const PARAMETER: [&str; 6] = ["$ref", "deprecated", "in", "name", "required", "schema"];
-const OPERATION: [&str; 7] = [
-    "deprecated",
-    "operationId",
-    "parameters",
-    "requestBody",
-    "responses",
-    "security",
-    "servers",
-];
+const SCHEMA: &str = "$ref allOf anyOf deprecated enum format items oneOf properties required type";
+const PARAMETER: &str = "$ref deprecated in name required schema";
+const OPERATION: &str = "deprecated operationId parameters requestBody responses security servers";
 /// Keywords that only people read, and names for generators.
-const PROSE: [&str; 6] = [
-    "bearerFormat",
-    "example",
-    "examples",
-    "externalDocs",
-    "tags",
-    "title",
-];
+const PROSE: &str = "bearerFormat example examples externalDocs tags title";
 /// The member of a schema that stands for the whole of it.
 pub(super) const WHOLE: &str = "(object)";
 /// The member of an operation for all that ours need not say.
@@ -167,11 +141,11 @@ impl Facts {
         reader.facts.document.insert("servers".to_owned(), servers);
         let components = document.get("components").unwrap_or(&Value::Null);
         for (name, scheme) in members(components, "securitySchemes") {
-            let known = ["type", "scheme", "in", "name"];
-            let words = known.map(|word| text(scheme, word));
-            let words = words.into_iter().filter(|word| !word.is_empty());
+            let known = "type scheme in name";
+            let words = known.split(' ').map(|word| text(scheme, word));
+            let words = words.filter(|word| !word.is_empty());
             let name = format!("scheme {}", scheme_name(name));
-            let value = written((join(words, " "), reader.others(scheme, &known)));
+            let value = written((join(words, " "), reader.others(scheme, known)));
             reader.facts.document.insert(name, value);
         }
         for (path, item) in members(document, "paths") {
@@ -343,7 +317,7 @@ impl<'a> Reader<'a> {
             })
             .collect();
         add("security", join(security, " or "));
-        let mut others = self.others(operation, &OPERATION);
+        let mut others = self.others(operation, OPERATION);
         for parameter in [item, operation]
             .into_iter()
             .flat_map(|holder| items(holder, "parameters"))
@@ -361,7 +335,7 @@ impl<'a> Reader<'a> {
             let (kind, more) = self.kind(schema, &format!("{key} {member}"), DEPTH);
             let mut behind = self.attributes(parameter, is_true(parameter.get("required")));
             behind.extend(more);
-            behind.extend(self.others(parameter, &PARAMETER));
+            behind.extend(self.others(parameter, PARAMETER));
             add(&member, written((kind, behind)));
         }
         if let Some(body) = operation.get("requestBody") {
@@ -386,9 +360,8 @@ impl<'a> Reader<'a> {
         );
         for (index, (status, response)) in successes.into_iter().enumerate() {
             let response = self.follow(response);
-            let known = ["$ref", "content"];
             others.extend(
-                self.others(response, &known)
+                self.others(response, "$ref content")
                     .iter()
                     .map(|other| format!("response {status} {other}")),
             );
@@ -432,10 +405,10 @@ impl<'a> Reader<'a> {
     }
 
     /// What the published description says by keywords that are not `known`. Ours is kept free of them.
-    fn others(&self, described: &Value, known: &[&str]) -> Vec<String> {
+    fn others(&self, described: &Value, known: &str) -> Vec<String> {
         let mut described = described.clone();
         strip(&mut described, &|name, value| {
-            is_machine_read(name, value) && !PROSE.contains(&name)
+            is_machine_read(name, value) && !has_word(PROSE, name)
         });
         let described = described.as_object().into_iter().flatten();
         let others = described.filter(|(name, value)| {
@@ -445,7 +418,7 @@ impl<'a> Reader<'a> {
                 "additionalProperties" => is_false,
                 _ => !is_false,
             };
-            self.side == Side::Theirs && says_something && !known.contains(&name.as_str())
+            self.side == Side::Theirs && says_something && !has_word(known, name)
         });
         others
             .map(|(name, value)| format!("{name} {value}"))
@@ -477,7 +450,7 @@ impl<'a> Reader<'a> {
             Some((_, media)) => {
                 let schema = media.get("schema").unwrap_or(&Value::Null);
                 let (kind, mut behind) = self.kind(schema, place, DEPTH);
-                behind.extend(self.others(media, &["schema"]));
+                behind.extend(self.others(media, "schema"));
                 (kind, behind)
             }
             None => (
@@ -495,7 +468,7 @@ impl<'a> Reader<'a> {
         let component = component_of(self.document, schema, depth);
         let place = component.as_ref().map_or(place, |(name, _)| name);
         let schema = &self.merged(schema, depth);
-        let mut behind = self.others(schema, &SCHEMA);
+        let mut behind = self.others(schema, SCHEMA);
         for keyword in ["oneOf", "anyOf"] {
             if schema.get(keyword).is_none() {
                 continue;
@@ -527,7 +500,7 @@ impl<'a> Reader<'a> {
                 let whole = component
                     .as_ref()
                     .map_or_else(|| schema.clone(), |(_, whole)| self.merged(whole, depth));
-                let whole = self.others(&whole, &SCHEMA);
+                let whole = self.others(&whole, SCHEMA);
                 behind.retain(|said| !whole.contains(said));
                 self.object(schema, values, whole, place);
                 format!("<{place}>")
@@ -541,7 +514,7 @@ impl<'a> Reader<'a> {
             (kind, _) => {
                 let mut kind = kind.to_owned();
                 let format = text(schema, "format");
-                let is_hidden = self.side != Side::Exact && OUR_FORMATS.contains(&format);
+                let is_hidden = self.side != Side::Exact && has_word(OUR_FORMATS, format);
                 if !format.is_empty() && !is_hidden {
                     kind += &format!(" ({format})");
                 }

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::advice::{Release, find as moved, is_one_more};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
 use crate::error::Error;
-use crate::generate::document::{plain, reached_from};
+use crate::generate::document::{former_names, plain, reached_from, schemas};
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -50,18 +49,21 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
             change.text += ": no longer in `extra`; `member` finds it in either release";
         }
     }
-    let (earlier, later) = (names(&old.value), names(&new.value));
-    for name in earlier.difference(&later) {
-        changes.push(match new_name(&new.value, name) {
-            Some(new) => change(
-                Release::Minor,
-                "Changed",
-                format!("schema `{name}` is now `{new}`{DEPRECATED}"),
-            ),
-            None => change(Release::Major, "Removed", format!("schema `{name}`")),
-        });
+    let has = |source: &Source, name: &str| schemas(&source.value).any(|(other, _)| other == name);
+    for (name, _) in schemas(&old.value).filter(|(name, _)| !has(new, name)) {
+        // One that has it in `x-formerly`, so that it stays as a deprecated one.
+        let mut now = schemas(&new.value);
+        changes.push(
+            match now.find(|(_, schema)| former_names(schema).any(|old| old == name)) {
+                Some((now, _)) => {
+                    let text = format!("schema `{name}` is now `{now}`{DEPRECATED}");
+                    change(Release::Minor, "Changed", text)
+                }
+                None => change(Release::Major, "Removed", format!("schema `{name}`")),
+            },
+        );
     }
-    for name in later.difference(&earlier) {
+    for (name, _) in schemas(&new.value).filter(|(name, _)| !has(old, name)) {
         changes.push(change(Release::Minor, "Added", format!("schema `{name}`")));
     }
     if changes.is_empty() && old.value != new.value {
@@ -69,28 +71,6 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
         changes.push(change(Release::Patch, "Changed", text));
     }
     changes
-}
-
-fn names(document: &Value) -> BTreeSet<String> {
-    let schemas = document
-        .pointer("/components/schemas")
-        .and_then(Value::as_object);
-    schemas
-        .into_iter()
-        .flat_map(|schemas| schemas.keys().cloned())
-        .collect()
-}
-
-/// The schema that has this name in `x-formerly`, so that it stays as a deprecated one.
-fn new_name<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
-    let schemas = document
-        .pointer("/components/schemas")
-        .and_then(Value::as_object)?;
-    let mut found = schemas.iter().filter(|(_, schema)| {
-        let names = schema.get("x-formerly").and_then(Value::as_array);
-        names.is_some_and(|names| names.iter().any(|name| name == old))
-    });
-    found.next().map(|(name, _)| name.as_str())
 }
 
 fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {

@@ -11,56 +11,26 @@ use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Value, json};
 
 use super::document::{
-    former_names, items, members, operation_pointer, operations, plain, reached_from, references,
-    rust_name, schema_pointer, schemas, text,
+    former_names, has_word, items, members, operation_pointer, operations, plain, reached_from,
+    references, rust_name, schema_pointer, schemas, text,
 };
 use super::load::{Source, escape};
 use super::prepare::SCHEMES;
 use crate::error::{Error, Finding};
 
 /// Methods of the client that no operation makes.
-const TAKEN: [&str; 11] = [
-    "authorize",
-    "call",
-    "clone",
-    "exec",
-    "license",
-    "new",
-    "request",
-    "self",
-    "sendobserved",
-    "withheader",
-    "withtimeout",
-];
+const TAKEN: &str =
+    "authorize call clone exec license new request self sendobserved withheader withtimeout";
 
 /// Types that the bindings name by one word.
-const TYPES: [&str; 8] = [
-    "btreemap", "box", "default", "option", "result", "self", "string", "vec",
-];
+const TYPES: &str = "btreemap box default option result self string vec";
 
 /// Fields of other members, and functions that a type has beside the setters of its fields.
-const OF_ALL: [&str; 5] = ["clone", "default", "extra", "member", "new"];
+const OF_ALL: &str = "clone default extra member new";
 
 /// Other arguments of the method, and methods that each call has.
-const OTHERS: [&str; 17] = [
-    "accesskey",
-    "authorization",
-    "authorized",
-    "body",
-    "change",
-    "credential",
-    "described",
-    "header",
-    "json",
-    "managementkey",
-    "new",
-    "query",
-    "refreshtoken",
-    "response",
-    "send",
-    "sessiontoken",
-    "withbody",
-];
+const OTHERS: &str = "accesskey authorization authorized body change credential described header json \
+    managementkey new query refreshtoken response send sessiontoken withbody";
 
 /// Checks a description against all rules.
 ///
@@ -205,11 +175,11 @@ impl Lint<'_> {
         &mut self,
         names: &mut BTreeMap<String, String>,
         (name, described): (&str, &Value),
-        (kind, reserved): (&str, &[&str]),
+        (kind, reserved): (&str, &str),
         (pointer, message): (&str, &str),
     ) {
         let in_rust = plain(rust_name(described, name));
-        if reserved.contains(&in_rust.as_str()) {
+        if has_word(reserved, &in_rust) {
             self.find(pointer, format!("`{name}` {message}"));
         }
         if let Some(other) = names.insert(in_rust, name.to_owned()) {
@@ -232,7 +202,7 @@ impl Lint<'_> {
                 self.take(
                     &mut methods,
                     (name, &Value::Null),
-                    ("methods", &TAKEN),
+                    ("methods", TAKEN),
                     (&of, message),
                 );
             }
@@ -251,7 +221,7 @@ impl Lint<'_> {
             self.take(
                 &mut arguments,
                 (wire, parameter),
-                ("arguments", &OTHERS),
+                ("arguments", OTHERS),
                 (&pointer, message),
             );
             if text(parameter, "in") == "path" {
@@ -325,7 +295,7 @@ impl Lint<'_> {
                 self.take(
                     &mut types,
                     (name, &Value::Null),
-                    ("types", &TYPES),
+                    ("types", TYPES),
                     (&pointer, message),
                 );
             }
@@ -340,7 +310,7 @@ impl Lint<'_> {
                 self.take(
                     &mut fields,
                     (name, property),
-                    ("fields", &OF_ALL),
+                    ("fields", OF_ALL),
                     (&pointer, message),
                 );
             }

@@ -6,9 +6,8 @@ use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Lifetime, Pat, ReturnType, Type,
+    Attribute, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Pat, ReturnType, Type,
     parse_quote,
 };
 
@@ -404,26 +403,12 @@ fn inputs(function: &ImplItemFn) -> Vec<(Ident, Type)> {
     named.collect()
 }
 
-/// Without `Option` and lifetimes.
+/// Without `Option` and lifetime.
 fn plain_type(of: &Type) -> Type {
-    struct Plain;
-
-    impl VisitMut for Plain {
-        fn visit_type_mut(&mut self, node: &mut Type) {
-            if let Some(inner) = inner(node, "Option") {
-                *node = inner;
-            }
-            visit_mut::visit_type_mut(self, node);
-        }
-
-        fn visit_type_reference_mut(&mut self, node: &mut syn::TypeReference) {
-            node.lifetime = None::<Lifetime>;
-            visit_mut::visit_type_reference_mut(self, node);
-        }
+    let mut of = inner(of, "Option").unwrap_or_else(|| of.clone());
+    if let Type::Reference(reference) = &mut of {
+        reference.lifetime = None;
     }
-
-    let mut of = of.clone();
-    Plain.visit_type_mut(&mut of);
     of
 }
 
