@@ -38,7 +38,7 @@ fn small() -> Source {
 fn changed(source: &Source, change: Change<'_>) -> Source {
     let mut value = source.value.clone();
     change(&mut value);
-    Source::without_lines(value)
+    load(&value.to_string()).unwrap()
 }
 
 fn at<'a>(document: &'a mut Value, pointer: &str) -> &'a mut Value {
@@ -846,7 +846,7 @@ fn a_report_is_short_and_loses_nothing() {
     let text = report.markdown();
     let (_, text) = text.split_once("## spec/openapi.yaml\n").unwrap();
     let (text, _) = text.split_once("\n## ").unwrap();
-    insta::assert_snapshot!(text, @r#"
+    let expected = r#"
 - **SendLinkRequest**, in POST /v1/auth/magiclink/signin/email
   - [ ] line 69: `loginId`: ours `string`, published `integer`. major: find out what the service sends and takes now, then change `loginId` in schema SendLinkRequest
 - [ ] published, and we lack it. minor: add under `properties`; a setter in the facade where users need it
@@ -863,7 +863,8 @@ fn a_report_is_short_and_loses_nothing() {
         # two is published as string in {a}; maxLength 9
         two: {type: string, description: ""}
 ```
-"#);
+"#;
+    assert_eq!(text, expected);
 }
 
 fn properties_of(schema: &str) -> String {

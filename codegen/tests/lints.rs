@@ -233,7 +233,7 @@ const CASES: &[Case] = &[
         "- cookie: []",
         &[
             "SendLink (POST /v1/auth/magiclink/signin/email) > security",
-            "no credential is known for scheme `cookie`",
+            "`cookie` is a scheme for which no credential is known",
             "scheme `cookie` is not in components",
         ],
     ),

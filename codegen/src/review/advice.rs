@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::compare::Difference;
-use super::facts::{Facts, Members, behind, kind, references};
-use crate::generate::document::set;
+use super::facts::{Facts, Members, WHOLE, behind, kind, references};
+use crate::generate::document::{set, strip};
 use crate::generate::lint::prints_secret;
 use crate::generate::prepare::SCHEMES;
 
@@ -154,7 +154,7 @@ impl Sides<'_> {
                 let (place, name) = member.split_once(' ').unwrap_or_default();
                 add = json!([snippet.parameter(place, name, theirs)]);
                 let more = unwritten(member, theirs);
-                if place == "query" && !theirs.contains("required") {
+                if place == "query" && !is_required(theirs) {
                     (format!("add under `parameters` of the operation; its call gets a setter{more}"), Minor)
                 } else {
                     (format!("add under `parameters` of the operation; its method takes one argument more{more}"), Major)
@@ -203,28 +203,23 @@ impl Sides<'_> {
 
     /// A new operation, perhaps of a family that we know.
     fn new_operation(&self, key: &str) -> String {
-        let parent = |key: &str| key.rsplit_once('/').map(|(parent, _)| parent.to_owned());
-        let delivery = ["email", "sms", "whatsapp"];
-        let sibling = self.ours.operations.keys().find(|ours| {
-            parent(ours) == parent(key)
-                && delivery
-                    .iter()
-                    .any(|method| ours.ends_with(&format!("/{method}")))
-        });
-        match sibling {
-            Some(sibling) => format!(
+        let family = key.rsplit_once('/').map_or(key, |(family, _)| family);
+        let siblings = ["email", "sms", "whatsapp"].map(|method| format!("{family}/{method}"));
+        let sibling = siblings
+            .iter()
+            .find(|sibling| self.ours.operations.contains_key(*sibling));
+        if let Some(sibling) = sibling {
+            return format!(
                 "beside {sibling}, so perhaps a new delivery method: add the operation, the method to `DeliveryMethod` \
                  in src/delivery.rs, and its arm to the matches that the compiler names"
-            ),
-            None => {
-                let members = self.theirs.operations.get(key).into_iter().flatten();
-                let more = members
-                    .map(|(member, value)| unwritten(member, value))
-                    .max();
-                let more = more.unwrap_or_default();
-                format!("add the operation and its schemas; the facade can follow later{more}")
-            }
+            );
         }
+        let members = self.theirs.operations.get(key).into_iter().flatten();
+        let more = members
+            .map(|(member, value)| unwritten(member, value))
+            .max();
+        let more = more.unwrap_or_default();
+        format!("add the operation and its schemas; the facade can follow later{more}")
     }
 }
 
@@ -244,15 +239,16 @@ fn unwritten(member: &str, value: &str) -> &'static str {
 
 /// Where `id` is in some facts, at a place that the others lack.
 pub(crate) fn find<'a>(facts: &'a Facts, others: &Facts, id: &str) -> Option<&'a str> {
-    let mut operations = facts
-        .operations
-        .iter()
-        .filter(|(key, _)| !others.operations.contains_key(*key));
-    let has_id =
-        |members: &Members| !id.is_empty() && members.get("id").is_some_and(|other| other == id);
-    operations
-        .find(|(_, members)| has_id(members))
-        .map(|(key, _)| key.as_str())
+    let mut operations = facts.operations.iter();
+    let found = operations.find(|(key, members)| {
+        let has_id = !id.is_empty() && members.get("id").is_some_and(|other| other == id);
+        has_id && !others.operations.contains_key(*key)
+    });
+    found.map(|(key, _)| key.as_str())
+}
+
+pub(super) fn is_required(value: &str) -> bool {
+    behind(value, true).contains(&"required")
 }
 
 fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Release) {
@@ -261,7 +257,6 @@ fn changed(ours: &str, theirs: &str, member: &str, place: &str) -> (String, Rele
         text if text.starts_with("string (") => "string".to_owned(),
         other => other.to_owned(),
     };
-    let is_required = |text: &str| behind(text, true).contains(&"required");
     if bare(ours) != bare(theirs) {
         let follow = format!(
             "find out what the service sends and takes now, then change `{member}` in {place}"
@@ -363,30 +358,32 @@ impl YamlSnippet<'_> {
         if self.sides.ours.schemas.contains_key(&name) || self.components.contains_key(&name) {
             return name;
         }
-        let mut component = json!({ "type": "object", "description": "" });
+        // Here at once, for an object inside itself.
         self.components.insert(name.clone(), Value::Null);
-        let theirs: BTreeMap<_, _> = self
+        let theirs = self
             .sides
             .theirs
             .schemas
             .get(published)
-            .cloned()
-            .unwrap_or_default();
+            .into_iter()
+            .flatten();
         let mut properties = Map::new();
-        for (member, value) in theirs.iter().filter(|(member, _)| *member != "*") {
-            properties.extend(
-                self.property(member, value)
-                    .map(|schema| (member.clone(), schema)),
-            );
+        for (member, value) in theirs.filter(|(member, _)| !["*", WHOLE].contains(&member.as_str()))
+        {
+            let property = self.property(member, value);
+            properties.extend(property.map(|schema| (member.clone(), schema)));
         }
-        if self.is_response {
-            set(&mut component, "additionalProperties", json!({}));
-        } else if properties.is_empty() {
-            set(&mut component, "additionalProperties", json!(false));
-        }
-        if !properties.is_empty() {
-            set(&mut component, "properties", Value::Object(properties));
-        }
+        let mut component = json!({
+            "type": "object",
+            "description": "",
+            "additionalProperties": match (self.is_response, properties.is_empty()) {
+                (true, _) => json!({}),
+                (false, true) => json!(false),
+                (false, false) => Value::Null,
+            },
+            "properties": (!properties.is_empty()).then_some(properties),
+        });
+        strip(&mut component, &|_, value| !value.is_null());
         self.components.insert(name.clone(), component);
         name
     }
@@ -395,7 +392,7 @@ impl YamlSnippet<'_> {
         let schema = self
             .kind(value, "")
             .unwrap_or_else(|| json!({ "type": "string" }));
-        let required = behind(value, true).contains(&"required");
+        let required = is_required(value);
         json!({ "name": name, "in": place, "required": required, "description": "", "schema": schema })
     }
 
@@ -412,58 +409,42 @@ impl YamlSnippet<'_> {
             .filter_map(|part| part.split('}').next())
             .collect();
         let alternatives: BTreeSet<&str> = get("security").unwrap_or("").split(" or ").collect();
-        let security: Vec<Value> = alternatives
-            .into_iter()
-            .filter(|name| !name.is_empty() && !name.contains(" with "))
-            .map(|name| json!({ name: [] }))
-            .collect();
+        let alternatives = alternatives.into_iter();
+        let alternatives = alternatives.filter(|name| !name.is_empty() && !name.contains(" with "));
+        let security: Vec<Value> = alternatives.map(|name| json!({ name: [] })).collect();
+        let parameters = members.iter().filter_map(|(member, value)| {
+            let (place, name) = member
+                .split_once(' ')
+                .filter(|(place, _)| *place != "response")?;
+            let position = name.parse::<usize>().ok().filter(|_| place == "path");
+            let name = position
+                .and_then(|at| names.get(at.checked_sub(1)?))
+                .unwrap_or(&name);
+            Some(self.parameter(place, name, value))
+        });
+        let parameters: Vec<Value> = parameters.collect();
+        let content = |schema| json!({ "application/json": { "schema": schema } });
+        self.is_response = false;
+        let request = get("request").and_then(|value| self.kind(value, ""));
+        self.is_response = true;
+        let response = get("response").and_then(|value| self.kind(value, ""));
+        let status = get("success").and_then(|statuses| statuses.split(", ").next());
+        let error = json!({ "$ref": "#/components/responses/Error" });
         let mut operation = json!({
-            "operationId": type_name(get("id").unwrap_or("")), "summary": "", "description": "", "security": security,
+            "operationId": type_name(get("id").unwrap_or("")),
+            "summary": "",
+            "description": "",
+            "parameters": (!parameters.is_empty()).then_some(parameters),
+            "requestBody": request.map(|schema| json!({ "required": true, "content": content(schema) })),
+            "responses": {
+                status.unwrap_or("200"): { "description": "", "content": response.map(content) },
+                "4XX": error,
+                "5XX": error,
+            },
+            "security": security,
             "x-evidence": ["published OpenAPI"],
         });
-        let parameters: Vec<Value> = members
-            .iter()
-            .filter_map(|(member, value)| {
-                let (place, name) = member
-                    .split_once(' ')
-                    .filter(|(place, _)| *place != "response")?;
-                let position = name.parse::<usize>().ok().filter(|_| place == "path");
-                let name = position
-                    .and_then(|at| names.get(at.checked_sub(1)?))
-                    .copied()
-                    .unwrap_or(name);
-                Some(self.parameter(place, name, value))
-            })
-            .collect();
-        if !parameters.is_empty() {
-            set(&mut operation, "parameters", Value::Array(parameters));
-        }
-        self.is_response = false;
-        if let Some(schema) = get("request").and_then(|value| self.kind(value, "")) {
-            set(
-                &mut operation,
-                "requestBody",
-                json!({ "required": true, "content": { "application/json": { "schema": schema } } }),
-            );
-        }
-        self.is_response = true;
-        let error = json!({ "$ref": "#/components/responses/Error" });
-        let mut success = json!({ "description": "" });
-        if let Some(schema) = get("response").and_then(|value| self.kind(value, "")) {
-            set(
-                &mut success,
-                "content",
-                json!({ "application/json": { "schema": schema } }),
-            );
-        }
-        let status = get("success")
-            .and_then(|statuses| statuses.split(", ").next())
-            .unwrap_or("200");
-        set(
-            &mut operation,
-            "responses",
-            json!({ status: success, "4XX": error.clone(), "5XX": error }),
-        );
+        strip(&mut operation, &|_, value| !value.is_null());
         json!({ path: { method.to_lowercase(): operation } })
     }
 }
@@ -486,10 +467,8 @@ pub(crate) fn is_one_more(now: &str, was: &str) -> bool {
     let (now, was) = (schemes(now), schemes(was));
     let project = "project".to_owned();
     let credential = |names: &[String]| {
-        SCHEMES
-            .iter()
-            .find(|scheme| scheme.format.is_some() && names.iter().any(|name| name == scheme.name))
-            .map(|scheme| scheme.name)
+        let mut known = SCHEMES.iter().filter(|(_, format)| format.is_some());
+        known.find(|(known, _)| names.iter().any(|name| name == known))
     };
     let stays = credential(&was).is_none_or(|was| credential(&now) == Some(was));
     now.contains(&project) && was.contains(&project) && stays

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::advice::{Release, find as moved, is_one_more};
+use super::advice::{Release, find as moved, is_one_more, is_required};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
 use crate::error::Error;
@@ -125,7 +125,7 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             change(release, "Changed", said(at, now, was))
         }
         (now, was) if member == "deprecated" => change(Minor, "Changed", said(at, now, was)),
-        (Some(now), None) if member.starts_with("query ") && !now.contains("required") => {
+        (Some(now), None) if member.starts_with("query ") && !is_required(now) => {
             change(Minor, "Added", format!("`{at}` ({now}){A_SETTER}"))
         }
         (Some(now), Some(was)) if member == "security" && is_one_more(now, was) => {

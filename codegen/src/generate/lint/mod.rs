@@ -15,7 +15,7 @@ use super::document::{
     references, rust_name, schema_pointer, schemas, text,
 };
 use super::load::{Source, escape};
-use super::prepare::SCHEMES;
+use super::prepare::secured_by;
 use crate::error::{Error, Finding};
 
 /// Methods of the client that no operation makes.
@@ -206,7 +206,13 @@ impl Lint<'_> {
                     (&of, message),
                 );
             }
-            self.security(operation, &pointer);
+            let declared = source.value.pointer("/components/securitySchemes");
+            for name in secured_by(operation) {
+                if declared.and_then(|schemes| schemes.get(name)).is_none() {
+                    let message = format!("scheme `{name}` is not in components");
+                    self.find(&format!("{pointer}/security"), message);
+                }
+            }
             self.parameters(path, operation, &pointer);
         });
     }
@@ -244,30 +250,6 @@ impl Lint<'_> {
                 pointer,
                 format!("has no parameter for `{{{name}}}` of its path"),
             );
-        }
-    }
-
-    fn security(&mut self, operation: &Value, pointer: &str) {
-        let pointer = format!("{pointer}/security");
-        let mut credentials = 0;
-        let requirements = items(operation, "security").filter_map(Value::as_object);
-        for name in requirements.flat_map(|requirement| requirement.keys()) {
-            match SCHEMES.iter().find(|scheme| scheme.name == name) {
-                Some(scheme) => credentials += usize::from(scheme.format.is_some()),
-                None => self.find(
-                    &pointer,
-                    format!("no credential is known for scheme `{name}`"),
-                ),
-            }
-            let declared = self.source.value.pointer("/components/securitySchemes");
-            if declared.and_then(|schemes| schemes.get(name)).is_none() {
-                self.find(&pointer, format!("scheme `{name}` is not in components"));
-            }
-        }
-        if credentials > 1 {
-            let message =
-                "names more than one scheme beside `project`; a method takes one credential";
-            self.find(&pointer, message);
         }
     }
 

@@ -13,10 +13,10 @@ use syn::{
 
 use super::docs::rename;
 use super::names::deprecate;
-use super::syntax::{doc_text, token_text};
+use super::syntax::doc_text;
 use crate::error::{Error, OUTPUT};
 use crate::generate::document::{
-    former_names, is_true, items, operation_pointer, operations, plain, text,
+    former_names, is_true, items, operation_pointer, operations, plain, rust_name, text,
 };
 use crate::generate::generator::FORMATS;
 use crate::generate::load::Source;
@@ -186,10 +186,7 @@ impl Method {
                 values.push(quote!(&self.inner.settings.#known));
                 continue;
             }
-            let name = match parameter.get("x-rust-name").and_then(Value::as_str) {
-                Some(name) => format_ident!("{name}"),
-                None => name,
-            };
+            let name = format_ident!("{}", rust_name(parameter, &name.to_string()));
             let place = if at < path.len() {
                 values.push(quote!(&#name));
                 Place::Path
@@ -221,18 +218,8 @@ impl Method {
             .split('{')
             .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
         let template = parts.collect::<Vec<_>>().join("{}");
-        let body = token_text(&generated.block);
-        if !body.contains(&format!("\"{{}}{template}\""))
-            || !body.contains(&format!(".{verb}(url)"))
-        {
-            let verb = verb.to_uppercase();
-            return Err(format!("its method does not send {verb} {path}"));
-        }
-        let rust_name = operation.get("x-rust-name").and_then(Value::as_str);
-        let name = rust_name.map_or_else(
-            || generated.sig.ident.clone(),
-            |name| format_ident!("{name}"),
-        );
+        let given = generated.sig.ident.to_string();
+        let name = format_ident!("{}", rust_name(operation, &given));
         let response = response(&generated.sig.output)?;
         // The generator lists the arguments, what is optional among them.
         let is_description = |attribute: &&Attribute| {

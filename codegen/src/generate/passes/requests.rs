@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use syn::{Fields, File, Item, ItemStruct, Meta, parse_quote};
 
-use super::syntax::{doc_text, token_text, type_of};
+use super::syntax::{doc_text, file_of, token_text, type_of};
 use crate::error::Error;
 use crate::generate::document::reached_from;
 use crate::generate::load::Source;
@@ -79,13 +79,7 @@ pub(super) fn print(types: &File, requests: &BTreeSet<String>) -> Result<String,
     for item in types.items {
         let is_request =
             matches!(&item, Item::Struct(item) if requests.contains(&item.ident.to_string()));
-        let alone = File {
-            shebang: None,
-            frontmatter: None,
-            attrs: Vec::new(),
-            items: vec![item],
-        };
-        let printed = shorter(&alone)?;
+        let printed = shorter(&file_of(vec![item]))?;
         if is_request {
             text.push_str("request! {\n");
             for line in printed.lines() {

@@ -104,6 +104,15 @@ pub(super) fn is_json_object(node: &Type) -> bool {
     token_text(node).starts_with("::serde_json::Map<")
 }
 
+pub(super) fn file_of(items: Vec<Item>) -> File {
+    File {
+        shebang: None,
+        frontmatter: None,
+        attrs: Vec::new(),
+        items,
+    }
+}
+
 /// All types.
 pub(super) fn structs(types: &mut File) -> impl Iterator<Item = &mut ItemStruct> {
     types.items.iter_mut().filter_map(|item| match item {

@@ -1,10 +1,10 @@
 //! The types: names, documentation, what they print, and how requests are written.
 
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Expr, Field, File, Item, Meta, Type, Visibility, parse_quote};
+use syn::{Attribute, Expr, Field, File, Item, ItemEnum, ItemStruct, Meta, Type, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, is_json_object, is_option, replace_text, token_text, type_of,
+    derives, doc_text, file_of, is_json_object, is_option, replace_text, token_text, type_of,
 };
 use crate::error::Error;
 use crate::generate::document::schemas;
@@ -116,14 +116,12 @@ pub(super) fn derive_more(types: &mut File) {
 /// New fields are then no breaking change for those who use the types.
 pub(super) fn seal(types: &mut File) {
     for item in &mut types.items {
-        let attributes = match item {
-            Item::Struct(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
-            Item::Enum(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
-            _ => continue,
+        let (Item::Struct(ItemStruct { attrs, .. }) | Item::Enum(ItemEnum { attrs, .. })) = item
+        else {
+            continue;
         };
-        attributes
-            .push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
-        attributes.push(parse_quote!(#[non_exhaustive]));
+        attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
+        attrs.push(parse_quote!(#[non_exhaustive]));
     }
 }
 
@@ -179,21 +177,17 @@ impl VisitMut for Docs {
 
 /// Takes the content of the `types` module out, for a file of its own.
 pub(super) fn lift_types(file: &mut File) -> Result<File, Error> {
-    let position = file
+    let is_it = |item: &Item| matches!(item, Item::Mod(module) if module.ident == "types");
+    let types = file
         .items
         .iter()
-        .position(|item| matches!(item, Item::Mod(module) if module.ident == "types"))
-        .ok_or_else(|| Error::Pass("it has no module `types`".to_owned()))?;
-    let Item::Mod(module) = file.items.remove(position) else {
-        return Err(Error::Pass("`types` is no module".to_owned()));
-    };
-    let (_, items) = module
-        .content
-        .ok_or_else(|| Error::Pass("`types` is empty".to_owned()))?;
-    Ok(File {
-        shebang: None,
-        frontmatter: None,
-        attrs: Vec::new(),
-        items,
-    })
+        .position(is_it)
+        .map(|at| file.items.remove(at));
+    match types {
+        Some(Item::Mod(syn::ItemMod {
+            content: Some((_, items)),
+            ..
+        })) => Ok(file_of(items)),
+        _ => Err(Error::Pass("it has no module `types`".to_owned())),
+    }
 }
