@@ -57,26 +57,17 @@ fn silence_generator() {
 }
 
 fn run(document: &OpenAPI) -> Result<TokenStream, String> {
-    let settings = settings();
     silence_generator();
     IN_GENERATOR.set(true);
-    let outcome = caught(&settings, document);
-    IN_GENERATOR.set(false);
-    outcome
-}
-
-fn caught(settings: &GenerationSettings, document: &OpenAPI) -> Result<TokenStream, String> {
     // The generator is made anew for each run, so that nothing broken is seen after a panic.
-    catch_unwind(AssertUnwindSafe(|| {
-        Generator::new(settings)
-            .generate_tokens(document)
-            .map_err(|error| error.to_string())
-    }))
-    .unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let tokens = Generator::new(&settings()).generate_tokens(document);
+        tokens.map_err(|error| error.to_string())
+    }));
+    IN_GENERATOR.set(false);
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(text.unwrap_or("it panicked without a message").to_owned())
     })
 }

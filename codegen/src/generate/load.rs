@@ -65,15 +65,6 @@ impl Source {
             message: message.into(),
         }
     }
-
-    /// A description that has no text, such as one that a program made.
-    #[must_use]
-    pub fn without_lines(value: Value) -> Self {
-        Self {
-            value,
-            lines: HashMap::new(),
-        }
-    }
 }
 
 /// Reads YAML (or JSON, which is YAML). A key that stands twice is an error.

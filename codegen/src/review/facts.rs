@@ -82,26 +82,17 @@ impl Facts {
     ///
     /// A reference that they need and that leads nowhere.
     pub fn published(document: &Value, ours: &Self) -> Result<Self, String> {
-        let ids: BTreeSet<&String> = ours
-            .operations
-            .values()
-            .filter_map(|members| members.get("id"))
+        let all = ours.operations.values();
+        let ids: BTreeSet<&str> = all
+            .filter_map(|members| Some(members.get("id")?.as_str()))
             .collect();
-        let paths: BTreeSet<&str> = ours
-            .operations
-            .keys()
-            .map(|key| without_version(key))
-            .collect();
+        let paths = ours.operations.keys().map(|key| without_version(key));
+        let paths: BTreeSet<&str> = paths.collect();
         let (facts, missing) = Self::read(document, Side::Theirs, |key, id| {
             let path = without_version(key);
-            let is_near = path == "/auth/me"
-                || ["/auth/magiclink/", "/auth/me/", "/keys/"]
-                    .iter()
-                    .any(|start| path.starts_with(start))
-                || path
-                    .split('/')
-                    .any(|part| part.contains("magiclink") || part.contains("embeddedlink"));
-            is_near || ids.contains(&id.to_owned()) || paths.contains(path)
+            let near = ["/auth/me/", "/keys/", "magiclink", "embeddedlink"];
+            let is_near = path == "/auth/me" || near.iter().any(|part| path.contains(part));
+            is_near || ids.contains(id) || paths.contains(path)
         });
         missing.map_or(Ok(facts), Err)
     }
@@ -246,12 +237,12 @@ fn bare(media: &str) -> String {
 }
 
 fn join<T: AsRef<str>>(words: impl IntoIterator<Item = T>, by: &str) -> String {
-    let words: Vec<T> = words.into_iter().collect();
-    words
-        .iter()
-        .map(AsRef::as_ref)
-        .collect::<Vec<&str>>()
-        .join(by)
+    let mut text = String::new();
+    for word in words {
+        let by = if text.is_empty() { "" } else { by };
+        text = text + by + word.as_ref();
+    }
+    text
 }
 
 /// A type, and what stands behind it.

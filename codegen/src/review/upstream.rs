@@ -13,7 +13,9 @@ use super::divergences::Divergence;
 use super::facts::Facts;
 use super::yaml;
 use crate::error::Error;
-use crate::generate::document::{nameless, operation_pointer, operations, references, set, visit};
+use crate::generate::document::{
+    nameless, operation_pointer, operations, references, strip, visit,
+};
 use crate::generate::load::{self, Source, escape};
 
 /// Names that do not reach the wire.
@@ -320,21 +322,15 @@ impl Report {
                 "\n## To keep ours instead\n\nAdd to spec/divergences.yaml, with reason and evidence:\n\n```yaml\n",
             );
             // What says the same is one entry.
-            let mut entries: BTreeMap<(&Option<String>, &Option<String>), Vec<&str>> =
-                BTreeMap::new();
-            for NewDifference { difference, .. } in &self.news {
-                let Difference {
-                    at, ours, theirs, ..
-                } = difference;
-                entries.entry((ours, theirs)).or_default().push(at);
+            let mut entries = BTreeMap::<_, Vec<&str>>::new();
+            for NewDifference { difference: d, .. } in &self.news {
+                entries.entry((&d.ours, &d.theirs)).or_default().push(&d.at);
             }
-            for ((ours, theirs), at) in entries {
-                let mut entry = json!({ "at": at, "reason": "", "evidence": "" });
-                for (name, value) in [("ours", ours), ("published", theirs)] {
-                    if let Some(value) = value {
-                        set(&mut entry, name, json!(value));
-                    }
-                }
+            for ((ours, published), at) in entries {
+                let mut entry = json!({
+                    "at": at, "ours": ours, "published": published, "reason": "", "evidence": "",
+                });
+                strip(&mut entry, &|_, value| !value.is_null());
                 let _ = writeln!(out, "  - {}", yaml::flow(&entry));
             }
             out.push_str("```\n");

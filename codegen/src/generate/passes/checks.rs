@@ -1,17 +1,15 @@
 //! The types, at the end, against the description: who reads it can make them, and they print no secret.
 
-use quote::ToTokens;
-use syn::visit_mut::VisitMut;
-use syn::{Attribute, File};
+use syn::File;
 
-use super::syntax::{doc_text, token_text, type_of, wire_name};
+use super::syntax::{token_text, type_of, wire_name};
 use crate::error::{Error, OUTPUT};
 use crate::generate::document::{members, schema_pointer, schemas, text, visit};
 use crate::generate::generator::FORMATS;
 use crate::generate::load::{Source, escape};
 
 /// Compares what was generated with the description.
-pub(super) fn check(source: &Source, client: &File, types: &mut File) -> Result<(), Error> {
+pub(super) fn check(source: &Source, types: &mut File) -> Result<(), Error> {
     let mut findings = Vec::new();
     for (name, schema) in schemas(&source.value) {
         let (item, pointer) = (type_of(types, name)?, schema_pointer(name));
@@ -48,39 +46,5 @@ pub(super) fn check(source: &Source, client: &File, types: &mut File) -> Result<
             findings.push(source.finding(&pointer, message));
         }
     }
-    Error::of(OUTPUT, findings)?;
-    leftovers(client, types)
-}
-
-/// What a new version of the generator may write otherwise.
-fn leftovers(client: &File, types: &File) -> Result<(), Error> {
-    let text = code_of(client) + &code_of(types);
-    for forbidden in [
-        "progenitor_client",
-        "unwrap ()",
-        "unsafe",
-        "UnexpectedResponse",
-        "try_into",
-        "serde_json :: Value",
-    ] {
-        if text.contains(forbidden) {
-            return Err(Error::Pass(format!("`{forbidden}` is left in it")));
-        }
-    }
-    Ok(())
-}
-
-/// The code without its documentation, whose words prove nothing.
-fn code_of(file: &File) -> String {
-    struct NoDocs;
-
-    impl VisitMut for NoDocs {
-        fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
-            attributes.retain(|attribute| doc_text(attribute).is_none());
-        }
-    }
-
-    let mut file = file.clone();
-    NoDocs.visit_file_mut(&mut file);
-    file.to_token_stream().to_string()
+    Error::of(OUTPUT, findings)
 }

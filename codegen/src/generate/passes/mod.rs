@@ -45,7 +45,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     seal(&mut types);
     list_schemas(source, &mut types)?;
     docs::document(source, &mut file, &mut types)?;
-    check(source, &file, &mut types)?;
+    check(source, &mut types)?;
     let requests = requests(source, &mut types)?;
     keep_old_types(source, &mut types)?;
     Ok(Files::from([

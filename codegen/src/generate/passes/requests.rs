@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use syn::{Fields, File, Item, ItemStruct, Meta, parse_quote};
 
-use super::syntax::{doc_text, file_of, token_text, type_of};
+use super::syntax::{doc_text, file_of, may_be_empty, token_text, type_of};
 use crate::error::Error;
 use crate::generate::document::reached_from;
 use crate::generate::load::Source;
@@ -52,15 +52,7 @@ fn open(item: &mut ItemStruct) -> Result<(), Error> {
             field.ty = parse_quote!(
                 crate::transport::body::Members<::serde_json::Map<String, ::serde_json::Value>>
             );
-        } else if ![
-            "::std::option::Option<",
-            "::std::vec::Vec<",
-            "::std::collections::BTreeMap<",
-        ]
-        .iter()
-        .chain(&["crate::transport::body::Members<"])
-        .any(|start| of.starts_with(start))
-        {
+        } else if !may_be_empty(&field.ty) {
             let message = format!("a field of `{}` is of the type `{of}`", item.ident);
             return Err(Error::Pass(message));
         }

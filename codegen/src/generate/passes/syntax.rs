@@ -100,6 +100,15 @@ pub(super) fn is_option(node: &Type) -> bool {
     token_text(node).starts_with("::std::option::Option<")
 }
 
+/// Whether a field of this type may be left out.
+pub(super) fn may_be_empty(node: &Type) -> bool {
+    let text = token_text(node);
+    let paths = ["option::Option<", "vec::Vec<", "collections::BTreeMap<"];
+    let is_std = text.strip_prefix("::std::");
+    is_std.is_some_and(|rest| paths.iter().any(|path| rest.starts_with(path)))
+        || text.starts_with("crate::transport::body::Members")
+}
+
 pub(super) fn is_json_object(node: &Type) -> bool {
     token_text(node).starts_with("::serde_json::Map<")
 }

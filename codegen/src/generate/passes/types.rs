@@ -4,7 +4,8 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, Field, File, Item, ItemEnum, ItemStruct, Meta, Type, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, file_of, is_json_object, is_option, replace_text, token_text, type_of,
+    derives, doc_text, file_of, is_json_object, is_option, may_be_empty, replace_text, structs,
+    token_text, type_of,
 };
 use crate::error::Error;
 use crate::generate::document::schemas;
@@ -90,19 +91,8 @@ impl VisitMut for Redaction {
 /// The generator derives `Default` for fewer types than could have it, and a sealed type without it
 /// cannot be made outside the crate.
 pub(super) fn derive_more(types: &mut File) {
-    const EMPTY: [&str; 5] = [
-        "::std::option::Option<",
-        "::std::vec::Vec<",
-        "::std::collections::BTreeMap<",
-        "::serde_json::Map<",
-        "crate::transport::body::Members",
-    ];
-    for item in &mut types.items {
-        let Item::Struct(item) = item else { continue };
-        let all_empty = item.fields.iter().all(|field| {
-            let token_text = token_text(&field.ty);
-            EMPTY.iter().any(|start| token_text.starts_with(start))
-        });
+    for item in structs(types) {
+        let all_empty = item.fields.iter().all(|field| may_be_empty(&field.ty));
         derives(&mut item.attrs, |paths| {
             if all_empty && !paths.iter().any(|path| path.is_ident("Default")) {
                 paths.push(parse_quote!(Default));
