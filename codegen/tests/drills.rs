@@ -655,6 +655,50 @@ fn keywords_that_say_nothing_are_passed_over() {
     assert!(report.is_clean(), "{}", report.markdown());
 }
 
+/// A property may have the name of a part of an operation.
+#[test]
+fn properties_are_not_taken_for_parts_of_operations() {
+    let names = [
+        "id",
+        "formerly",
+        "servers",
+        "deprecated",
+        "security",
+        "success",
+        "request",
+        "response",
+        "responseCode",
+    ];
+    let of = |kind: &str| {
+        let document = changed(&small(), &|d| {
+            for name in names {
+                at(d, REQUEST)[name] = json!({ "type": kind, "description": "One." });
+            }
+        });
+        document
+    };
+    let text = review(&small(), &of("string"), &[]).markdown();
+    assert_eq!(text.matches("- [ ]").count(), 1, "{text}");
+    assert!(
+        text.contains("minor: add under `properties`; a setter"),
+        "{text}"
+    );
+    let text = review(&of("string"), &of("integer"), &[]).markdown();
+    let again = "major: find out what the service sends and takes now";
+    assert_eq!(text.matches(again).count(), names.len(), "{text}");
+    let verdicts = |old: &Source, new: &Source| -> Vec<String> {
+        let changes = semver::description(old, new);
+        changes
+            .iter()
+            .map(|change| format!("{} {}", change.release, change.section))
+            .collect()
+    };
+    let (without, with) = (small(), of("string"));
+    assert_eq!(verdicts(&without, &with), ["minor Added"; 9]);
+    assert_eq!(verdicts(&with, &without), ["major Removed"; 9]);
+    assert_eq!(verdicts(&with, &of("integer")), ["major Changed"; 9]);
+}
+
 /// A difference that is meant is so with its values, at all its places and at no other.
 #[test]
 fn a_divergence_holds_for_what_it_names() {

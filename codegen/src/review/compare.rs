@@ -32,6 +32,25 @@ pub struct Difference {
     pub places: BTreeSet<String>,
 }
 
+impl Difference {
+    /// What the first and the second say.
+    pub(super) fn sides(&self) -> (Option<&str>, Option<&str>) {
+        (self.ours.as_deref(), self.theirs.as_deref())
+    }
+
+    /// The part of an operation or of the document: empty for a whole operation, and `None` for a property,
+    /// which may have the name of such a part.
+    pub(super) fn part(&self) -> Option<&str> {
+        let is_of_schema = self.group != "document" && !self.group.contains(' ');
+        (!is_of_schema).then_some(self.member.as_str())
+    }
+
+    pub(super) fn is_parameter(&self) -> bool {
+        let place = self.part().and_then(|part| part.split_once(' '));
+        place.is_some_and(|(place, _)| matches!(place, "query" | "path" | "header"))
+    }
+}
+
 type Values = (Option<String>, Option<String>);
 
 /// Walks two descriptions side by side.

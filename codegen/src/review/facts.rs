@@ -4,6 +4,7 @@
 //! JSON (RFC 8259 8.1). A scalar, a list or a map means the same in place and by reference; an object has
 //! the name of its component, or that of its place.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -90,8 +91,13 @@ impl Facts {
         let paths: BTreeSet<&str> = paths.collect();
         let (facts, missing) = Self::read(document, Side::Theirs, |key, id| {
             let path = without_version(key);
-            let near = ["/auth/me/", "/keys/", "magiclink", "embeddedlink"];
-            let is_near = path == "/auth/me" || near.iter().any(|part| path.contains(part));
+            let is_near = path == "/auth/me"
+                || ["/auth/me/", "/keys/"]
+                    .iter()
+                    .any(|start| path.starts_with(start))
+                || ["magiclink", "embeddedlink"]
+                    .iter()
+                    .any(|part| path.contains(part));
             is_near || ids.contains(id) || paths.contains(path)
         });
         missing.map_or(Ok(facts), Err)
@@ -236,13 +242,8 @@ fn bare(media: &str) -> String {
     bare.trim().to_ascii_lowercase()
 }
 
-fn join<T: AsRef<str>>(words: impl IntoIterator<Item = T>, by: &str) -> String {
-    let mut text = String::new();
-    for word in words {
-        let by = if text.is_empty() { "" } else { by };
-        text = text + by + word.as_ref();
-    }
-    text
+fn join<T: Borrow<str>>(words: impl IntoIterator<Item = T>, by: &str) -> String {
+    words.into_iter().collect::<Vec<T>>().join(by)
 }
 
 /// A type, and what stands behind it.
@@ -343,11 +344,11 @@ impl<'a> Reader<'a> {
             members(operation, "responses").partition(|(status, _)| status.starts_with('2'));
         add(
             "success",
-            join(successes.iter().map(|(status, _)| status), ", "),
+            join(successes.iter().map(|(status, _)| status.as_str()), ", "),
         );
         add(
             "errors",
-            join(errors.iter().map(|(status, _)| status), ", "),
+            join(errors.iter().map(|(status, _)| status.as_str()), ", "),
         );
         for (index, (status, response)) in successes.into_iter().enumerate() {
             let response = self.follow(response);
@@ -445,7 +446,10 @@ impl<'a> Reader<'a> {
                 (kind, behind)
             }
             None => (
-                join(members(holder, "content").map(|(media, _)| media), ", "),
+                join(
+                    members(holder, "content").map(|(media, _)| media.as_str()),
+                    ", ",
+                ),
                 Vec::new(),
             ),
         }

@@ -75,19 +75,10 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
 
 fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {
     use Release::{Major, Minor, Patch};
-    let Difference {
-        at,
-        group,
-        member,
-        ours,
-        theirs,
-        ..
-    } = difference;
-    let is_parameter = ["query ", "header ", "path "]
-        .iter()
-        .any(|start| member.starts_with(start));
-    Some(match (ours.as_deref(), theirs.as_deref()) {
-        (Some(id), None) if member.is_empty() => match moved(before, after, id) {
+    let Difference { at, group, .. } = difference;
+    let part = difference.part();
+    Some(match difference.sides() {
+        (Some(id), None) if part == Some("") => match moved(before, after, id) {
             Some(from) => change(
                 Patch,
                 "Changed",
@@ -95,12 +86,12 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             ),
             None => change(Minor, "Added", format!("operation `{id}` ({group})")),
         },
-        (None, Some(id)) if member.is_empty() => match moved(after, before, id) {
+        (None, Some(id)) if part == Some("") => match moved(after, before, id) {
             // Told at the other end.
             Some(_) => return None,
             None => change(Major, "Removed", format!("operation `{id}` ({group})")),
         },
-        (Some(now), Some(was)) if member == "id" => {
+        (Some(now), Some(was)) if part == Some("id") => {
             let formerly = after
                 .operations
                 .get(group)
@@ -115,8 +106,8 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             let text = format!("operation `{was}` is now `{now}`{effect}");
             change(release, "Changed", text)
         }
-        _ if member == "formerly" => return None,
-        (now, was) if group == "document" || member == "success" => {
+        _ if part == Some("formerly") => return None,
+        (now, was) if group == "document" || part == Some("success") => {
             let release = if at.starts_with("scheme") {
                 Major
             } else {
@@ -124,15 +115,17 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             };
             change(release, "Changed", said(at, now, was))
         }
-        (now, was) if member == "deprecated" => change(Minor, "Changed", said(at, now, was)),
-        (Some(now), None) if member.starts_with("query ") && !is_required(now) => {
+        (now, was) if part == Some("deprecated") => change(Minor, "Changed", said(at, now, was)),
+        (Some(now), None)
+            if part.is_some_and(|part| part.starts_with("query ")) && !is_required(now) =>
+        {
             change(Minor, "Added", format!("`{at}` ({now}){A_SETTER}"))
         }
-        (Some(now), Some(was)) if member == "security" && is_one_more(now, was) => {
+        (Some(now), Some(was)) if part == Some("security") && is_one_more(now, was) => {
             let text = said(at, Some(now), Some(was)) + A_SETTER;
             change(Minor, "Changed", text)
         }
-        (Some(now), None) if group.contains(' ') || is_parameter => {
+        (Some(now), None) if group.contains(' ') => {
             change(Major, "Changed", format!("`{at}` is new ({now})"))
         }
         (Some(now), None) => change(Minor, "Added", format!("`{at}` ({now})")),

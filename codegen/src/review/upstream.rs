@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::advice::{Advice, Sides};
+use super::advice::{Advice, advise};
 use super::compare::{Difference, compare};
 use super::divergences::Divergence;
 use super::facts::Facts;
@@ -157,10 +157,6 @@ pub struct Report {
 #[must_use]
 pub fn review(ours: &Source, theirs: &Facts, before: &Facts, divergences: &[Divergence]) -> Report {
     let our_facts = Facts::ours(&ours.value);
-    let sides = Sides {
-        ours: &our_facts,
-        theirs,
-    };
     let differences = compare(&our_facts, theirs, &NOT_OURS);
     let mut moved = compare(theirs, before, &NAMES);
     let mut report = Report {
@@ -191,7 +187,7 @@ pub fn review(ours: &Source, theirs: &Facts, before: &Facts, divergences: &[Dive
                 Some(was) != difference.theirs.as_ref() && Some(was) != difference.ours.as_ref()
             }),
             line: ours.line(&pointer(&ours.value, difference)),
-            advice: sides.advise(difference),
+            advice: advise(&our_facts, theirs, difference),
             difference: difference.clone(),
         });
     }
@@ -298,10 +294,8 @@ impl Report {
         }
         let mut blocks = BTreeMap::<_, Vec<&NewDifference>>::new();
         for news in additions {
-            let Advice {
-                release, follow, ..
-            } = &news.advice;
-            blocks.entry((release, follow)).or_default().push(news);
+            let meaning = (&news.advice.release, &news.advice.follow);
+            blocks.entry(meaning).or_default().push(news);
         }
         for ((release, follow), news) in blocks {
             let _ = writeln!(out, "- [ ] published, and we lack it. {release}: {follow}");
@@ -339,8 +333,14 @@ impl Report {
             out.push_str("\n## Published otherwise than before: nothing to follow, perhaps a word in a description\n\n");
         }
         for moved in &self.moved {
-            let (now, before) = (said(moved.ours.as_deref()), said(moved.theirs.as_deref()));
-            let _ = writeln!(out, "- {}: {now} instead of {before}", moved.at);
+            let (now, before) = moved.sides();
+            let _ = writeln!(
+                out,
+                "- {}: {} instead of {}",
+                moved.at,
+                said(now),
+                said(before)
+            );
         }
         let _ = match self.news.iter().map(|news| news.advice.release).max() {
             Some(release) => writeln!(
@@ -382,22 +382,11 @@ fn places<'a>(group: &str, of: impl IntoIterator<Item = &'a Difference>) -> Stri
 fn block(news: &[&NewDifference], out: &mut String) {
     out.push_str("```yaml\n");
     let (mut head, mut components) = (String::new(), BTreeMap::new());
-    for NewDifference {
-        difference,
-        line,
-        advice,
-        ..
-    } in news
-    {
-        let Difference {
-            group,
-            member,
-            theirs,
-            ..
-        } = difference;
-        let line = line
-            .map(|line| format!(", line {line}"))
-            .unwrap_or_default();
+    for news in news {
+        let (difference, advice) = (&news.difference, &news.advice);
+        let (group, member) = (&difference.group, &difference.member);
+        let line = news.line.map(|line| format!(", line {line}"));
+        let line = line.unwrap_or_default();
         let is_path = member.is_empty();
         let indent = if is_path { 2 } else { 8 };
         let here = format!(
@@ -409,7 +398,7 @@ fn block(news: &[&NewDifference], out: &mut String) {
             out.push_str(&here);
             head = here;
         }
-        let theirs = theirs.as_deref().unwrap_or("");
+        let theirs = difference.theirs.as_deref().unwrap_or("");
         // What the YAML does not say.
         if !is_path
             && (advice.add.is_null()
@@ -445,13 +434,7 @@ impl NewDifference {
     }
 
     fn line(&self, out: &mut String) {
-        let Difference {
-            at,
-            member,
-            ours,
-            theirs,
-            ..
-        } = &self.difference;
+        let Difference { at, member, .. } = &self.difference;
         let name = match at.split_once(" in ") {
             Some((_, place)) => format!("`{member}` in {place}: "),
             None if member.is_empty() => String::new(),
@@ -461,11 +444,10 @@ impl NewDifference {
             .line
             .map(|line| format!("line {line}: "))
             .unwrap_or_default();
-        let (ours, theirs) = (ours.as_deref(), theirs.as_deref());
-        let what = match (ours, theirs) {
-            (None, _) => format!("published {}, and we lack it", said(theirs)),
-            (_, None) => format!("ours {}, and not published", said(ours)),
-            _ => format!("ours {}, published {}", said(ours), said(theirs)),
+        let what = match self.difference.sides() {
+            (None, theirs) => format!("published {}, and we lack it", said(theirs)),
+            (ours, None) => format!("ours {}, and not published", said(ours)),
+            (ours, theirs) => format!("ours {}, published {}", said(ours), said(theirs)),
         };
         let before = self
             .before

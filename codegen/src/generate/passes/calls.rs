@@ -11,7 +11,7 @@ use syn::{
     parse_quote,
 };
 
-use super::docs::rename;
+use super::docs::{alias, rename};
 use super::names::deprecate;
 use super::syntax::doc_text;
 use crate::error::{Error, OUTPUT};
@@ -22,12 +22,16 @@ use crate::generate::generator::FORMATS;
 use crate::generate::load::Source;
 use crate::generate::prepare::credential;
 
-/// The client's methods and what they are made of, from what the generator has made of the operations.
-pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error> {
+/// The client's methods and what they are made of, from what the generator has made of the operations;
+/// gives the name of each method with its operation.
+pub(super) fn make_calls<'a>(
+    source: &'a Source,
+    client: &mut File,
+) -> Result<Vec<(Ident, &'a Value)>, Error> {
     let mut generated = keep_client(client)?;
     let (mut methods, mut setters, mut markers): (Vec<ImplItem>, Vec<Item>, Vec<Item>) =
         Default::default();
-    let mut findings = Vec::new();
+    let (mut names, mut findings) = (Vec::new(), Vec::new());
     operations(&source.value, |path, verb, operation| {
         let made = find_method(&mut generated, operation)
             .and_then(|method| Method::new(&method, path, verb, operation));
@@ -36,6 +40,7 @@ pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error
                 findings.push(source.finding(&operation_pointer(path, verb), message));
             }
             Ok(made) => {
+                names.push((made.name.clone(), operation));
                 methods.push(made.method());
                 methods.extend(made.former_methods(operation));
                 setters.extend(made.setters());
@@ -59,7 +64,7 @@ pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error
             #(#markers)*
         }
     });
-    Ok(())
+    Ok(names)
 }
 
 /// Leaves the struct, with a field of our own, and gives the methods.
@@ -237,6 +242,7 @@ impl Method {
         {}
         attributes.extend(said_of(&response, &arguments).into_iter().flatten());
         deprecate(&mut attributes, operation);
+        alias(&mut attributes, &[path, text(operation, "operationId")]);
         Ok(Self {
             marker: format_ident!("{}", name.to_string().to_upper_camel_case()),
             name,

@@ -4,37 +4,31 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use syn::{Attribute, File, ImplItem, ImplItemFn, Item, parse_quote};
+use syn::{Attribute, File, Ident, parse_quote};
 
-use super::syntax::{doc_text, token_text, type_of, wire_name};
+use super::syntax::{doc_text, type_of, wire_name};
 use crate::error::Error;
-use crate::generate::document::{
-    component, operation_pointer, operations, plain, references, rust_name, schemas, text,
-};
+use crate::generate::document::{component, references, schemas, text};
 use crate::generate::load::{Source, escape};
 
 /// Sentences on where a schema is used.
 type Uses = BTreeMap<String, BTreeMap<&'static str, Vec<String>>>;
 
-/// Writes the documentation of methods, types and fields.
-pub(super) fn document(source: &Source, client: &mut File, types: &mut File) -> Result<(), Error> {
+/// Writes the documentation of types and fields.
+pub(super) fn document(
+    source: &Source,
+    methods: &[(Ident, &Value)],
+    types: &mut File,
+) -> Result<(), Error> {
     let mut uses = Uses::new();
-    operations(&source.value, |path, method, operation| {
-        let id = text(operation, "operationId");
-        let name = plain(rust_name(operation, id));
-        let mut methods = methods(client);
-        let Some(function) = methods.find(|f| plain(&f.sig.ident.to_string()) == name) else {
-            return;
-        };
-        let link = format!("[`{0}`](super::Client::{0})", function.sig.ident);
-        alias(&mut function.attrs, &[path, id]);
+    for (method, operation) in methods {
+        let link = format!("[`{method}`](super::Client::{method})");
         for (part, role) in [("requestBody", "Request of"), ("responses", "Response of")] {
-            let of = format!("{}/{part}", operation_pointer(path, method));
-            let part = source.value.pointer(&of).unwrap_or(&Value::Null);
             // Errors are shared by reference, and are not of this operation alone.
+            let part = operation.get(part).unwrap_or(&Value::Null);
             references(part, &mut |_, target| using(&mut uses, target, role, &link));
         }
-    });
+    }
     for (name, schema) in schemas(&source.value) {
         let link = format!("[`{}`]", type_of(types, name)?.ident);
         references(schema, &mut |_, target| {
@@ -85,20 +79,6 @@ pub(super) fn document(source: &Source, client: &mut File, types: &mut File) -> 
     Ok(())
 }
 
-/// The methods of operations.
-fn methods(client: &mut File) -> impl Iterator<Item = &mut ImplItemFn> {
-    let items = client.items.iter_mut().flat_map(|item| match item {
-        Item::Impl(item) if token_text(&item.self_ty) == "Client" => item.items.as_mut_slice(),
-        _ => &mut [],
-    });
-    items.filter_map(|item| match item {
-        ImplItem::Fn(function) if token_text(&function.sig.output).starts_with("->Call<") => {
-            Some(function)
-        }
-        _ => None,
-    })
-}
-
 fn using(uses: &mut Uses, target: &str, role: &'static str, link: &str) {
     let Some(name) = component(target) else {
         return;
@@ -111,7 +91,7 @@ fn using(uses: &mut Uses, target: &str, role: &'static str, link: &str) {
 }
 
 /// Names under which the search of the documentation finds an item.
-fn alias(attributes: &mut Vec<Attribute>, names: &[&str]) {
+pub(super) fn alias(attributes: &mut Vec<Attribute>, names: &[&str]) {
     for name in names {
         attributes.push(parse_quote!(#[doc(alias = #name)]));
     }

@@ -36,7 +36,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     Fields.visit_file_mut(&mut file);
     Docs.visit_file_mut(&mut file);
     let mut types = lift_types(&mut file)?;
-    make_calls(source, &mut file)?;
+    let methods = make_calls(source, &mut file)?;
     drop_unused_error(&mut types);
     Redaction.visit_file_mut(&mut types);
     name_fields(source, &mut types)?;
@@ -44,7 +44,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     derive_more(&mut types);
     seal(&mut types);
     list_schemas(source, &mut types)?;
-    docs::document(source, &mut file, &mut types)?;
+    docs::document(source, &methods, &mut types)?;
     check(source, &mut types)?;
     let requests = requests(source, &mut types)?;
     keep_old_types(source, &mut types)?;
