@@ -670,12 +670,11 @@ fn properties_are_not_taken_for_parts_of_operations() {
         "responseCode",
     ];
     let of = |kind: &str| {
-        let document = changed(&small(), &|d| {
+        changed(&small(), &|d| {
             for name in names {
                 at(d, REQUEST)[name] = json!({ "type": kind, "description": "One." });
             }
-        });
-        document
+        })
     };
     let text = review(&small(), &of("string"), &[]).markdown();
     assert_eq!(text.matches("- [ ]").count(), 1, "{text}");

@@ -4,7 +4,43 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::load::escape;
+use super::load::{Source, escape};
+use crate::error::Finding;
+
+impl Source {
+    /// What is wrong with a part, with its line and its place in words: the operation's id or the schema's
+    /// name first.
+    pub(crate) fn finding(&self, pointer: &str, message: impl Into<String>) -> Finding {
+        let parts: Vec<String> = pointer
+            .split('/')
+            .skip(1)
+            .map(|part| part.replace("~1", "/").replace("~0", "~"))
+            .collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let (first, rest) = match parts.as_slice() {
+            [] => ("the document".to_owned(), &[][..]),
+            ["paths", path, method, rest @ ..] => {
+                let operation = self.value.pointer(&operation_pointer(path, method));
+                let id = operation.map_or("", |operation| text(operation, "operationId"));
+                let id = if id.is_empty() {
+                    "operation without id"
+                } else {
+                    id
+                };
+                (format!("{id} ({} {path})", method.to_uppercase()), rest)
+            }
+            ["components", "schemas", name, rest @ ..] => (format!("schema {name}"), rest),
+            [first, rest @ ..] => ((*first).to_owned(), rest),
+        };
+        let rest = rest.iter().filter(|part| **part != "properties").copied();
+        let place: Vec<&str> = std::iter::once(first.as_str()).chain(rest).collect();
+        Finding {
+            line: self.line(pointer),
+            place: place.join(" > "),
+            message: message.into(),
+        }
+    }
+}
 
 /// The HTTP methods that a path item may have.
 pub const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -136,7 +172,8 @@ pub(crate) fn strip(value: &mut Value, is_kept: &dyn Fn(&str, &Value) -> bool) {
 
 /// Whether a member is for programs: no extension, and nothing that only people read.
 pub(crate) fn is_machine_read(name: &str, value: &Value) -> bool {
-    !name.starts_with("x-") && !(matches!(name, "description" | "summary") && value.is_string())
+    let is_prose = matches!(name, "description" | "summary") && value.is_string();
+    !is_prose && !name.starts_with("x-")
 }
 
 /// A name as it is when only its words count: two that are equal then give the same Rust name.

@@ -8,8 +8,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
-use super::document::{operation_pointer, text};
-use crate::error::{Error, Finding};
+use crate::error::Error;
 
 /// A description with the line of each of its parts.
 #[derive(Debug, Clone)]
@@ -30,39 +29,6 @@ impl Source {
                 return Some(*line);
             }
             pointer = pointer.rsplit_once('/')?.0;
-        }
-    }
-
-    /// What is wrong with a part, with its line and its place in words: the operation's id or the schema's
-    /// name first.
-    pub(crate) fn finding(&self, pointer: &str, message: impl Into<String>) -> Finding {
-        let parts: Vec<String> = pointer
-            .split('/')
-            .skip(1)
-            .map(|part| part.replace("~1", "/").replace("~0", "~"))
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let (first, rest) = match parts.as_slice() {
-            [] => ("the document".to_owned(), &[][..]),
-            ["paths", path, method, rest @ ..] => {
-                let operation = self.value.pointer(&operation_pointer(path, method));
-                let id = operation.map_or("", |operation| text(operation, "operationId"));
-                let id = if id.is_empty() {
-                    "operation without id"
-                } else {
-                    id
-                };
-                (format!("{id} ({} {path})", method.to_uppercase()), rest)
-            }
-            ["components", "schemas", name, rest @ ..] => (format!("schema {name}"), rest),
-            [first, rest @ ..] => ((*first).to_owned(), rest),
-        };
-        let rest = rest.iter().filter(|part| **part != "properties").copied();
-        let place: Vec<&str> = std::iter::once(first.as_str()).chain(rest).collect();
-        Finding {
-            line: self.line(pointer),
-            place: place.join(" > "),
-            message: message.into(),
         }
     }
 }

@@ -7,7 +7,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
 use syn::{
-    Attribute, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Pat, ReturnType, Type,
+    Attribute, Fields, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Pat, ReturnType, Type,
     parse_quote,
 };
 
@@ -69,10 +69,15 @@ pub(super) fn make_calls<'a>(
 
 /// Leaves the struct, with a field of our own, and gives the methods.
 fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
-    let (mut docs, mut generated) = (None, Vec::new());
+    let (mut kept, mut generated) = (None, Vec::new());
     for item in std::mem::take(&mut client.items) {
         match item {
-            Item::Struct(item) if item.ident == "Client" => docs = Some(item.attrs),
+            Item::Struct(mut item) if item.ident == "Client" => {
+                item.fields = Fields::Named(parse_quote!({
+                    pub(crate) inner: crate::raw::hooks::Inner
+                }));
+                kept = Some(item);
+            }
             Item::Impl(ItemImpl {
                 trait_: None,
                 items,
@@ -81,7 +86,7 @@ fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
             _ => {}
         }
     }
-    let docs = docs.ok_or_else(|| Error::Pass("it has no struct `Client`".to_owned()))?;
+    let kept = kept.ok_or_else(|| Error::Pass("it has no struct `Client`".to_owned()))?;
     client.items = vec![
         parse_quote!(
             use reqwest::Method;
@@ -91,7 +96,7 @@ fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
         parse_quote!(
             use super::types;
         ),
-        parse_quote!(#(#docs)* pub struct Client { pub(crate) inner: crate::raw::hooks::Inner }),
+        Item::Struct(kept),
     ];
     let methods = generated.into_iter().filter_map(|item| match item {
         ImplItem::Fn(function) if function.sig.asyncness.is_some() => Some(function),
