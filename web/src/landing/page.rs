@@ -22,7 +22,6 @@ use super::address::{self, AddressKind};
 use super::browser_binding::{Binding, BindingCookie, hash, random_text};
 use super::error::{Failure, LandingError};
 use super::form::{self, Fields};
-use super::pages_layer::way_with_next;
 use super::purpose::{AfterSignIn, LinkPurpose};
 use super::send_guard::{self, AllowSend, ClientKey};
 use super::texts::{LandingTexts, choose};
@@ -613,7 +612,7 @@ impl LandingPage {
         match fields.purpose() {
             LinkPurpose::SignIn => {
                 let sign_in_page = inner.sign_in_page.as_ref()?;
-                return Some(way_with_next(sign_in_page, next.as_ref(), false));
+                return Some(sign_in_page.with_next(next.as_ref(), false));
             }
             LinkPurpose::StepUp => next.as_ref().or(step_up_page),
             LinkPurpose::ChangeEmail | LinkPurpose::ChangePhone => next.as_ref(),

@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, response};
 use tower_layer::Layer;
 use tower_service::Service;
-use url::form_urlencoded;
 
 use super::browser_binding::random_text;
 use super::link::SendError;
@@ -214,7 +213,7 @@ impl LandingPage {
                 if let Some(way) = way {
                     let next = self.where_to_come_back(request);
                     let is_mfa = refusal.code.is_some_and(|(code, _)| code == "mfa_required");
-                    let location = HeaderValue::try_from(way_with_next(way, next.as_ref(), is_mfa))
+                    let location = HeaderValue::try_from(way.with_next(next.as_ref(), is_mfa))
                         .unwrap_or_else(|_| way.location());
                     head.status = StatusCode::SEE_OTHER;
                     head.headers.remove(CONTENT_TYPE);
@@ -357,28 +356,6 @@ impl LandingPage {
 
 fn path_of(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or(target)
-}
-
-/// A page with the next one in its query, and whether a further factor is asked for.
-pub(super) fn way_with_next(
-    way: &RedirectTarget,
-    next: Option<&RedirectTarget>,
-    is_mfa: bool,
-) -> String {
-    let next = next.map(|next| ("next", next.as_str()));
-    let parameters = next.into_iter().chain(is_mfa.then_some(("mfa", "true")));
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(parameters)
-        .finish();
-    if query.is_empty() {
-        return way.as_str().to_owned();
-    }
-    let (before, fragment) = match way.as_str().split_once('#') {
-        Some((before, fragment)) => (before, format!("#{fragment}")),
-        None => (way.as_str(), String::new()),
-    };
-    let mark = if before.contains('?') { '&' } else { '?' };
-    format!("{before}{mark}{query}{fragment}")
 }
 
 #[cfg(test)]
