@@ -118,6 +118,8 @@ pub(crate) const CRATES: [Floors; 6] = [
             &["handles"],
             &["http"],
             &["control"],
+            &["service"],
+            &["server"],
             &["emulator", "builder"],
             &["cli"],
         ],
