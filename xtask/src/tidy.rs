@@ -7,7 +7,7 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::floors;
 use crate::output::{Outcome, print, print_error};
-use crate::run::git;
+use crate::run::{output, program};
 
 /// Words of unfinished work, and folders of somebody's machine. Cut in two, so that this file passes.
 const LEFTOVERS: [(&str, &str, &str); 6] = [
@@ -82,13 +82,9 @@ const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 pub(crate) fn tidy() -> Outcome {
     let root = project::root()?;
-    let listed = git(&[
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "-z",
-    ])?;
+    let listed = output(&mut program(
+        "git ls-files --cached --others --exclude-standard -z",
+    )?)?;
     let mut findings = Vec::new();
     let mut files = 0;
     for path in listed.split('\0').filter(|path| !path.is_empty()) {

@@ -128,23 +128,19 @@ impl Tree {
             folder,
             names: BTreeMap::new(),
         });
-        let target = |module, is_item| Name::Of(Target { module, is_item });
         for item in items.iter().filter(|item| !is_test(item)) {
-            let declared = match item {
-                Item::Mod(item) => {
-                    let child = self.child(number, item)?;
-                    vec![(item.ident.unraw().to_string(), target(child, false))]
-                }
-                Item::Use(item) => {
-                    let leaves = leaves(item).into_iter();
-                    let name = |leaf: Leaf| (leaf.name, Name::Use(leaf.path));
-                    leaves.map(name).collect()
-                }
-                item => {
-                    let name = |ident: &Ident| (ident.unraw().to_string(), target(number, true));
-                    name_of(item).map(name).into_iter().collect()
-                }
-            };
+            let mut declared = Vec::new();
+            if let Item::Use(item) = item {
+                let leaves = leaves(item).into_iter();
+                declared.extend(leaves.map(|leaf| (leaf.name, Name::Use(leaf.path))));
+            } else if let (_, Some(name)) = head(item) {
+                let (module, is_item) = match item {
+                    Item::Mod(item) => (self.child(number, item)?, false),
+                    _ => (number, true),
+                };
+                let target = Target { module, is_item };
+                declared.push((name.unraw().to_string(), Name::Of(target)));
+            }
             if let Some(module) = self.modules.get_mut(number) {
                 for (name, stands_for) in declared {
                     module.names.entry(name).or_default().push(stands_for);
@@ -245,7 +241,7 @@ impl Tree {
                 // An enum's variants, or a module's names: those that are there for sure.
                 let modules = self.resolve(at, path, seen);
                 for of in modules.iter().filter(|target| !target.is_item) {
-                    found.extend(self.descend(of.module, &[first.clone()], false, seen));
+                    found.extend(self.descend(of.module, std::slice::from_ref(first), false, seen));
                 }
             }
         }
@@ -425,39 +421,29 @@ fn collect(tree: &UseTree, mut path: Vec<String>, found: &mut Vec<Leaf>) {
     });
 }
 
-fn name_of(item: &Item) -> Option<&Ident> {
-    Some(match item {
-        Item::Const(item) => &item.ident,
-        Item::Enum(item) => &item.ident,
-        Item::Fn(item) => &item.sig.ident,
-        Item::Macro(item) => item.ident.as_ref()?,
-        Item::Static(item) => &item.ident,
-        Item::Struct(item) => &item.ident,
-        Item::Trait(item) => &item.ident,
-        Item::TraitAlias(item) => &item.ident,
-        Item::Type(item) => &item.ident,
-        Item::Union(item) => &item.ident,
-        _ => return None,
-    })
+/// The attributes of an item, and the name by which a path leads to it.
+fn head(item: &Item) -> (&[Attribute], Option<&Ident>) {
+    match item {
+        Item::Const(item) => (&item.attrs, Some(&item.ident)),
+        Item::Enum(item) => (&item.attrs, Some(&item.ident)),
+        Item::Fn(item) => (&item.attrs, Some(&item.sig.ident)),
+        Item::Impl(item) => (&item.attrs, None),
+        Item::Macro(item) => (&item.attrs, item.ident.as_ref()),
+        Item::Mod(item) => (&item.attrs, Some(&item.ident)),
+        Item::Static(item) => (&item.attrs, Some(&item.ident)),
+        Item::Struct(item) => (&item.attrs, Some(&item.ident)),
+        Item::Trait(item) => (&item.attrs, Some(&item.ident)),
+        Item::TraitAlias(item) => (&item.attrs, Some(&item.ident)),
+        Item::Type(item) => (&item.attrs, Some(&item.ident)),
+        Item::Union(item) => (&item.attrs, Some(&item.ident)),
+        Item::Use(item) => (&item.attrs, None),
+        _ => (&[], None),
+    }
 }
 
 /// Whether an item is there for unit tests alone.
 fn is_test(item: &Item) -> bool {
-    let attributes = match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Macro(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => return false,
-    };
-    attributes.iter().any(|attribute| {
+    head(item).0.iter().any(|attribute| {
         matches!(&attribute.meta, Meta::List(list)
             if list.path.is_ident("cfg") && list.tokens.to_string() == "test")
     })
