@@ -148,7 +148,7 @@ fn checks(commit: &str) -> Result<Option<Vec<Change>>, Box<dyn Error>> {
 mod tests {
     use super::{published, version};
 
-    const ROOT: &str = "[workspace.package]\nversion = \"0.3.1\"\nrust-version = \"1.88\"\n[package]\nname = \"a\"\n\
+    const ROOT: &str = "[workspace.package]\nversion = \"0.3.1\"\nrust-version = \"1.88\"\n[package]\nname = \"descope-magiclink\"\n\
         [features]\ndefault = [\"b\"]\nb = []\n";
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             "tests/public-api.txt" => "pub fn a::f()\n".to_owned(),
             _ => String::new(),
         };
-        let lines = "pub fn a::f()\nrust-version 1.88\nfeature a/b\ndefault feature a/b\n";
+        let lines = "pub fn a::f()\nrust-version 1.88\nfeature descope-magiclink/b\ndefault feature descope-magiclink/b\n";
         assert_eq!(published(read).unwrap(), lines);
     }
 }
