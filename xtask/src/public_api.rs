@@ -7,32 +7,36 @@
 //! listing read from the syntax tree would need no such thing, but would not see what macros export,
 //! and much here comes from macros.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use descope_magiclink_codegen::generate::project;
 use public_api::Builder;
+use serde_json::Value;
 
 use crate::output::{Outcome, print, print_error};
-use crate::run::output;
+use crate::run::{output, program};
 
-/// The published libraries, each with the listing that was reviewed.
+/// The published libraries, each with the start of its paths.
 pub(crate) const PACKAGES: [(&str, &str); 4] = [
-    ("descope-magiclink", "tests/public-api.txt"),
-    ("descope-magiclink-web", "web/tests/public-api.txt"),
-    (EMULATOR, "emulator/tests/public-api.txt"),
-    ("descope-magiclink-redis", "redis/tests/public-api.txt"),
+    ("descope-magiclink", ""),
+    ("descope-magiclink-web", "web/"),
+    ("descope-magiclink-emulator", "emulator/"),
+    ("descope-magiclink-redis", "redis/"),
 ];
-/// For tests: no application carries what it exports.
-pub(crate) const EMULATOR: &str = "descope-magiclink-emulator";
 /// The toolchain whose rustdoc writes the format that is read here.
 const TOOLCHAIN: &str = "1.95";
 /// When this variable is set, the program is rustdoc; its value names the real one.
 const REAL_RUSTDOC: &str = "XTASK_RUSTDOC";
+
+/// The listing that was reviewed, of the library in this folder.
+pub(crate) fn listing(folder: &str) -> String {
+    format!("{folder}tests/public-api.txt")
+}
 
 /// Runs rustdoc, if that is what this process was started for.
 pub(crate) fn as_rustdoc() -> Option<ExitCode> {
@@ -50,7 +54,7 @@ pub(crate) fn as_rustdoc() -> Option<ExitCode> {
 
 pub(crate) fn public_api(check: bool) -> Outcome {
     let root = project::root()?;
-    let version = output(Command::new("rustc").arg("--version").current_dir(&root))?;
+    let version = output(&mut program("rustc --version")?)?;
     if !version.starts_with(&format!("rustc {TOOLCHAIN}.")) {
         print_error(&format!(
             "the public interface is listed with Rust {TOOLCHAIN} only, whose rustdoc writes the form that is read here; \
@@ -61,11 +65,13 @@ pub(crate) fn public_api(check: bool) -> Outcome {
         return Ok(check && env::var_os("CI").is_none());
     }
     let mut is_good = true;
-    for (package, file) in PACKAGES {
-        let wanted = listing_of(&root, package)?;
-        let path = root.join(file);
+    let metadata = metadata()?;
+    for (package, folder) in PACKAGES {
+        let wanted = exported(&metadata, package)?;
+        let file = listing(folder);
+        let path = root.join(&file);
         let found = fs::read_to_string(&path).unwrap_or_default();
-        let diff = project::unified_diff(&found, &wanted, file, "exported");
+        let diff = project::unified_diff(&found, &wanted, &file, "exported");
         if diff.is_empty() {
             print(&format!("{file} is up to date"));
             continue;
@@ -85,8 +91,8 @@ pub(crate) fn public_api(check: bool) -> Outcome {
     Ok(is_good)
 }
 
-fn listing_of(root: &Path, package: &str) -> Result<String, Box<dyn Error>> {
-    let json = rustdoc_json(root, package)?;
+fn exported(metadata: &Value, package: &str) -> Result<String, Box<dyn Error>> {
+    let json = rustdoc_json(metadata, package)?;
     let all = Builder::from_rustdoc_json(&json)
         .omit_blanket_impls(true)
         .build()
@@ -164,71 +170,38 @@ fn abbreviated(line: &str) -> String {
     out
 }
 
-fn rustdoc_json(root: &Path, package: &str) -> Result<PathBuf, Box<dyn Error>> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+/// Has rustdoc write its JSON, with all features but `native-tls`: it exports nothing, and wants a system
+/// library that a machine with nothing but Rust lacks.
+fn rustdoc_json(metadata: &Value, package: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let packages = metadata.get("packages").and_then(Value::as_array);
+    let mut packages = packages.into_iter().flatten();
+    let found = packages.find(|of| of.get("name").is_some_and(|name| name == package));
+    let features = found.and_then(|found| found.get("features")?.as_object());
+    let features = features.into_iter().flat_map(|features| features.keys());
+    let features = features.map(String::as_str);
+    let features: Vec<&str> = features.filter(|name| *name != "native-tls").collect();
     let rustdoc = env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into());
-    let target = target()?;
     output(
-        Command::new(cargo)
-            .args(["rustdoc", "--quiet", "--package", package, "--lib"])
-            .args(["--features", &features(root, package)?, "--target-dir"])
-            .arg(&target)
-            .args(["--", "-Z", "unstable-options", "--output-format", "json"])
-            .args(["--cap-lints", "allow"])
+        program(&format!("cargo rustdoc --quiet --package {package} --lib"))?
+            .args(["--features", &features.join(",")])
+            .args("-- -Z unstable-options --output-format json --cap-lints allow".split(' '))
             .env("RUSTDOC", env::current_exe()?)
-            .env(REAL_RUSTDOC, rustdoc)
-            .current_dir(root),
+            .env(REAL_RUSTDOC, rustdoc),
     )?;
     let file = format!("doc/{}.json", package.replace('-', "_"));
-    Ok(target.join(file))
+    Ok(target(metadata)?.join(file))
 }
 
-/// All features but `native-tls`: it exports nothing, and wants a system library that a machine with
-/// nothing but Rust lacks.
-fn features(root: &Path, package: &str) -> Result<String, Box<dyn Error>> {
-    let mut names = packages(root)?.remove(package).unwrap_or_default();
-    names.retain(|name| name != "native-tls");
-    Ok(names.join(","))
+/// What cargo says of the workspace.
+pub(crate) fn metadata() -> Result<Value, Box<dyn Error>> {
+    let text = output(&mut program("cargo metadata --no-deps --format-version 1")?)?;
+    Ok(serde_json::from_str(&text)?)
 }
 
-/// The packages in a folder, with their features.
-fn packages(root: &Path) -> Result<BTreeMap<String, Vec<String>>, Box<dyn Error>> {
-    let metadata = metadata(root)?;
-    let packages = metadata.get("packages").and_then(|v| v.as_array());
-    let packages = packages.into_iter().flatten();
-    Ok(packages
-        .filter_map(|package| {
-            let features = package.get("features")?.as_object()?;
-            Some((
-                package.get("name")?.as_str()?.to_owned(),
-                features.keys().cloned().collect(),
-            ))
-        })
-        .collect())
-}
-
-/// The target folder of this project; what other revisions are built in too, for their dependencies
-/// are mostly the same.
-fn target() -> Result<PathBuf, Box<dyn Error>> {
-    let metadata = metadata(&project::root()?)?;
-    let folder = metadata.get("target_directory").and_then(|v| v.as_str());
+/// The target folder, by what cargo says.
+pub(crate) fn target(metadata: &Value) -> Result<PathBuf, Box<dyn Error>> {
+    let folder = metadata.get("target_directory").and_then(Value::as_str);
     Ok(folder.ok_or("cargo names no target folder")?.into())
-}
-
-/// What cargo says of the workspace in a folder.
-fn metadata(root: &Path) -> Result<serde_json::Value, Box<dyn Error>> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let metadata = output(
-        Command::new(cargo)
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(root),
-    )?;
-    Ok(serde_json::from_str(&metadata)?)
-}
-
-/// A folder below the target folder for a revision's files.
-pub(crate) fn scratch(name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    Ok(target()?.join("xtask").join(name))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Other programs.
 
+use std::env;
 use std::error::Error;
 use std::process::Command;
 
@@ -22,14 +23,26 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Box<dyn Error>> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A program that works in the project's root.
-pub(crate) fn program(name: &str, arguments: &[&str]) -> Result<Command, Box<dyn Error>> {
-    let mut command = Command::new(name);
-    command.args(arguments).current_dir(project::root()?);
+/// A command in the project's root: its name and arguments, with blanks between.
+///
+/// # Errors
+///
+/// When there is no project around the working directory.
+pub(crate) fn program(line: &str) -> Result<Command, Box<dyn Error>> {
+    let mut words = line.split_whitespace();
+    let name = words.next().unwrap_or_default();
+    // The cargo that runs this, and with it its toolchain.
+    let running = env::var_os("CARGO").filter(|_| name == "cargo");
+    let mut command = Command::new(running.unwrap_or_else(|| name.into()));
+    command.args(words).current_dir(project::root()?);
     Ok(command)
 }
 
-/// What git prints.
-pub(crate) fn git(arguments: &[&str]) -> Result<String, Box<dyn Error>> {
-    output(&mut program("git", arguments)?)
+/// A file of this project as it was at a revision.
+///
+/// # Errors
+///
+/// When there was none.
+pub(crate) fn show(revision: &str, path: &str) -> Result<String, Box<dyn Error>> {
+    output(program("git show")?.arg(format!("{revision}:{path}")))
 }

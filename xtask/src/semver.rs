@@ -2,31 +2,24 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::Path;
 
 use descope_magiclink_codegen::generate::{load, project};
 use descope_magiclink_codegen::review::advice::Release;
 use descope_magiclink_codegen::review::semver::{self, Change};
+use serde_json::Value;
 
 use crate::output::{Outcome, print, print_error};
-use crate::public_api::PACKAGES;
-use crate::run::{git, output, program};
-
-/// The manifests of what is published; the first has what all share.
-const MANIFESTS: [&str; 4] = [
-    "Cargo.toml",
-    "web/Cargo.toml",
-    "redis/Cargo.toml",
-    "emulator/Cargo.toml",
-];
+use crate::public_api::{PACKAGES, listing};
+use crate::run::{output, program, show};
 
 pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
     let root = project::root()?;
-    let commit = git(&["rev-parse", "--verify", &format!("{revision}^{{commit}}")])
+    let mut commit = program("git rev-parse --verify")?;
+    let commit = output(commit.arg(format!("{revision}^{{commit}}")))
         .map_err(|_| format!("`{revision}` is no revision of this repository"))?;
     let commit = commit.trim();
     // What that revision did not have yet was empty.
-    let then = |path: &str| git(&["show", &format!("{commit}:{path}")]).unwrap_or_default();
+    let then = |path: &str| show(commit, path).unwrap_or_default();
     let now = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let (old, new) = (
         load::load(&then("spec/openapi.yaml"))?,
@@ -38,7 +31,7 @@ pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
         None
     } else {
         let mut changes = semver::public_api(&published(then)?, &published(now)?);
-        let found = checks(&root, commit)?;
+        let found = checks(commit)?;
         is_complete = found.is_some();
         changes.extend(found.into_iter().flatten());
         Some(changes)
@@ -79,32 +72,19 @@ pub(crate) fn semver(revision: &str, spec_only: bool, check: bool) -> Outcome {
 /// All that a revision publishes: the listings, which `public-api --check` keeps true, and what the
 /// manifests say.
 fn published(read: impl Fn(&str) -> String) -> Result<String, Box<dyn Error>> {
-    let mut text: String = PACKAGES.iter().map(|(_, file)| read(file)).collect();
-    for manifest in MANIFESTS {
-        let manifest: toml::Table = read(manifest).parse()?;
-        let package = manifest
-            .get("package")
-            .and_then(|package| package.get("name")?.as_str());
-        let package = package.unwrap_or_default();
-        if let Some(version) = manifest
-            .get("workspace")
-            .and_then(|w| w.get("package")?.get("rust-version")?.as_str())
-        {
+    let mut text = String::new();
+    for (package, folder) in PACKAGES {
+        text += &read(&listing(folder));
+        let manifest: Value = toml::from_str(&read(&format!("{folder}Cargo.toml")))?;
+        if let Some(version) = shared(&manifest, "rust-version") {
             text += &format!("rust-version {version}\n");
         }
-        for (name, enables) in manifest
-            .get("features")
-            .and_then(toml::Value::as_table)
-            .into_iter()
-            .flatten()
-        {
+        let features = manifest.get("features").and_then(Value::as_object);
+        for (name, enables) in features.into_iter().flatten() {
             if name == "default" {
-                let enables = enables
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(toml::Value::as_str);
-                text.extend(enables.map(|name| format!("default feature {package}/{name}\n")));
+                let names = enables.as_array().into_iter().flatten();
+                let names = names.filter_map(Value::as_str);
+                text.extend(names.map(|name| format!("default feature {package}/{name}\n")));
             } else {
                 text += &format!("feature {package}/{name}\n");
             }
@@ -113,40 +93,31 @@ fn published(read: impl Fn(&str) -> String) -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// The version in `[workspace.package]`, which all published crates share.
+/// What `[workspace.package]` says, which all published crates share.
+fn shared<'a>(manifest: &'a Value, key: &str) -> Option<&'a str> {
+    manifest
+        .get("workspace")?
+        .get("package")?
+        .get(key)?
+        .as_str()
+}
+
 fn version(manifest: &str) -> Result<String, Box<dyn Error>> {
-    let manifest: toml::Table = manifest.parse()?;
-    let version = manifest
-        .get("workspace")
-        .and_then(|w| w.get("package")?.get("version")?.as_str());
-    Ok(version
-        .ok_or("Cargo.toml names no version in [workspace.package]")?
-        .to_owned())
+    let version = shared(&toml::from_str(manifest)?, "version").map(str::to_owned);
+    Ok(version.ok_or("Cargo.toml names no version in [workspace.package]")?)
 }
 
 /// What cargo-semver-checks finds, bounds, generics and more that no listing shows; nothing where it is not
 /// installed.
-fn checks(root: &Path, commit: &str) -> Result<Option<Vec<Change>>, Box<dyn Error>> {
-    if output(&mut program("cargo", &["semver-checks", "--version"])?).is_err() {
+fn checks(commit: &str) -> Result<Option<Vec<Change>>, Box<dyn Error>> {
+    if output(&mut program("cargo semver-checks --version")?).is_err() {
         return Ok(None);
     }
     let mut changes = Vec::new();
     for (package, _) in PACKAGES {
-        let run = program(
-            "cargo",
-            &[
-                "semver-checks",
-                "--package",
-                package,
-                "--baseline-rev",
-                commit,
-                "--release-type",
-                "patch",
-                "--color",
-                "never",
-            ],
-        )?
-        .current_dir(root)
+        let run = program(&format!(
+            "cargo semver-checks --package {package} --baseline-rev {commit} --release-type patch --color never"
+        ))?
         .output()?;
         let said = String::from_utf8_lossy(&run.stdout);
         let found: Vec<Change> = said
@@ -177,7 +148,7 @@ fn checks(root: &Path, commit: &str) -> Result<Option<Vec<Change>>, Box<dyn Erro
 mod tests {
     use super::{published, version};
 
-    const ROOT: &str = "[workspace.package]\nversion = \"0.3.1\"\nrust-version = \"1.88\"\n[package]\nname = \"a\"\n\
+    const ROOT: &str = "[workspace.package]\nversion = \"0.3.1\"\nrust-version = \"1.88\"\n[package]\nname = \"descope-magiclink\"\n\
         [features]\ndefault = [\"b\"]\nb = []\n";
 
     #[test]
@@ -189,7 +160,7 @@ mod tests {
             "tests/public-api.txt" => "pub fn a::f()\n".to_owned(),
             _ => String::new(),
         };
-        let lines = "pub fn a::f()\nrust-version 1.88\nfeature a/b\ndefault feature a/b\n";
+        let lines = "pub fn a::f()\nrust-version 1.88\nfeature descope-magiclink/b\ndefault feature descope-magiclink/b\n";
         assert_eq!(published(read).unwrap(), lines);
     }
 }

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::{env, fs, io};
 
 use descope_magiclink_codegen::generate::project;
 use descope_magiclink_codegen::review::snapshots::{Files, changes};
 
 use crate::output::{Outcome, print, print_error};
 use crate::public_api;
-use crate::run::git;
+use crate::run::{output, program, show};
 
 const FOLDER: &str = "tests/snapshots";
 /// The test whose snapshots are requests; its name begins theirs.
@@ -26,34 +25,29 @@ pub(crate) fn snapshots(revision: &str, accept: bool) -> Outcome {
     for name in read(&folder, ".snap.new")?.keys() {
         fs::remove_file(folder.join(name))?;
     }
-    let referenced = run_tests(&root, accept)?;
+    let referenced = run_tests(accept)?;
     let now = read(&folder, ".snap")?;
-    let pending: Files = read(&folder, ".snap.new")?
-        .into_iter()
-        .map(|(name, text)| (name.trim_end_matches(".new").to_owned(), text))
-        .collect();
-    let is_pending = |name: &String| pending.contains_key(name);
+    let mut pending = Files::new();
+    let mut replaced = Files::new();
+    for (name, text) in read(&folder, ".snap.new")? {
+        let name = name.trim_end_matches(".new").to_owned();
+        replaced.extend(now.get(&name).map(|text| (name.clone(), text.clone())));
+        pending.insert(name, text);
+    }
     let mut is_clean = pending.is_empty();
     if !is_clean {
-        let before = now.iter().filter(|(name, _)| is_pending(name));
-        let before = before
-            .map(|(name, text)| (name.clone(), text.clone()))
-            .collect();
+        let diff = changes(&replaced, &pending);
         print(&format!(
-            "Requests that differ from their snapshot:\n\n{}",
-            changes(&before, &pending)
+            "Requests that differ from their snapshot:\n\n{diff}"
         ));
         print_error(&format!(
             "{} pending: accept one by one with `cargo insta review`, or all with `cargo xtask snapshots --accept`",
             pending.len()
         ));
     }
-    let accepted: Vec<&str> = now
-        .iter()
-        .filter(|(name, text)| accept && before.get(*name) != Some(text))
-        .map(|(name, _)| name.as_str())
-        .collect();
     if accept {
+        let is_new = |name: &&str| before.get(*name) != now.get(*name);
+        let accepted: Vec<&str> = now.keys().map(String::as_str).filter(is_new).collect();
         print(&format!(
             "accepted {}: {}",
             accepted.len(),
@@ -75,22 +69,17 @@ pub(crate) fn snapshots(revision: &str, accept: bool) -> Outcome {
 
 /// Runs the test to its end, and leaves a pending snapshot for each request that differs, or accepts it;
 /// gives the names of the snapshots that it looked at.
-fn run_tests(root: &Path, accept: bool) -> Result<BTreeSet<String>, Box<dyn Error>> {
-    let scratch = public_api::scratch("")?;
-    fs::create_dir_all(&scratch)?;
-    let list = scratch.join("snapshots.txt");
-    match fs::remove_file(&list) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["test", "--quiet", "--package", PACKAGE, "--test", TEST])
-        .env("INSTA_UPDATE", if accept { "always" } else { "new" })
-        .env("INSTA_FORCE_PASS", "1")
-        .env("INSTA_SNAPSHOT_REFERENCES_FILE", &list)
-        .current_dir(root)
-        .output()?;
+fn run_tests(accept: bool) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let list = public_api::target(&public_api::metadata()?)?.join("snapshots.txt");
+    // The test adds to it.
+    fs::write(&list, "")?;
+    let output = program(&format!(
+        "cargo test --quiet --package {PACKAGE} --test {TEST}"
+    ))?
+    .env("INSTA_UPDATE", if accept { "always" } else { "new" })
+    .env("INSTA_FORCE_PASS", "1")
+    .env("INSTA_SNAPSHOT_REFERENCES_FILE", &list)
+    .output()?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -114,21 +103,13 @@ fn read(folder: &Path, suffix: &str) -> Result<Files, Box<dyn Error>> {
 }
 
 fn at_revision(revision: &str) -> Result<Files, Box<dyn Error>> {
-    let listed = git(&[
-        "ls-tree",
-        "--name-only",
-        "-z",
-        revision,
-        &format!("{FOLDER}/"),
-    ])?;
+    let mut listed = program("git ls-tree --name-only -z")?;
+    let listed = output(listed.args([revision, &format!("{FOLDER}/")]))?;
     let mut files = Files::new();
     for path in listed.split('\0') {
         let name = path.rsplit('/').next().unwrap_or(path);
         if name.starts_with(TEST) && name.ends_with(".snap") {
-            files.insert(
-                name.to_owned(),
-                git(&["show", &format!("{revision}:{path}")])?,
-            );
+            files.insert(name.to_owned(), show(revision, path)?);
         }
     }
     Ok(files)

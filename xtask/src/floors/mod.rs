@@ -1,74 +1,101 @@
 //! Imports run downwards, from floor to floor, and never in a circle.
 
-mod lists;
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
 use std::path::Path;
 
-use self::lists::{CRATES, Floors};
-use self::reading::{Graph, Import};
+use serde::Deserialize;
 
-/// What is wrong in all crates whose layout holds.
+use self::reading::{Graph, Imports};
+
+/// Where the floors of each crate are listed; the file says what it means.
+const LISTS: &str = "xtask/floors.toml";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lists {
+    #[serde(rename = "crate")]
+    crates: Vec<Floors>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Floors {
+    folder: String,
+    floors: Vec<Vec<String>>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exception {
+    from: String,
+    to: String,
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+/// What is wrong in all crates.
 ///
 /// # Errors
 ///
-/// When sources cannot be read.
+/// When the lists or sources cannot be read.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let lists = fs::read_to_string(root.join(LISTS)).map_err(|error| error.to_string());
+    let lists = lists.and_then(|text| toml::from_str(&text).map_err(|error| error.to_string()));
+    let lists: Lists = lists.map_err(|error| format!("{LISTS} cannot be read: {error}"))?;
     let mut findings = Vec::new();
-    for floors in CRATES.iter().filter(|floors| floors.holds) {
-        let graph = reading::read(&root.join(floors.folder))?;
+    for floors in &lists.crates {
+        let graph = reading::read(&root.join(&floors.folder))?;
         findings.extend(judge(floors, &graph));
     }
     Ok(findings)
 }
 
 fn judge(floors: &Floors, graph: &Graph) -> Vec<String> {
+    let folder = &floors.folder;
     let path = |name: &str| {
         let below = graph.files.get(name).map_or(name, String::as_str);
-        format!("{}/{below}", floors.folder)
+        format!("{folder}/{below}")
     };
     let mut findings = Vec::new();
     for name in graph.files.keys() {
         if floor(floors, name).is_none() {
+            let path = path(name);
             findings.push(format!(
-                "{}: stands on no floor; give it one in xtask/src/floors/lists.rs",
-                path(name)
+                "{path}: stands on no floor; give it one in {LISTS}"
             ));
         }
     }
-    for listed in floors.floors.iter().copied().flatten() {
-        let folder = format!("{listed}/");
-        let is_there = |name: &String| name == listed || name.starts_with(&folder);
-        if !graph.files.keys().any(is_there) {
-            findings.push(format!(
-                "xtask/src/floors/lists.rs: {}/{listed} does not exist",
-                floors.folder
-            ));
+    for listed in floors.floors.iter().flatten() {
+        if !graph.files.keys().any(|name| is_in(name, listed)) {
+            findings.push(format!("{LISTS}: {folder}/{listed} does not exist"));
         }
     }
-    let is_excepted = |import: &Import| {
-        let mut exceptions = floors.exceptions.iter();
-        exceptions.any(|known| known.from == import.from && known.to == import.to)
-    };
-    let imports: Vec<&Import> = graph.imports.iter().filter(|i| !is_excepted(i)).collect();
-    for import in &imports {
-        let (from, to) = (floor(floors, &import.from), floor(floors, &import.to));
-        if let (Some((from, above)), Some((to, below))) = (from, to)
-            && to > from
+    let mut imports = graph.imports.clone();
+    for known in &floors.exceptions {
+        imports.remove(&(known.from.clone(), known.to.clone()));
+    }
+    let place = |from: &str, line: usize| format!("{}:{line}", path(from));
+    for ((from, to), line) in &imports {
+        if let Some((here, above)) = floor(floors, from)
+            && let Some((there, below)) = floor(floors, to)
+            && there > here
         {
             findings.push(format!(
-                "{}:{}: imports {}, upwards: `{below}` stands above `{above}`",
-                path(&import.from),
-                import.line,
-                path(&import.to)
+                "{}: imports {}, upwards: `{below}` stands above `{above}`",
+                place(from, *line),
+                path(to)
             ));
         }
     }
     for circle in circles(&imports) {
         let steps: Vec<String> = circle
             .iter()
-            .map(|import| format!("{}:{}", path(&import.from), import.line))
+            .map(|step| place(step.from, step.line))
             .collect();
         findings.push(format!(
             "{}: these files import each other, each the next and the last the first",
@@ -78,86 +105,75 @@ fn judge(floors: &Floors, graph: &Graph) -> Vec<String> {
     findings
 }
 
-/// The floor of a file by number, and the name that puts it there.
+/// The floor of a file by number, and the name that puts it there: the longest that fits.
 fn floor<'a>(floors: &'a Floors, file: &str) -> Option<(usize, &'a str)> {
     if matches!(file, "lib" | "main") {
         return Some((usize::MAX, "the root"));
     }
-    let all = floors
-        .floors
-        .iter()
-        .enumerate()
-        .flat_map(|(number, names)| names.iter().map(move |name| (number, *name)));
-    all.filter(|(_, name)| {
-        let rest = file.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
-    .max_by_key(|(_, name)| name.len())
+    let floors = floors.floors.iter().enumerate();
+    let all = floors.flat_map(|(number, names)| names.iter().map(move |name| (number, &**name)));
+    all.filter(|(_, name)| is_in(file, name))
+        .max_by_key(|(_, name)| name.len())
+}
+
+/// Whether a file is the one that a name stands for, or in the folder.
+fn is_in(file: &str, name: &str) -> bool {
+    let rest = file.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// One import of a chain of them.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    from: &'a str,
+    to: &'a str,
+    line: usize,
 }
 
 /// For each group of files that import each other, the shortest way round through its first file.
-fn circles<'a>(imports: &[&'a Import]) -> Vec<Vec<&'a Import>> {
-    let mut by_file: BTreeMap<&str, Vec<&Import>> = BTreeMap::new();
-    for import in imports {
-        by_file.entry(&import.from).or_default().push(import);
+fn circles(imports: &Imports) -> Vec<Vec<Step<'_>>> {
+    let mut by_file: BTreeMap<&str, Vec<Step<'_>>> = BTreeMap::new();
+    for ((from, to), line) in imports {
+        let line = *line;
+        by_file
+            .entry(from)
+            .or_default()
+            .push(Step { from, to, line });
     }
+    let way = |from: &str, to: &str| way(from, to, &by_file);
     let mut found = Vec::new();
-    let mut done = BTreeSet::new();
-    for start in by_file.keys() {
-        if done.contains(start) {
-            continue;
-        }
-        let Some(circle) = way_round(start, &by_file) else {
-            continue;
-        };
-        // Whoever can be reached from here and back is of the same group.
-        let forth = reached(start, &by_file);
-        done.extend(
-            forth
-                .into_iter()
-                .filter(|file| reached(file, &by_file).contains(start)),
-        );
-        found.push(circle);
-    }
-    found
-}
-
-fn reached<'a>(start: &str, by_file: &BTreeMap<&'a str, Vec<&'a Import>>) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut todo = vec![start];
-    while let Some(file) = todo.pop() {
-        for import in by_file.get(file).into_iter().flatten() {
-            if found.insert(import.to.as_str()) {
-                todo.push(&import.to);
-            }
+    let mut grouped: BTreeSet<&str> = BTreeSet::new();
+    for start in by_file.keys().copied() {
+        if !grouped.contains(start)
+            && let Some(circle) = way(start, start)
+        {
+            // Whoever can be reached from here and back is of the same group.
+            let files = by_file.keys().copied();
+            grouped.extend(
+                files.filter(|file| way(start, file).is_some() && way(file, start).is_some()),
+            );
+            found.push(circle);
         }
     }
     found
 }
 
-/// The shortest chain of imports from a file back to itself.
-fn way_round<'a>(
-    start: &str,
-    by_file: &BTreeMap<&'a str, Vec<&'a Import>>,
-) -> Option<Vec<&'a Import>> {
-    let mut chains: Vec<Vec<&'a Import>> = vec![Vec::new()];
+/// The shortest chain of imports from one file to another.
+fn way<'a>(from: &str, to: &str, by_file: &BTreeMap<&str, Vec<Step<'a>>>) -> Option<Vec<Step<'a>>> {
+    let mut chains: VecDeque<Vec<Step<'a>>> = VecDeque::from([Vec::new()]);
     let mut seen = BTreeSet::new();
-    while !chains.is_empty() {
-        let mut longer = Vec::new();
-        for chain in chains {
-            let at = chain.last().map_or(start, |import| import.to.as_str());
-            for import in by_file.get(at).into_iter().flatten() {
+    while let Some(chain) = chains.pop_front() {
+        let at = chain.last().map_or(from, |step| step.to);
+        for step in by_file.get(at).into_iter().flatten() {
+            if seen.insert(step.to) {
                 let mut chain = chain.clone();
-                chain.push(import);
-                if import.to == start {
+                chain.push(*step);
+                if step.to == to {
                     return Some(chain);
                 }
-                if seen.insert(&import.to) {
-                    longer.push(chain);
-                }
+                chains.push_back(chain);
             }
         }
-        chains = longer;
     }
     None
 }
@@ -165,7 +181,6 @@ fn way_round<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::floors::lists::Exception;
 
     /// A crate of these files.
     fn graph(files: &[(&str, &str)]) -> Graph {
@@ -180,8 +195,11 @@ mod tests {
 
     fn imports(files: &[(&str, &str)]) -> Vec<String> {
         let graph = graph(files);
-        let show = |import: &Import| format!("{}:{} {}", import.from, import.line, import.to);
-        graph.imports.iter().map(show).collect()
+        let imports = graph.imports.iter();
+        let show = imports.map(|((from, to), line)| (from, line, format!("{from}:{line} {to}")));
+        let mut all: Vec<_> = show.collect();
+        all.sort();
+        all.into_iter().map(|(_, _, import)| import).collect()
     }
 
     const ROOT: (&str, &str) = ("lib.rs", "mod a;\nmod b;\nmod c;\npub use b::B;\n");
@@ -303,22 +321,20 @@ mod tests {
         );
     }
 
-    const FLOORS: Floors = Floors {
-        folder: "x",
-        holds: true,
-        floors: &[&["b"], &["c"], &["a", "e"], &["c/d"]],
-        exceptions: &[Exception {
-            from: "b",
-            to: "e",
-            reason: "for the test",
-        }],
-    };
+    fn floors() -> Floors {
+        let text = r#"
+            folder = "x"
+            floors = [["b"], ["c"], ["a", "e"], ["c/d"]]
+            exceptions = [{ from = "b", to = "e", reason = "for the test" }]
+        "#;
+        toml::from_str(text).unwrap()
+    }
 
     fn judged(a: &str, b: &str, d: &str) -> Vec<String> {
         let root = ("lib.rs", "mod a;\nmod b;\nmod c;\nmod e;");
         let e = ("e.rs", "use crate::b::B;");
         judge(
-            &FLOORS,
+            &floors(),
             &graph(&[
                 root,
                 ("a.rs", a),
@@ -370,7 +386,7 @@ mod tests {
             ("c/d.rs", "\nuse super::C;"),
             ("e.rs", "\n\nfn f() { crate::a::f() }"),
         ]);
-        let found = judge(&FLOORS, &graph);
+        let found = judge(&floors(), &graph);
         assert_eq!(
             found,
             [
@@ -389,14 +405,14 @@ mod tests {
             ("b.rs", ""),
             ("f.rs", ""),
         ]);
-        let found = judge(&FLOORS, &graph);
+        let found = judge(&floors(), &graph);
         assert_eq!(
             found,
             [
-                "x/f.rs: stands on no floor; give it one in xtask/src/floors/lists.rs",
-                "xtask/src/floors/lists.rs: x/c does not exist",
-                "xtask/src/floors/lists.rs: x/e does not exist",
-                "xtask/src/floors/lists.rs: x/c/d does not exist",
+                "x/f.rs: stands on no floor; give it one in xtask/floors.toml",
+                "xtask/floors.toml: x/c does not exist",
+                "xtask/floors.toml: x/e does not exist",
+                "xtask/floors.toml: x/c/d does not exist",
             ]
         );
     }

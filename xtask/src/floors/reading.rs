@@ -4,35 +4,33 @@
 //! modules, items, names that `use` brings in, and `*`. An import of a re-exported name counts for the
 //! file that defines it, so that no `pub use` hides an edge; the re-export of an own descendant is no
 //! import by itself. Attributes of `cfg` are not evaluated, so that an import under any of them counts,
-//! but for `cfg(test)`. Paths inside macros count where they begin with `crate`, `self` or `super`.
+//! but for `cfg(test)`. In what macros and attributes are given, paths of two names and more count.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{Attribute, File, Item, ItemMod, ItemUse, Meta, UseTree, Visibility};
+use syn::{Attribute, Expr, ExprLit, Ident, Item, ItemMod, ItemUse, Lit, LitStr, Meta, Token};
+use syn::{MetaNameValue, UseTree, Visibility};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// An import: the file that imports and the line, and the file that is imported.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Import {
-    /// Below the source folder, without `.rs` and `/mod.rs`.
-    pub(crate) from: String,
-    pub(crate) line: usize,
-    pub(crate) to: String,
+/// The files of a crate and what they import. A file has the name of its path below the source folder,
+/// without `.rs` and `/mod.rs`.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    /// The path for each name.
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) imports: Imports,
 }
 
-/// The files of a crate and what they import.
-#[derive(Debug, Default)]
-pub(crate) struct Graph {
-    /// Names as in [`Import`], and the path below the source folder.
-    pub(crate) files: BTreeMap<String, String>,
-    /// One for each pair of files, at the first line.
-    pub(crate) imports: Vec<Import>,
-}
+/// The file that imports, the one that is imported, and the first line that does it.
+pub(crate) type Imports = BTreeMap<(String, String), usize>;
 
 /// Reads the crate whose sources are in `folder`.
 ///
@@ -40,57 +38,70 @@ pub(crate) struct Graph {
 ///
 /// When a file cannot be read, is not Rust, or a module has no file.
 pub(crate) fn read(folder: &Path) -> Result<Graph, Failure> {
-    let root = ["lib.rs", "main.rs"]
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| format!("{}: has no lib.rs and no main.rs", folder.display()))?;
+    let root = ["lib.rs", "main.rs"].map(|name| folder.join(name));
+    let root = root.iter().find(|path| path.is_file());
+    let root = root.ok_or_else(|| format!("{}: has no lib.rs and no main.rs", folder.display()))?;
     let mut tree = Tree {
         folder: folder.to_path_buf(),
+        files: BTreeMap::new(),
         modules: Vec::new(),
-        graph: Graph::default(),
-        sources: Vec::new(),
+        mentions: Vec::new(),
     };
-    let file = tree.open(&root)?;
-    let root = tree.module(None, file, folder.to_path_buf());
-    tree.load(root)?;
-    Ok(tree.finish())
+    tree.file(None, root, folder.to_path_buf())?;
+    let imports = tree.imports();
+    Ok(Graph {
+        files: tree.files,
+        imports,
+    })
 }
 
 /// A module: one of a file, or one written in place.
-#[derive(Debug)]
 struct Module {
     parent: Option<usize>,
-    /// Its file, by number.
-    file: usize,
+    /// The name of its file.
+    file: String,
     /// Where the files of its children are.
     folder: PathBuf,
-    children: BTreeMap<String, Vec<usize>>,
-    items: BTreeSet<String>,
-    /// What `use` brings in, by the name it has here.
-    names: BTreeMap<String, Vec<String>>,
-    globs: Vec<Vec<String>>,
+    /// More than one where `cfg` chooses between them. What `use` brings in with `*` is under that name.
+    names: BTreeMap<String, Vec<Name>>,
 }
 
-/// What a path leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Target {
-    Module(usize),
-    /// An item, in the file with this number.
-    Item(usize),
+/// What a name stands for in a module.
+enum Name {
+    Of(Target),
+    Use(Vec<String>),
+}
+
+/// What a path leads to: a module, or an item in it.
+#[derive(Clone, Copy)]
+struct Target {
+    module: usize,
+    is_item: bool,
+}
+
+/// A path that a module names.
+struct Mention {
+    module: usize,
+    path: Vec<String>,
+    line: usize,
+    is_export: bool,
 }
 
 struct Tree {
     folder: PathBuf,
+    files: BTreeMap<String, String>,
     modules: Vec<Module>,
-    graph: Graph,
-    /// The files, and the name of each.
-    sources: Vec<(String, File)>,
+    mentions: Vec<Mention>,
 }
 
 impl Tree {
-    /// Reads a file, which then has a number.
-    fn open(&mut self, path: &Path) -> Result<usize, Failure> {
+    /// Reads the module of a file, and those below it.
+    fn file(
+        &mut self,
+        parent: Option<usize>,
+        path: &Path,
+        folder: PathBuf,
+    ) -> Result<usize, Failure> {
         let text = fs::read_to_string(path)
             .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
         let syntax = syn::parse_file(&text)
@@ -98,97 +109,72 @@ impl Tree {
         let below = path.strip_prefix(&self.folder).unwrap_or(path);
         let below = below.to_string_lossy().replace('\\', "/");
         let name = below.trim_end_matches(".rs").trim_end_matches("/mod");
-        self.graph.files.insert(name.to_owned(), below.clone());
-        self.sources.push((name.to_owned(), syntax));
-        Ok(self.sources.len() - 1)
+        let name = name.to_owned();
+        self.files.insert(name.clone(), below);
+        self.module(parent, name, folder, &syntax.items)
     }
 
-    fn module(&mut self, parent: Option<usize>, file: usize, folder: PathBuf) -> usize {
+    fn module(
+        &mut self,
+        parent: Option<usize>,
+        file: String,
+        folder: PathBuf,
+        items: &[Item],
+    ) -> Result<usize, Failure> {
+        let number = self.modules.len();
         self.modules.push(Module {
             parent,
             file,
             folder,
-            children: BTreeMap::new(),
-            items: BTreeSet::new(),
             names: BTreeMap::new(),
-            globs: Vec::new(),
         });
-        self.modules.len() - 1
-    }
-
-    /// Reads what a module of a file holds, and its children.
-    fn load(&mut self, module: usize) -> Result<(), Failure> {
-        let file = self.get(module).file;
-        let items = match self.sources.get(file) {
-            Some((_, syntax)) => syntax.items.clone(),
-            None => Vec::new(),
-        };
-        self.declare(module, &items)
-    }
-
-    fn declare(&mut self, module: usize, items: &[Item]) -> Result<(), Failure> {
-        for item in items {
-            match item {
-                Item::Use(item) => {
-                    for leaf in leaves(item) {
-                        let module = self.get_mut(module);
-                        match leaf.name {
-                            Some(name) => drop(module.names.insert(name, leaf.path)),
-                            None => module.globs.push(leaf.path),
-                        }
-                    }
-                }
-                Item::Mod(item) if !is_test(&item.attrs) => self.child(module, item)?,
-                item => self.get_mut(module).items.extend(name_of(item)),
+        for item in items.iter().filter(|item| !is_test(item)) {
+            let mut declared = Vec::new();
+            if let Item::Use(item) = item {
+                let leaves = leaves(item).into_iter();
+                declared.extend(leaves.map(|leaf| (leaf.name, Name::Use(leaf.path))));
+            } else if let (_, Some(name)) = head(item) {
+                let (module, is_item) = match item {
+                    Item::Mod(item) => (self.child(number, item)?, false),
+                    _ => (number, true),
+                };
+                let target = Target { module, is_item };
+                declared.push((name.unraw().to_string(), Name::Of(target)));
             }
+            if let Some(module) = self.modules.get_mut(number) {
+                for (name, stands_for) in declared {
+                    module.names.entry(name).or_default().push(stands_for);
+                }
+            }
+            let mut reader = Reader {
+                module: number,
+                mentions: &mut self.mentions,
+            };
+            reader.visit_item(item);
         }
-        Ok(())
+        Ok(number)
     }
 
-    fn child(&mut self, parent: usize, item: &ItemMod) -> Result<(), Failure> {
-        let name = unraw(&item.ident);
-        let folder = self.get(parent).folder.clone();
+    fn child(&mut self, parent: usize, item: &ItemMod) -> Result<usize, Failure> {
+        let name = item.ident.unraw().to_string();
+        let Module { folder, file, .. } = self.get(parent);
         let below = folder.join(&name);
         if let Some((_, items)) = &item.content {
-            let child = self.module(Some(parent), self.get(parent).file, below);
-            self.adopt(parent, name, child);
-            return self.declare(child, items);
+            let file = file.clone();
+            return self.module(Some(parent), file, below, items);
         }
-        let (path, below) = match path_attribute(&item.attrs) {
-            Some(path) => {
-                let of = self.file_folder(parent);
-                let path = of.join(path);
-                let below = path.parent().map_or(of, Path::to_path_buf);
-                (path, below)
-            }
-            None => {
-                let candidates = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
-                let found = candidates.into_iter().find(|path| path.is_file());
-                let path = found
-                    .ok_or_else(|| format!("{}: has no file for `mod {name}`", folder.display()))?;
-                (path, below)
-            }
-        };
-        let file = self.open(&path)?;
-        let child = self.module(Some(parent), file, below);
-        self.adopt(parent, name, child);
-        self.load(child)
-    }
-
-    fn adopt(&mut self, parent: usize, name: String, child: usize) {
-        self.get_mut(parent)
-            .children
-            .entry(name)
-            .or_default()
-            .push(child);
-    }
-
-    /// The folder that the module's file lies in, to which `#[path]` is relative.
-    fn file_folder(&self, module: usize) -> PathBuf {
-        let name = self.sources.get(self.get(module).file);
-        let below = name.and_then(|(name, _)| self.graph.files.get(name));
-        let path = self.folder.join(below.map_or("", String::as_str));
-        path.parent().map_or(path.clone(), Path::to_path_buf)
+        if let Some(path) = path_attribute(&item.attrs) {
+            // It is relative to the folder of the file.
+            let file = self.folder.join(self.files.get(file).unwrap_or(file));
+            let path = file.with_file_name(path);
+            let below = path.parent().unwrap_or(&path).to_path_buf();
+            return self.file(Some(parent), &path, below);
+        }
+        let candidates = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
+        let path = candidates.iter().find(|path| path.is_file());
+        let path =
+            path.ok_or_else(|| format!("{}: has no file for `mod {name}`", folder.display()))?;
+        self.file(Some(parent), path, below)
     }
 
     #[expect(
@@ -199,41 +185,24 @@ impl Tree {
         &self.modules[module]
     }
 
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "numbers of modules come from the list itself"
-    )]
-    fn get_mut(&mut self, module: usize) -> &mut Module {
-        &mut self.modules[module]
-    }
-
     /// All that a path leads to, seen from a module: nothing when it leads out of the crate.
-    fn resolve(&self, module: usize, path: &[String]) -> Vec<Target> {
-        self.follow(module, path, &mut Vec::new())
-    }
-
-    fn follow(
+    fn resolve(
         &self,
-        module: usize,
+        mut at: usize,
         path: &[String],
         seen: &mut Vec<(usize, String)>,
     ) -> Vec<Target> {
-        let mut at = module;
         let mut rest = path;
-        loop {
-            let [first, more @ ..] = rest else {
-                return vec![Target::Module(at)];
-            };
+        while let [first, more @ ..] = rest {
             match first.as_str() {
-                "crate" | "$crate" => at = 0,
+                "crate" => at = 0,
                 "self" => {}
                 "super" => at = self.get(at).parent.unwrap_or(0),
                 _ => break,
             }
             rest = more;
         }
-        let anchored = rest.len() < path.len();
-        self.descend(at, rest, anchored, seen)
+        self.descend(at, rest, rest.len() < path.len(), seen)
     }
 
     /// Looks names up below a module. From an anchor (`crate`, `self`, `super`, a module) whatever is not
@@ -242,226 +211,149 @@ impl Tree {
         &self,
         at: usize,
         path: &[String],
-        anchored: bool,
+        is_anchored: bool,
         seen: &mut Vec<(usize, String)>,
     ) -> Vec<Target> {
+        let target = |module, is_item| Target { module, is_item };
         let [first, more @ ..] = path else {
-            return vec![Target::Module(at)];
+            return vec![target(at, false)];
         };
         let key = (at, first.clone());
         if seen.contains(&key) {
             return Vec::new();
         }
         seen.push(key);
-        let module = self.get(at);
+        let names = &self.get(at).names;
         let mut found = Vec::new();
-        if let Some(children) = module.children.get(first) {
-            found.extend(children.iter().map(|child| Target::Module(*child)));
-        }
-        if module.items.contains(first) {
-            found.push(Target::Item(module.file));
-        }
-        if let Some(path) = module.names.get(first) {
-            found.extend(self.follow(at, path, seen));
+        for name in names.get(first).into_iter().flatten() {
+            match name {
+                Name::Of(target) => found.push(*target),
+                Name::Use(path) => match self.resolve(at, path, seen) {
+                    // Of another crate, and handed on here.
+                    targets if targets.is_empty() && is_anchored => found.push(target(at, true)),
+                    targets => found.extend(targets),
+                },
+            }
         }
         if found.is_empty() {
-            for glob in &module.globs {
-                for target in self.follow(at, glob, seen) {
-                    // An enum's variants, or a module's names.
-                    let Target::Module(of) = target else { continue };
-                    found.extend(self.known(of, first, seen));
+            for name in names.get("*").into_iter().flatten() {
+                let Name::Use(path) = name else { continue };
+                // An enum's variants, or a module's names: those that are there for sure.
+                let modules = self.resolve(at, path, seen);
+                for of in modules.iter().filter(|target| !target.is_item) {
+                    found.extend(self.descend(of.module, std::slice::from_ref(first), false, seen));
                 }
             }
         }
-        if found.is_empty() && anchored {
-            found.push(Target::Item(module.file));
+        if found.is_empty() && is_anchored {
+            found.push(target(at, true));
         }
         seen.pop();
-        let found = found.into_iter().flat_map(|target| match target {
-            Target::Module(of) if !more.is_empty() => self.descend(of, more, true, seen),
-            target => vec![target],
+        let found = found.into_iter().flat_map(|target| {
+            if target.is_item || more.is_empty() {
+                vec![target]
+            } else {
+                self.descend(target.module, more, true, seen)
+            }
         });
         found.collect()
     }
 
-    /// A name of a module that a glob looks into, if it is there for sure.
-    fn known(&self, module: usize, name: &str, seen: &mut Vec<(usize, String)>) -> Vec<Target> {
-        self.descend(module, &[name.to_owned()], false, seen)
+    fn is_below(&self, module: usize, of: usize) -> bool {
+        let parent = self.get(module).parent;
+        module == of || parent.is_some_and(|parent| self.is_below(parent, of))
     }
 
-    fn file_of(&self, target: Target) -> usize {
-        match target {
-            Target::Module(module) => self.get(module).file,
-            Target::Item(file) => file,
-        }
-    }
-
-    fn finish(self) -> Graph {
-        let mut lines: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for (number, module) in self.modules.iter().enumerate() {
-            let is_of_file = module
-                .parent
-                .is_none_or(|parent| self.get(parent).file != module.file);
-            if let Some((_, syntax)) = self.sources.get(module.file).filter(|_| is_of_file) {
-                let mut reader = Reader {
-                    tree: &self,
-                    module: number,
-                    file: module.file,
-                    lines: &mut lines,
-                };
-                reader.visit_file(syntax);
+    fn imports(&self) -> Imports {
+        let mut imports = Imports::new();
+        for mention in &self.mentions {
+            let from = &self.get(mention.module).file;
+            for target in self.resolve(mention.module, &mention.path, &mut Vec::new()) {
+                let to = &self.get(target.module).file;
+                // A single name is a variable as soon as a module. What is handed on from below is imported by
+                // who names it.
+                if from != to
+                    && (target.is_item || mention.path.len() > 1)
+                    && !(mention.is_export && self.is_below(target.module, mention.module))
+                {
+                    let first = imports.entry((from.clone(), to.clone()));
+                    let first = first.or_insert(mention.line);
+                    *first = mention.line.min(*first);
+                }
             }
         }
-        let name = |file: usize| self.sources.get(file).map(|(name, _)| name.clone());
-        let mut graph = self.graph;
-        let imports = lines.into_iter().filter_map(|((from, to), line)| {
-            Some(Import {
-                from: name(from)?,
-                line,
-                to: name(to)?,
-            })
-        });
-        graph.imports = imports.collect();
-        graph.imports.sort();
-        graph
+        imports
     }
 }
 
-/// Reads one file for its imports.
+/// Reads the items of one module for the paths that they name.
 struct Reader<'a> {
-    tree: &'a Tree,
     module: usize,
-    file: usize,
-    /// The first line of each pair of files.
-    lines: &'a mut BTreeMap<(usize, usize), usize>,
+    mentions: &'a mut Vec<Mention>,
 }
 
 impl Reader<'_> {
-    fn import(&mut self, target: Target, span: Span) {
-        let to = self.tree.file_of(target);
-        if to != self.file {
-            let line = span.start().line;
-            let first = self.lines.entry((self.file, to)).or_insert(line);
-            *first = line.min(*first);
-        }
+    fn mention(&mut self, path: Vec<String>, line: usize, is_export: bool) {
+        self.mentions.push(Mention {
+            module: self.module,
+            path,
+            line,
+            is_export,
+        });
     }
 
-    /// Whether a module is below the one that is being read.
-    fn is_own(&self, target: Target) -> bool {
-        let file = self.tree.file_of(target);
-        let mut of =
-            (0..self.tree.modules.len()).find(|number| self.tree.get(*number).file == file);
-        while let Some(module) = of {
-            if module == self.module {
-                return true;
-            }
-            of = self.tree.get(module).parent;
-        }
-        false
-    }
-
-    fn path(&mut self, path: &[String], span: Span) {
-        let targets = self.tree.resolve(self.module, path);
-        let is_name = path.len() == 1;
-        for target in targets {
-            // A single name is a variable as soon as a module.
-            if !is_name || matches!(target, Target::Item(_)) {
-                self.import(target, span);
-            }
-        }
-    }
-
-    /// Paths in tokens that nobody parses, as far as they show that they are of this crate.
-    fn tokens(&mut self, tokens: TokenStream) {
-        let mut path: Vec<String> = Vec::new();
-        let mut start = Span::call_site();
-        let mut colons = 0;
-        for token in tokens {
-            match token {
-                TokenTree::Ident(ident) => {
-                    let text = unraw(&ident);
-                    if !path.is_empty() && colons == 2 {
-                        path.push(text);
-                    } else {
-                        self.end(&mut path, start);
-                        if matches!(text.as_str(), "crate" | "self" | "super") {
-                            path.push(text);
-                            start = ident.span();
-                        }
+    /// Paths in tokens that nobody parses; in those of attributes as texts too, for serde names functions so.
+    fn tokens(&mut self, tokens: TokenStream, of_attribute: bool) {
+        let paths = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                if input.peek(LitStr) && of_attribute {
+                    if let Ok(path) = input.parse::<LitStr>()?.parse::<syn::Path>()
+                        && path.segments.len() > 1
+                    {
+                        self.visit_path(&path);
                     }
-                    colons = 0;
-                }
-                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
-                TokenTree::Group(group) => {
-                    self.end(&mut path, start);
-                    self.tokens(group.stream());
-                    colons = 0;
-                }
-                _ => {
-                    self.end(&mut path, start);
-                    colons = 0;
+                } else if input.peek(Ident::peek_any) {
+                    let first = input.call(Ident::parse_any)?;
+                    let mut path = vec![first.unraw().to_string()];
+                    while input.peek(Token![::]) && input.peek3(Ident::peek_any) {
+                        input.parse::<Token![::]>()?;
+                        path.push(input.call(Ident::parse_any)?.unraw().to_string());
+                    }
+                    if path.len() > 1 {
+                        self.mention(path, first.span().start().line, false);
+                    }
+                } else if let TokenTree::Group(group) = input.parse()? {
+                    self.tokens(group.stream(), of_attribute);
                 }
             }
-        }
-        self.end(&mut path, start);
-    }
-
-    fn end(&mut self, path: &mut Vec<String>, span: Span) {
-        let path = std::mem::take(path);
-        if path.len() > 1 {
-            self.path(&path, span);
-        }
+            Ok(())
+        };
+        // It fails nowhere: whatever is there is read as a token.
+        let _ = paths.parse2(tokens);
     }
 }
 
 impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
-        if !is_test(attributes(item)) {
+        if !is_test(item) {
             visit::visit_item(self, item);
         }
     }
 
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        let Some((_, items)) = &item.content else {
-            return;
-        };
-        let outer = self.module;
-        let children = self.tree.get(outer).children.get(&unraw(&item.ident));
-        let here = children
-            .into_iter()
-            .flatten()
-            .find(|child| self.tree.get(**child).file == self.file);
-        if let Some(here) = here {
-            self.module = *here;
-            for item in items {
-                self.visit_item(item);
-            }
-            self.module = outer;
-        }
-    }
+    /// Modules have readers of their own.
+    fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let is_export = !matches!(item.vis, Visibility::Inherited);
         for leaf in leaves(item) {
-            for target in self.tree.resolve(self.module, &leaf.path) {
-                // What is handed on from below is imported by who names it.
-                if !(is_export && self.is_own(target)) {
-                    self.import(target, leaf.span);
-                }
-            }
+            self.mention(leaf.path, leaf.line, is_export);
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.leading_colon.is_none() {
-            let segments: Vec<String> = path
-                .segments
-                .iter()
-                .map(|segment| unraw(&segment.ident))
-                .collect();
-            if let Some(first) = path.segments.first() {
-                self.path(&segments, first.ident.span());
-            }
+            let names = path.segments.iter().map(|s| s.ident.unraw().to_string());
+            self.mention(names.collect(), path.span().start().line, false);
         }
         visit::visit_path(self, path);
     }
@@ -471,131 +363,87 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_macro(&mut self, node: &'ast syn::Macro) {
         self.visit_path(&node.path);
         // Quoted code is another crate's.
-        let name = node.path.segments.last().map(|last| unraw(&last.ident));
+        let name = node.path.segments.last().map(|last| last.ident.to_string());
         if !name.is_some_and(|name| name.contains("quote")) {
-            self.tokens(node.tokens.clone());
+            self.tokens(node.tokens.clone(), false);
         }
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
-        // Serde names functions by their path in a text.
         if let Meta::List(list) = &attribute.meta {
-            for token in list.tokens.clone() {
-                let TokenTree::Literal(literal) = token else {
-                    continue;
-                };
-                let text = literal.to_string();
-                let text = text.trim_matches('"');
-                if ["crate::", "self::", "super::"]
-                    .iter()
-                    .any(|start| text.starts_with(start))
-                {
-                    let path: Vec<String> = text.split("::").map(str::to_owned).collect();
-                    self.path(&path, literal.span());
-                }
-            }
+            self.tokens(list.tokens.clone(), true);
         }
         visit::visit_attribute(self, attribute);
     }
 }
 
-/// One name that a `use` brings in; all names of a module have none.
+/// One name that a `use` brings in; `*` for all names of a module.
 struct Leaf {
-    name: Option<String>,
+    name: String,
     path: Vec<String>,
-    span: Span,
+    line: usize,
 }
 
 fn leaves(item: &ItemUse) -> Vec<Leaf> {
     let mut found = Vec::new();
     if item.leading_colon.is_none() {
-        collect(&item.tree, &[], &mut found);
+        collect(&item.tree, Vec::new(), &mut found);
     }
     found
 }
 
-fn collect(tree: &UseTree, before: &[String], found: &mut Vec<Leaf>) {
-    let with = |name: String| {
-        let mut path = before.to_vec();
-        // `a::{self}` is `a`.
-        if name != "self" || before.is_empty() {
-            path.push(name);
+fn collect(tree: &UseTree, mut path: Vec<String>, found: &mut Vec<Leaf>) {
+    let name = match tree {
+        UseTree::Path(tree) => {
+            path.push(tree.ident.unraw().to_string());
+            return collect(&tree.tree, path, found);
         }
-        path
-    };
-    let leaf = |ident: &syn::Ident, path: Vec<String>, name: Option<String>| Leaf {
-        name,
-        path,
-        span: ident.span(),
-    };
-    match tree {
-        UseTree::Path(tree) => collect(&tree.tree, &with(unraw(&tree.ident)), found),
+        UseTree::Group(tree) => {
+            let trees = tree.items.iter();
+            return trees.for_each(|tree| collect(tree, path.clone(), found));
+        }
+        UseTree::Glob(_) => Some("*".to_owned()),
         UseTree::Name(tree) => {
-            let path = with(unraw(&tree.ident));
-            let name = path.last().cloned();
-            found.push(leaf(&tree.ident, path, name));
+            path.push(tree.ident.unraw().to_string());
+            None
         }
         UseTree::Rename(tree) => {
-            let path = with(unraw(&tree.ident));
-            found.push(leaf(&tree.ident, path, Some(unraw(&tree.rename))));
+            path.push(tree.ident.unraw().to_string());
+            Some(tree.rename.unraw().to_string())
         }
-        UseTree::Glob(tree) => found.push(Leaf {
-            name: None,
-            path: before.to_vec(),
-            span: tree
-                .star_token
-                .spans
-                .first()
-                .copied()
-                .unwrap_or_else(Span::call_site),
-        }),
-        UseTree::Group(tree) => tree
-            .items
-            .iter()
-            .for_each(|tree| collect(tree, before, found)),
-    }
-}
-
-fn unraw(ident: &syn::Ident) -> String {
-    let text = ident.to_string();
-    text.strip_prefix("r#").unwrap_or(&text).to_owned()
-}
-
-fn name_of(item: &Item) -> Option<String> {
-    let ident = match item {
-        Item::Const(item) => &item.ident,
-        Item::Enum(item) => &item.ident,
-        Item::Fn(item) => &item.sig.ident,
-        Item::Macro(item) => item.ident.as_ref()?,
-        Item::Static(item) => &item.ident,
-        Item::Struct(item) => &item.ident,
-        Item::Trait(item) => &item.ident,
-        Item::TraitAlias(item) => &item.ident,
-        Item::Type(item) => &item.ident,
-        Item::Union(item) => &item.ident,
-        _ => return None,
     };
-    Some(unraw(ident))
+    // `a::{self}` is `a`.
+    path.pop_if(|last| last == "self");
+    found.push(Leaf {
+        name: name.or_else(|| path.last().cloned()).unwrap_or_default(),
+        path,
+        line: tree.span().start().line,
+    });
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+/// The attributes of an item, and the name by which a path leads to it.
+fn head(item: &Item) -> (&[Attribute], Option<&Ident>) {
     match item {
-        Item::Const(item) => &item.attrs,
-        Item::Enum(item) => &item.attrs,
-        Item::Fn(item) => &item.attrs,
-        Item::Impl(item) => &item.attrs,
-        Item::Mod(item) => &item.attrs,
-        Item::Static(item) => &item.attrs,
-        Item::Struct(item) => &item.attrs,
-        Item::Trait(item) => &item.attrs,
-        Item::Type(item) => &item.attrs,
-        Item::Use(item) => &item.attrs,
-        _ => &[],
+        Item::Const(item) => (&item.attrs, Some(&item.ident)),
+        Item::Enum(item) => (&item.attrs, Some(&item.ident)),
+        Item::Fn(item) => (&item.attrs, Some(&item.sig.ident)),
+        Item::Impl(item) => (&item.attrs, None),
+        Item::Macro(item) => (&item.attrs, item.ident.as_ref()),
+        Item::Mod(item) => (&item.attrs, Some(&item.ident)),
+        Item::Static(item) => (&item.attrs, Some(&item.ident)),
+        Item::Struct(item) => (&item.attrs, Some(&item.ident)),
+        Item::Trait(item) => (&item.attrs, Some(&item.ident)),
+        Item::TraitAlias(item) => (&item.attrs, Some(&item.ident)),
+        Item::Type(item) => (&item.attrs, Some(&item.ident)),
+        Item::Union(item) => (&item.attrs, Some(&item.ident)),
+        Item::Use(item) => (&item.attrs, None),
+        _ => (&[], None),
     }
 }
 
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
+/// Whether an item is there for unit tests alone.
+fn is_test(item: &Item) -> bool {
+    head(item).0.iter().any(|attribute| {
         matches!(&attribute.meta, Meta::List(list)
             if list.path.is_ident("cfg") && list.tokens.to_string() == "test")
     })
@@ -603,16 +451,18 @@ fn is_test(attributes: &[Attribute]) -> bool {
 
 /// The text of `#[path = "..."]`.
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {
-    attributes.iter().find_map(|attribute| {
-        let Meta::NameValue(pair) = &attribute.meta else {
-            return None;
-        };
-        let syn::Expr::Lit(literal) = &pair.value else {
-            return None;
-        };
-        let syn::Lit::Str(text) = &literal.lit else {
-            return None;
-        };
-        pair.path.is_ident("path").then(|| text.value())
-    })
+    attributes
+        .iter()
+        .find_map(|attribute| match &attribute.meta {
+            Meta::NameValue(MetaNameValue {
+                path,
+                value:
+                    Expr::Lit(ExprLit {
+                        lit: Lit::Str(text),
+                        ..
+                    }),
+                ..
+            }) if path.is_ident("path") => Some(text.value()),
+            _ => None,
+        })
 }
