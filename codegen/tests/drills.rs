@@ -38,7 +38,7 @@ fn small() -> Source {
 fn changed(source: &Source, change: Change<'_>) -> Source {
     let mut value = source.value.clone();
     change(&mut value);
-    Source::without_lines(value)
+    load(&value.to_string()).unwrap()
 }
 
 fn at<'a>(document: &'a mut Value, pointer: &str) -> &'a mut Value {
@@ -403,7 +403,7 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
                     json!({ "type": "apiKey", "in": "header", "name": "X-Key" });
             },
         ),
-        ("**POST /v2/auth/magiclink/signin/email**", &|d| {
+        ("  # POST /v2/auth/magiclink/signin/email, line 3", &|d| {
             let mut item = at(d, "/paths/~1v1~1auth~1magiclink~1signin~1email").clone();
             item["post"]["operationId"] = json!("SendLinkV2");
             d["paths"]["/v2/auth/magiclink/signin/email"] = item;
@@ -415,11 +415,15 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
             let responses = at(d, &format!("{SEND}/responses"));
             responses["201"] = remove(responses, "200");
         }),
-        ("**POST /v1/mgmt/tests/generate/magiclink/batch**", &|d| {
-            let mut operation = at(d, SEND).clone();
-            operation["operationId"] = json!("Batch");
-            d["paths"]["/v1/mgmt/tests/generate/magiclink/batch"] = json!({ "post": operation });
-        }),
+        (
+            "  # POST /v1/mgmt/tests/generate/magiclink/batch, line 3",
+            &|d| {
+                let mut operation = at(d, SEND).clone();
+                operation["operationId"] = json!("Batch");
+                d["paths"]["/v1/mgmt/tests/generate/magiclink/batch"] =
+                    json!({ "post": operation });
+            },
+        ),
         (
             "`deprecated`: published `yes`, and we lack it. minor",
             &|d| at(d, SEND)["deprecated"] = json!(true),
@@ -437,7 +441,7 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
             },
         ),
         (
-            "`header X-Tenant`: published `string; required`, and we lack it. major",
+            "        # header X-Tenant is published as string; required",
             &|d| {
                 let parameter = json!({ "name": "X-Tenant", "in": "header", "required": true, "schema": { "type": "string" } });
                 at(d, KEYS)["parameters"]
@@ -472,7 +476,7 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
                     json!({ "text/plain": { "schema": { "type": "string" } } });
             },
         ),
-        ("**POST /v2/auth/magiclink/signin/email**", &|d| {
+        ("  # POST /v2/auth/magiclink/signin/email, line 3", &|d| {
             d["paths"]["/v2/auth/magiclink/signin/email"] =
                 json!({ "$ref": "#/paths/~1v1~1auth~1magiclink~1signin~1email" });
         }),
@@ -513,6 +517,185 @@ fn nothing_that_reaches_the_wire_is_passed_over() {
             report.markdown()
         );
     }
+}
+
+/// Ours has no limits, defaults and the like, so they are no differences; but when one comes, goes or
+/// changes, it is told: each keyword, whether or not anybody has thought of it.
+#[test]
+fn every_other_keyword_is_told_when_it_moves() {
+    let login_id = |keyword: &'static str, value: Value| {
+        let change: Box<dyn Fn(&mut Value)> =
+            Box::new(move |d| at(d, REQUEST)["loginId"][keyword] = value.clone());
+        change
+    };
+    let any = |pointer: &'static str, keyword: &'static str, value: Value| {
+        let change: Box<dyn Fn(&mut Value)> =
+            Box::new(move |d| at(d, pointer)[keyword] = value.clone());
+        change
+    };
+    const PARAMETER: &str = "/paths/~1v1~1keys~1{projectId}/get/parameters/1";
+    const WHOLE: &str = "/components/schemas/SendLinkRequest";
+    const TICKETS: &str = "/components/schemas/SendLinkRequest/properties/tickets";
+    const TICKET: &str = "/components/schemas/SendLinkRequest/properties/tickets/items";
+    let of = "SendLinkRequest.loginId: `string";
+    let cases = [
+        (format!("{of}; minLength 1`"), login_id("minLength", json!(1))),
+        (format!("{of}; maxLength 9`"), login_id("maxLength", json!(9))),
+        (format!("{of}; pattern \"^<a; b>$\"`"), login_id("pattern", json!("^<a; b>$"))),
+        (format!("{of}; minimum 0.5`"), login_id("minimum", json!(0.5))),
+        (format!("{of}; exclusiveMaximum true`"), login_id("exclusiveMaximum", json!(true))),
+        (format!("{of}; multipleOf 2`"), login_id("multipleOf", json!(2))),
+        (format!("{of}; default \"\"`"), login_id("default", json!(""))),
+        (format!("{of}; default false`"), login_id("default", json!(false))),
+        (format!("{of}; readOnly true`"), login_id("readOnly", json!(true))),
+        (format!("{of}; writeOnly true`"), login_id("writeOnly", json!(true))),
+        (format!("{of}; nullable true`"), login_id("nullable", json!(true))),
+        (format!("{of}; not {{\"enum\":[\"\"]}}`"), login_id("not", json!({ "enum": [""] }))),
+        (format!("{of}; nobodyKnows 7`"), login_id("nobodyKnows", json!(7))),
+        (
+            "SendLinkResponse.masked: `string; nullable true` instead of `string`".to_owned(),
+            any("/components/schemas/SendLinkResponse/properties/masked", "nullable", json!(true)),
+        ),
+        (
+            "SendLinkRequest.tickets: `list of string; maxItems 3`".to_owned(),
+            any(TICKETS, "maxItems", json!(3)),
+        ),
+        (
+            "SendLinkRequest.tickets: `list of string; items.maxLength 5`".to_owned(),
+            any(TICKET, "maxLength", json!(5)),
+        ),
+        (
+            "SendLinkRequest.(object): `additionalProperties false` instead of nothing".to_owned(),
+            any(WHOLE, "additionalProperties", json!(false)),
+        ),
+        (
+            "SendLinkRequest.(object): `minProperties 1` instead of nothing".to_owned(),
+            any(WHOLE, "minProperties", json!(1)),
+        ),
+        (
+            "GET /v1/keys/{} query certs: `boolean; explode true; style \"form\"`".to_owned(),
+            Box::new(|d: &mut Value| {
+                at(d, PARAMETER)["style"] = json!("form");
+                at(d, PARAMETER)["explode"] = json!(true);
+            }),
+        ),
+        (
+            "GET /v1/keys/{} query certs: `boolean; default true`".to_owned(),
+            any("/paths/~1v1~1keys~1{projectId}/get/parameters/1/schema", "default", json!(true)),
+        ),
+        (
+            "POST /v1/auth/magiclink/signin/email others: `response 200 headers {\"Retry-After\":{\"schema\":{\"type\":\"integer\"}}}`".to_owned(),
+            any(
+                "/paths/~1v1~1auth~1magiclink~1signin~1email/post/responses/200",
+                "headers",
+                json!({ "Retry-After": { "description": "Later.", "schema": { "type": "integer" } } }),
+            ),
+        ),
+        (
+            "POST /v1/auth/magiclink/signin/email others: `callbacks {}` instead of nothing".to_owned(),
+            any(SEND, "callbacks", json!({})),
+        ),
+    ];
+    for (says, change) in cases {
+        let ours = small();
+        let theirs = changed(&ours, &*change);
+        let report = review(&ours, &theirs, &[]);
+        let text = report.markdown();
+        assert!(
+            report.is_followed() && !report.is_clean() && text.contains(&says),
+            "no {says:?} in\n{text}"
+        );
+        let now = published(&ours, &theirs);
+        let lock = Facts::parse(&now.text()).unwrap();
+        assert!(
+            upstream::review(&ours, &now, &lock, &[]).is_clean(),
+            "accepted once: {says}"
+        );
+        let back = upstream::review(&ours, &published(&ours, &ours), &lock, &[]);
+        assert!(
+            back.is_followed() && !back.is_clean(),
+            "it goes again: {says}"
+        );
+    }
+    // One beside another difference is shown with it, and an entry for that covers both.
+    let ours = small();
+    let theirs = changed(&ours, &|d| {
+        at(d, REQUEST)["loginId"] = json!({ "type": "integer", "maximum": 9 });
+    });
+    let text = review(&ours, &theirs, &[]).markdown();
+    assert!(
+        text.contains("ours `string`, published `integer; maximum 9`"),
+        "{text}"
+    );
+    let list = "divergences:\n  - {at: [SendLinkRequest.loginId], ours: string, published: integer, reason: said, evidence: said}\n";
+    let report = review(&ours, &theirs, &divergences::parse(list).unwrap());
+    assert!(
+        report.is_followed() && !report.is_clean(),
+        "{}",
+        report.markdown()
+    );
+}
+
+/// What says what nothing says is no change.
+#[test]
+fn keywords_that_say_nothing_are_passed_over() {
+    let ours = small();
+    let theirs = changed(&ours, &|d| {
+        for keyword in ["nullable", "readOnly", "deprecated", "uniqueItems"] {
+            at(d, REQUEST)["loginId"][keyword] = json!(false);
+        }
+        at(d, REQUEST)["loginId"]["title"] = json!("Login");
+        at(d, REQUEST)["loginId"]["x-order"] = json!(1);
+        at(d, REQUEST)["loginId"]["example"] = json!("jo");
+        at(d, "/components/schemas/SendLinkRequest")["additionalProperties"] = json!(true);
+        at(d, SEND)["tags"] = json!(["Links"]);
+        at(d, "/components/securitySchemes/refresh")["bearerFormat"] = json!("Project:JWT");
+    });
+    let report = review(&ours, &theirs, &[]);
+    assert!(report.is_clean(), "{}", report.markdown());
+}
+
+/// A property may have the name of a part of an operation.
+#[test]
+fn properties_are_not_taken_for_parts_of_operations() {
+    let names = [
+        "id",
+        "formerly",
+        "servers",
+        "deprecated",
+        "security",
+        "success",
+        "request",
+        "response",
+        "responseCode",
+    ];
+    let of = |kind: &str| {
+        changed(&small(), &|d| {
+            for name in names {
+                at(d, REQUEST)[name] = json!({ "type": kind, "description": "One." });
+            }
+        })
+    };
+    let text = review(&small(), &of("string"), &[]).markdown();
+    assert_eq!(text.matches("- [ ]").count(), 1, "{text}");
+    assert!(
+        text.contains("minor: add under `properties`; a setter"),
+        "{text}"
+    );
+    let text = review(&of("string"), &of("integer"), &[]).markdown();
+    let again = "major: find out what the service sends and takes now";
+    assert_eq!(text.matches(again).count(), names.len(), "{text}");
+    let verdicts = |old: &Source, new: &Source| -> Vec<String> {
+        let changes = semver::description(old, new);
+        changes
+            .iter()
+            .map(|change| format!("{} {}", change.release, change.section))
+            .collect()
+    };
+    let (without, with) = (small(), of("string"));
+    assert_eq!(verdicts(&without, &with), ["minor Added"; 9]);
+    assert_eq!(verdicts(&with, &without), ["major Removed"; 9]);
+    assert_eq!(verdicts(&with, &of("integer")), ["major Changed"; 9]);
 }
 
 /// A difference that is meant is so with its values, at all its places and at no other.
@@ -659,34 +842,72 @@ fn the_advice_can_be_taken() {
     );
     assert!(kept.is_followed(), "{}", kept.markdown());
 
-    // The blocks of YAML, put where they belong.
-    let mut yaml = SMALL.to_owned();
-    for block in text
+    // The blocks of YAML, put where their comments say.
+    let (mut yaml, mut place) = (SMALL.to_owned(), String::new());
+    let blocks = text
         .split("```yaml\n")
         .skip(1)
-        .filter(|block| !block.starts_with("  - {at"))
-    {
-        let block = block.split("```\n").next().unwrap();
-        let group = |start: &str| block.starts_with(start);
-        let place = match () {
-            () if group("  \"/v1/") => "paths:\n".to_owned(),
-            () if block.contains("        inners:") => properties_of("SendLinkResponse"),
-            () => properties_of("SendLinkRequest"),
-        };
-        let (first, components) = block
-            .split_once("\n    v1")
-            .map_or((block.to_owned(), String::new()), |(first, rest)| {
-                (format!("{first}\n"), format!("    v1{rest}"))
-            });
+        .filter(|block| !block.starts_with("  - {at"));
+    let lines = blocks.flat_map(|block| block.split("```\n").next().unwrap().lines());
+    for line in lines {
+        if line.trim_start().starts_with("# ") {
+            let head = line
+                .trim_start_matches([' ', '#'])
+                .split(',')
+                .next()
+                .unwrap();
+            place = match head {
+                "components/schemas" => "  schemas:\n".to_owned(),
+                head if head.starts_with("DELETE /v1/") => "paths:\n".to_owned(),
+                head => properties_of(head),
+            };
+            continue;
+        }
         assert!(yaml.contains(&place), "{place}");
-        yaml = yaml.replacen(&place, &format!("{place}{first}"), 1);
-        yaml.push_str(&components);
+        yaml = yaml.replacen(&place, &format!("{place}{line}\n"), 1);
+        place += &format!("{line}\n");
     }
     let yaml = yaml.replace("\"\"", "To be said.");
     let followed = load(&yaml).unwrap();
     let left = review(&followed, &theirs, &[]);
     assert!(left.is_followed(), "{}\n{yaml}", left.markdown());
     bindings(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+}
+
+/// What is to be added stands together by what it means, with a comment on where; all else has its line.
+#[test]
+fn a_report_is_short_and_loses_nothing() {
+    let ours = small();
+    let theirs = changed(&ours, &|d| {
+        for name in ["one", "two"] {
+            at(d, REQUEST)[name] = json!({ "type": "string" });
+            at(d, RESPONSE)[name] = json!({ "type": "string", "enum": ["a"], "maxLength": 9 });
+        }
+        at(d, REQUEST)["loginId"]["type"] = json!("integer");
+    });
+    let report = review(&ours, &theirs, &[]);
+    let text = report.markdown();
+    let (_, text) = text.split_once("## spec/openapi.yaml\n").unwrap();
+    let (text, _) = text.split_once("\n## ").unwrap();
+    let expected = r#"
+- **SendLinkRequest**, in POST /v1/auth/magiclink/signin/email
+  - [ ] line 69: `loginId`: ours `string`, published `integer`. major: find out what the service sends and takes now, then change `loginId` in schema SendLinkRequest
+- [ ] published, and we lack it. minor: add under `properties`; a setter in the facade where users need it
+```yaml
+        # SendLinkRequest, line 68, in POST /v1/auth/magiclink/signin/email
+        one: {type: string, description: ""}
+        two: {type: string, description: ""}
+```
+- [ ] published, and we lack it. minor: add under `properties`; an accessor in the facade where users need it
+```yaml
+        # SendLinkResponse, line 76, in POST /v1/auth/magiclink/signin/email
+        # one is published as string in {a}; maxLength 9
+        one: {type: string, description: ""}
+        # two is published as string in {a}; maxLength 9
+        two: {type: string, description: ""}
+```
+"#;
+    assert_eq!(text, expected);
 }
 
 fn properties_of(schema: &str) -> String {

@@ -5,13 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::builder::EmulatorBuilder;
-#[cfg(feature = "program")]
-use crate::control;
 use crate::error::StartError;
 use crate::handles::clock::Clock;
 use crate::handles::faults::Faults;
@@ -22,7 +19,8 @@ use crate::handles::requests::RequestLog;
 use crate::handles::snapshot::{Snapshot, Stats};
 use crate::handles::tokens::TokenBuilder;
 use crate::handles::users::Users;
-use crate::http::{router, server};
+use crate::server;
+use crate::service::Service;
 use crate::state::State;
 use crate::state::shared::{Callbacks, Shared};
 
@@ -94,17 +92,8 @@ impl Emulator {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let shared = Shared::new(state, callbacks);
-        #[cfg(feature = "program")]
-        let router = if shared.settings.control {
-            let router = router::operations(&shared, control::router(&shared));
-            control::guarded(&shared, router)
-        } else {
-            router::operations(&shared, Router::new())
-        };
-        #[cfg(not(feature = "program"))]
-        let router = router::operations(&shared, Router::new());
-        let router = router::dated(&shared, router);
-        let accepting = tokio::spawn(server::accept(listener, router, shared.closing()));
+        let service = Arc::new(Service::new(Arc::clone(&shared)));
+        let accepting = tokio::spawn(server::accept(listener, service, shared.closing()));
         Ok(Self {
             shared,
             address,

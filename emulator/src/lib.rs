@@ -15,6 +15,8 @@ mod http;
 mod nearest;
 mod operations;
 mod random;
+mod server;
+mod service;
 mod settings;
 mod state;
 

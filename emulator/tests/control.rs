@@ -125,6 +125,75 @@ async fn messages_are_listed_filtered_awaited_and_cleared() {
 }
 
 #[tokio::test]
+async fn a_request_is_for_what_its_path_and_its_method_say() {
+    let emulator = controlled().await;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let send = async |method: &str, path: &str| {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let url = format!("{}{path}", emulator.base_url());
+        let response = http.request(method, url).send().await.unwrap();
+        let header = |name| Some(response.headers().get(name)?.to_str().unwrap().to_owned());
+        let length = header("content-length").map(|length| length.parse::<usize>().unwrap());
+        let found = (response.status().as_u16(), header("allow"), length);
+        (found, response.bytes().await.unwrap().len())
+    };
+    let keys = format!("/v2/keys/{}", emulator.project_id());
+    for (method, path, status, allow) in [
+        ("GET", keys.as_str(), 200, None),
+        ("POST", &keys, 405, Some("GET,HEAD")),
+        ("OPTIONS", &keys, 405, Some("GET,HEAD")),
+        ("GET", "/v2/keys/another", 404, None),
+        ("POST", "/v2/keys/another", 405, Some("GET,HEAD")),
+        ("POST", "/v2/keys/", 404, None),
+        ("POST", "/v2/keys/one/two", 404, None),
+        ("POST", "/v2/keys/one%2Ftwo", 405, Some("GET,HEAD")),
+        ("PUT", "/v1/auth/refresh", 405, Some("POST,GET,HEAD")),
+        ("DELETE", "/v1/auth/magiclink/verify", 405, Some("POST")),
+        ("PURGE", "/v1/auth/magiclink/verify", 405, Some("POST")),
+        ("GET", "/v1/auth/magiclink/verif%79", 404, None),
+        ("GET", "/v1/auth/magiclink/verify/", 404, None),
+        ("GET", "/V1/auth/magiclink/verify", 404, None),
+        ("GET", "/", 302, None),
+        ("GET", "/_emulator", 302, None),
+        ("GET", "/_emulator/", 200, None),
+        (
+            "PUT",
+            "/_emulator/v1/faults",
+            405,
+            Some("GET,HEAD,POST,DELETE"),
+        ),
+        ("GET", "/_emulator/v1/keys/rotate", 405, Some("POST")),
+        (
+            "GET",
+            "/_emulator/v1/keys/published",
+            405,
+            Some("PUT,DELETE"),
+        ),
+        ("GET", "/_emulator/v1/keys/x", 405, Some("DELETE")),
+        ("GET", "/_emulator/v1/keys/", 404, None),
+        (
+            "GET",
+            "/_emulator/v1/snapshots/1/restore",
+            405,
+            Some("POST"),
+        ),
+        ("POST", "/_emulator/v1/snapshots/1/other", 404, None),
+    ] {
+        let (found, sent) = send(method, path).await;
+        let expected = (status, allow.map(str::to_owned), Some(sent));
+        assert_eq!(found, expected, "{method} {path}");
+        // What is refused names its method.
+        if method == "GET" && status < 400 {
+            assert_eq!(send("HEAD", path).await, (expected, 0), "HEAD {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_same_powers_as_in_process() {
     let emulator = controlled().await;
     let control = Control(Api::new(&emulator));

@@ -32,7 +32,7 @@ use crate::transport::body::Members;
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "nothing is sent until `send`"]
+#[must_use = "nothing is sent until `.send().await`"]
 pub struct LinkRequest<K> {
     pub(crate) client: Client,
     /// None where it is to be looked up: see [`login_id_of`](Self::login_id_of).

@@ -34,7 +34,7 @@ use crate::transport::response::{LARGEST_BODY, Received, ResponseValue};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "nothing is sent until `send`"]
+#[must_use = "nothing is sent until `.send().await`"]
 pub struct Call<'c, O = ()> {
     client: &'c Client,
     name: &'static str,

@@ -29,7 +29,7 @@ const ABANDONED: Duration = Duration::from_secs(60);
 /// How long a response is kept that could not be checked yet.
 const UNCHECKED: Duration = Duration::from_secs(10 * 60);
 /// What all responses may take up together.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+const MAX_BYTES: usize = 8 << 20;
 
 /// The responses of one client.
 #[derive(Debug)]
@@ -220,5 +220,31 @@ impl Drop for Handover {
         }
         drop(table);
         self.sender.send_replace(Some(Ok(())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock};
+
+    #[test]
+    fn nothing_is_left_of_what_has_ended_though_nobody_comes() {
+        let clock = Arc::new(ManualClock::new());
+        let builder = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z");
+        let validator = builder.clock(Arc::clone(&clock)).build().unwrap();
+        let handovers = Arc::new(Handovers::new(validator));
+        handovers.is_purging.store(true, Ordering::Relaxed);
+        assert!(handovers.is_purging().swap(false, Ordering::Relaxed));
+        let response = br#"{"session":"s","session_cookie":null,"refreshes":[],"status":200,"user":null,
+            "session_expires_at":null,"date":null,"cookies":[[null,null,null,null,null],null,null]}"#;
+        let response = TokenResponse::from_bytes(response, clock.instant()).unwrap();
+        handovers.complete([0; 32], Ok(response)).unwrap();
+        clock.advance(ABANDONED - Duration::from_secs(1));
+        assert!(handovers.purge());
+        clock.advance(Duration::from_secs(1));
+        assert!(!handovers.purge());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) const REFUSED: Duration = Duration::from_secs(30);
 /// The longest time that no refresh is sent because the service has asked to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What all outcomes may take up together: tokens of some 5,000 users.
-const MAX_BYTES: usize = 32 * 1024 * 1024;
+const MAX_BYTES: usize = 32 << 20;
 
 /// What comes of a refresh; `None` if the service had nothing to refresh and was asked not to mind.
 pub(crate) type Outcome = Result<Option<Refreshed>, Error>;
@@ -471,5 +471,122 @@ impl Table {
                 self.by_user.remove(&owner.user);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::claim_policy::ValidatedTimes;
+    use super::super::claims::Claims;
+    use super::super::session::Session;
+    use super::*;
+    use crate::clock::{Clock as _, ManualClock, SystemClock};
+    use crate::jwt::json::Document;
+    use crate::secret::{RefreshToken, SessionToken};
+    use crate::session::tokens::Tokens;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const RESPONSE: &[u8] = br#"{"session":"s","session_cookie":null,"refreshes":[],"status":200,
+        "user":null,"session_expires_at":null,"date":null,"cookies":[[null,null,null,null,null],null,null]}"#;
+
+    /// The claims of any token of one user, which expires in an hour.
+    fn claims(clock: &ManualClock) -> Arc<Claims> {
+        let now = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let document = Document::parse(br#"{"sub":"U1"}"#).unwrap();
+        let times = ValidatedTimes {
+            expires_at: i64::try_from((now + HOUR).as_secs()).unwrap(),
+            not_before: None,
+            issued_at: None,
+            subject: document
+                .root()
+                .as_object()
+                .unwrap()
+                .get("sub")
+                .unwrap()
+                .place(),
+        };
+        Arc::new(Claims::new(document, times, "P1".into()))
+    }
+
+    fn refreshed(clock: &ManualClock, session: &str, refresh: &str) -> CachedOutcome {
+        let mut tokens = Tokens::new(SessionToken::new(session));
+        tokens.refresh = Some(RefreshToken::new(refresh));
+        tokens.rotated = true;
+        CachedOutcome::Refreshed(Box::new(Refreshed {
+            session: Session::new(claims(clock)),
+            tokens,
+            user: None,
+        }))
+    }
+
+    fn refreshes() -> (Arc<ManualClock>, Arc<Refreshes>) {
+        let clock = Arc::new(ManualClock::new());
+        let builder = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z");
+        let validator = builder.clock(Arc::clone(&clock)).build().unwrap();
+        (clock, Arc::new(Refreshes::new(validator)))
+    }
+
+    /// Makes the refresh of a token, of which `cached` is to be kept. Gives what it had to go on; `None` if it was
+    /// not made, as an outcome was there.
+    async fn refresh(
+        (clock, refreshes): &(Arc<ManualClock>, Arc<Refreshes>),
+        token: &str,
+        cached: Option<CachedOutcome>,
+    ) -> Option<Option<Arc<TokenResponse>>> {
+        let mut given = None;
+        let claims = RefreshClaims::new(claims(clock));
+        let state = refreshes.join_or_start(hash(token), &claims, |response| {
+            given = Some(response);
+            async move { (Ok(None), cached) }
+        });
+        if let RefreshState::InFlight(refresh) = state {
+            let end = later(SystemClock.instant(), HOUR);
+            refresh.wait(end).await.unwrap().unwrap();
+        }
+        given
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_what_has_ended_though_nobody_comes() {
+        let all = refreshes();
+        let (clock, refreshes) = &all;
+        refreshes.is_purging.store(true, Ordering::Relaxed);
+        assert!(refreshes.is_purging().swap(false, Ordering::Relaxed));
+        let cached = refreshed(clock, &"s".repeat(1000), &"r".repeat(300));
+        refresh(&all, "first", Some(cached)).await.unwrap();
+        // The text of the session token and what was read from it, the refresh token, and what the map itself takes.
+        let bytes = refreshes.table().cached.bytes();
+        assert!((4300..6000).contains(&bytes), "{bytes}");
+        let refused = CachedOutcome::Refused(SessionError::Missing.into());
+        refresh(&all, "second", Some(refused)).await.unwrap();
+        refresh(&all, "third", None).await.unwrap();
+        assert!(refresh(&all, "first", None).await.is_none());
+        clock.advance(ROTATED - Duration::from_secs(1));
+        assert!(refreshes.purge());
+        assert!(!refreshes.table().replaced.is_empty());
+        clock.advance(Duration::from_secs(1));
+        assert!(!refreshes.purge());
+        let table = refreshes.table();
+        assert!(table.in_flight.is_empty() && table.replaced.is_empty());
+        assert!(table.by_user.is_empty(), "{:?}", table.by_user);
+        assert_eq!(table.cached.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_response_that_could_not_be_checked_is_tried_for_ten_minutes_until_it_is_found_bad() {
+        let all = refreshes();
+        let (clock, refreshes) = &all;
+        let response = TokenResponse::from_bytes(RESPONSE, refreshes.now());
+        let response = Arc::new(response.unwrap());
+        let unchecked = || Some(CachedOutcome::Unchecked(Arc::clone(&response)));
+        let next = |cached| async { refresh(&all, "t", cached).await.unwrap().is_some() };
+        assert!(!next(unchecked()).await);
+        clock.advance(UNCHECKED - Duration::from_secs(1));
+        assert!(next(unchecked()).await);
+        // Found bad.
+        assert!(next(None).await);
+        assert!(!next(unchecked()).await);
+        clock.advance(Duration::from_secs(600));
+        assert!(!next(None).await);
     }
 }

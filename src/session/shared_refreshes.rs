@@ -211,3 +211,122 @@ fn changed(claims: &RefreshClaims, family: Option<&str>) -> [u8; 32] {
 
 #[cfg(test)]
 mod simulation;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::store::{Store, StoreError, StoreFuture};
+
+    const LEASE: Duration = Duration::from_secs(35);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// How the store responds to one call.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// To `insert`: whether it was put there.
+        Inserted(bool),
+        /// To `insert`, after so many seconds.
+        Fails(u64),
+        /// To `get`: the mark of another process, or nothing.
+        Marked,
+        Absent,
+    }
+    use Step::{Absent, Fails, Inserted, Marked};
+
+    #[derive(Debug)]
+    struct Script(Mutex<VecDeque<Step>>);
+
+    impl Script {
+        fn next(&self) -> Step {
+            self.0.lock().unwrap().pop_front().unwrap()
+        }
+    }
+
+    impl Store for Script {
+        fn get(&self, _: [u8; 32]) -> StoreFuture<'_, Option<(Vec<u8>, Duration)>> {
+            let step = self.next();
+            Box::pin(async move {
+                match step {
+                    Marked => Ok(Some((State::write(PENDING, DAY, b"another"), DAY))),
+                    Absent => Ok(None),
+                    step => panic!("{step:?} is not of `get`"),
+                }
+            })
+        }
+        fn set(&self, _: [u8; 32], _: Vec<u8>, _: Duration) -> StoreFuture<'_, ()> {
+            unreachable!("nothing is completed")
+        }
+        fn insert(&self, _: [u8; 32], _: Vec<u8>, _: Duration) -> StoreFuture<'_, bool> {
+            let step = self.next();
+            Box::pin(async move {
+                match step {
+                    Inserted(is_new) => Ok(is_new),
+                    Fails(seconds) => {
+                        sleep(Duration::from_secs(seconds)).await;
+                        Err(StoreError::new("as told"))
+                    }
+                    step => panic!("{step:?} is not of `insert`"),
+                }
+            })
+        }
+        fn count(&self, _: [u8; 32], _: u64, _: Duration) -> StoreFuture<'_, u64> {
+            unreachable!("nothing is counted")
+        }
+        fn append(&self, _: [u8; 32], _: Vec<u8>, _: Duration) -> StoreFuture<'_, ()> {
+            unreachable!("there are no lists")
+        }
+        fn since(&self, _: [u8; 32], _: u128) -> StoreFuture<'_, (Vec<Vec<u8>>, u128)> {
+            unreachable!("there are no lists")
+        }
+        fn timeout(&self) -> Duration {
+            DAY
+        }
+    }
+
+    /// What comes of a refresh, and since when it is noted; times are virtual.
+    async fn play(ttl: Duration, steps: &[Step]) -> (SharedState, Duration) {
+        let script = Arc::new(Script(Mutex::new(steps.iter().copied().collect())));
+        let remote = Remote::new(Arc::clone(&script) as Arc<dyn Store>, "P1");
+        let refresh = SharedRefresh {
+            remote: &remote,
+            key: [0; 32],
+            ttl,
+            lease: LEASE,
+        };
+        let state = refresh.join_or_start().await;
+        assert!(script.0.lock().unwrap().is_empty(), "{steps:?} {state:?}");
+        let since = match &state {
+            SharedState::Leader(began) => began.elapsed(),
+            _ => Duration::ZERO,
+        };
+        (state, since)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_is_noted_since_the_first_try_that_may_have_reached_the_store() {
+        let (state, since) = play(DAY, &[Fails(3), Inserted(true)]).await;
+        assert!(matches!(state, SharedState::Leader(_)) && since >= Duration::from_secs(3));
+        let (state, since) = play(DAY, &[Fails(3), Fails(2)]).await;
+        assert!(matches!(state, SharedState::Leader(_)) && since >= Duration::from_secs(5));
+        // After another's, it begins when that one is gone.
+        let waited = [Inserted(false), Marked, Marked, Absent, Inserted(true)];
+        let (state, since) = play(LEASE, &waited).await;
+        assert!(matches!(state, SharedState::Leader(_)));
+        assert_eq!(since, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_seen_a_mark_go_presents_no_token_that_may_rotate() {
+        let seen = [Inserted(false), Marked, Absent];
+        assert_eq!(play(DAY, &seen).await.0, SharedState::Unknown);
+        // Who has seen none makes the refresh.
+        let unseen = [Inserted(false), Absent, Inserted(true)];
+        for ttl in [LEASE, DAY] {
+            let (state, _) = play(ttl, &unseen).await;
+            assert!(matches!(state, SharedState::Leader(_)), "{state:?}");
+        }
+    }
+}

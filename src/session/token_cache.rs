@@ -35,12 +35,6 @@ pub(super) struct TokenCache<T = VerifiedToken> {
     is_purging: AtomicBool,
 }
 
-impl<T> std::fmt::Debug for TokenCache<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenCache").finish_non_exhaustive()
-    }
-}
-
 impl<T: Send + Sync + 'static> TokenCache<T> {
     pub(super) fn new(max_bytes: usize, clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
@@ -85,12 +79,6 @@ impl<T: Send + Sync + 'static> TokenCache<T> {
         let left: Duration = expires_at.duration_since(self.clock.now()).ok()?;
         now.checked_add(left).filter(|end| *end > now)
     }
-
-    pub(super) fn remove(&self, hash: &TokenHash) {
-        if let Some(mut shard) = self.shard(hash) {
-            shard.remove(hash);
-        }
-    }
 }
 
 #[cfg(feature = "client")]
@@ -114,6 +102,8 @@ impl<T: Send + Sync + 'static> Purge for TokenCache<T> {
 #[cfg(test)]
 #[cfg(feature = "client")]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::clock::ManualClock;
 
@@ -122,6 +112,8 @@ mod tests {
         let clock = Arc::new(ManualClock::new());
         let cache = TokenCache::new(1 << 20, Arc::clone(&clock) as Arc<dyn Clock>);
         let within = |seconds| clock.now() + Duration::from_secs(seconds);
+        cache.is_purging().store(true, Ordering::Relaxed);
+        assert!(cache.is_purging().swap(false, Ordering::Relaxed));
         let bytes = || -> usize {
             let shards = cache.shards.iter();
             shards.map(|shard| shard.lock().unwrap().bytes()).sum()

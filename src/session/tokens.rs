@@ -515,5 +515,32 @@ mod tests {
             let error = check_one_user(&users).unwrap_err();
             assert!(matches!(error, SessionError::UserMismatch), "{users:?}");
         }
+        // Of the length of an id, or with its first letter, and still none.
+        for other in [
+            "u2aAc4T2V93bddihGEx2Ryhc8e5Z",
+            "U2aAc4T2V93bddihGEx2Ryhc8e5",
+            "U2aAc4T2V93bddihGEx2Ryhc8e5-",
+        ] {
+            assert!(check_one_user(&[ann, other]).is_ok(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_response_takes_up_at_least_its_tokens() {
+        let [session, cookie, refresh] = [2000, 1000, 300].map(|length| "t".repeat(length));
+        let stored = StoredResponse {
+            session: SessionToken::new(session),
+            session_cookie: Some(SessionToken::new(cookie)),
+            refreshes: vec![RefreshToken::new(refresh)],
+            status: 200,
+            user: None,
+            session_expires_at: None,
+            date: None,
+            cookies: ([const { None }; 5], None, None),
+        };
+        let stored = serde_json::to_vec(&stored).unwrap();
+        let now = crate::clock::Clock::instant(&crate::clock::SystemClock);
+        let response = TokenResponse::from_bytes(&stored, now).unwrap();
+        assert!((3300..6600).contains(&response.bytes()));
     }
 }

@@ -490,10 +490,10 @@ impl SessionValidator {
         Ok(())
     }
 
-    /// The hash to remember the token by, if tokens are remembered and this could be one.
+    /// The hash to remember the token by, if tokens are remembered.
     fn token_hash(&self, token: &str) -> Option<TokenHash> {
-        let fits = !token.is_empty() && token.len() <= self.inner.settings.max_token_bytes;
-        (fits && self.inner.settings.token_cache.is_some()).then(|| hash(token))
+        let cache = self.inner.settings.token_cache.as_ref();
+        cache.map(|_| hash(token))
     }
 
     /// The claims of a token found good before, if its time is not over and its key still serves.
@@ -510,11 +510,7 @@ impl SessionValidator {
                 self.inner.settings.policy.leeway,
             )
             .is_ok();
-        if key_serves && in_time {
-            return Some(Arc::clone(&found.claims));
-        }
-        verified.remove(hash);
-        None
+        (key_serves && in_time).then(|| Arc::clone(&found.claims))
     }
 
     /// The time that presented tokens are judged by: this machine's clock, and in the validator of a
@@ -527,7 +523,7 @@ impl SessionValidator {
         let offset = self.inner.clock_offset.load(Ordering::Relaxed);
         let now = self.inner.settings.clock.now();
         let by = Duration::from_secs(offset.unsigned_abs());
-        let corrected = if offset < 0 {
+        let corrected = if offset.is_negative() {
             now.checked_sub(by)
         } else {
             now.checked_add(by)

@@ -174,3 +174,48 @@ impl<T: Clone + Send + Sync + 'static> InFlight<T> {
         self.0.has_changed().is_err() && self.0.borrow().is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than anything takes here on however busy a machine.
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn work_ends_with_its_caller_and_steps_are_repeated_until_they_are_done() {
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let work = run(async move {
+            let _held = sender;
+            std::future::pending::<()>().await;
+        });
+        assert!(timeout(Duration::ZERO, work).await.is_none());
+        assert!(receiver.await.is_err());
+
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let mut left = 3;
+        repeat_until_done(Duration::ZERO, move || {
+            left -= 1;
+            sender.send(left).unwrap();
+            left == 0
+        });
+        for expected in [Some(2), Some(1), Some(0), None] {
+            assert_eq!(timeout(LONG, receiver.recv()).await, Some(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn work_without_an_outcome_is_lost_once_nobody_can_tell_one() {
+        let (sender, in_flight) = InFlight::<u8>::new();
+        assert!(!in_flight.is_lost());
+        drop(sender);
+        assert!(in_flight.is_lost());
+        let end = later(SystemClock.instant(), LONG);
+        assert_eq!(in_flight.wait(end).await, Err(WaitError::Lost));
+        let (sender, in_flight) = InFlight::new();
+        sender.send_replace(Some(1));
+        drop(sender);
+        assert!(!in_flight.is_lost());
+        assert_eq!(in_flight.wait(end).await, Ok(1));
+    }
+}

@@ -135,6 +135,7 @@ async fn tokens_come_from_the_body_or_from_cookies() {
             *refresh,
             "{body}"
         );
+        assert!(auth.tokens.rotated);
     }
     let no_cookie = &[("set-cookie", "DSR=; Max-Age=0")];
     for body in ["{}", r#"{"refreshJwt":"r"}"#, ""] {
@@ -145,14 +146,16 @@ async fn tokens_come_from_the_body_or_from_cookies() {
             "{error}"
         );
     }
-    let auth = verify(cookies(r#"{"sessionJwt":"s"}"#, no_cookie)).await;
+    let auth = verify(Reply::json(202, r#"{"sessionJwt":"s"}"#)).await;
     let auth = auth.unwrap();
     assert_eq!(auth.tokens.session.expose_secret(), "s");
+    assert!(!auth.tokens.rotated);
     let error = auth.tokens.refresh_token().unwrap_err();
     assert!(
         error.to_string().contains("has no refresh token"),
         "{error}"
     );
+    assert_eq!(error.status().unwrap().as_u16(), 202);
 }
 
 #[tokio::test]
@@ -769,6 +772,11 @@ mod events {
         what_runs_in_a_task_of_its_own_stays_in_the_span().await;
 
         let events = EVENTS.lock().unwrap().clone();
+        let refreshed = "message=refreshed;user_id=\"U";
+        assert!(
+            events.iter().any(|event| event.starts_with(refreshed)),
+            "{events:?}"
+        );
         let told = |operation: &str| {
             let start = format!("message=response not as described;operation=\"{operation}\"");
             events

@@ -4,7 +4,7 @@ use std::fmt;
 
 use descope_magiclink::ConfigError;
 use http::HeaderValue;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 /// Longer targets are refused; no page has such an address.
 const LONGEST: usize = 2048;
@@ -227,6 +227,24 @@ impl RedirectTarget {
     pub(crate) fn location(&self) -> HeaderValue {
         // The URL standard leaves nothing in a URL that a header cannot hold.
         HeaderValue::from_str(&self.0).unwrap_or_else(|_| HeaderValue::from_static("/"))
+    }
+
+    /// This page with the next one in its query, and whether a further factor is asked for.
+    pub(crate) fn with_next(&self, next: Option<&Self>, is_mfa: bool) -> String {
+        let next = next.map(|next| ("next", next.as_str()));
+        let parameters = next.into_iter().chain(is_mfa.then_some(("mfa", "true")));
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        if query.is_empty() {
+            return self.as_str().to_owned();
+        }
+        let (before, fragment) = match self.as_str().split_once('#') {
+            Some((before, fragment)) => (before, format!("#{fragment}")),
+            None => (self.as_str(), String::new()),
+        };
+        let mark = if before.contains('?') { '&' } else { '?' };
+        format!("{before}{mark}{query}{fragment}")
     }
 }
 

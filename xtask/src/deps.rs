@@ -17,7 +17,7 @@ const COUNTED: [&str; 2] = ["descope-magiclink", "descope-magiclink-web"];
 
 /// Lines of their public listings that begin with `pub`, without the generated `raw`. Whoever adds some raises it in the
 /// same commit, and says why there.
-const PUBLIC_LINES: usize = 708;
+const PUBLIC_LINES: usize = 709;
 
 pub(crate) fn deps() -> Outcome {
     let tree =

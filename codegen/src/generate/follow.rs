@@ -1,46 +1,29 @@
 //! What else follows from the description: the emulator's copy of it, and a list of all that requests can
 //! say, for the tests.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use super::document::{plain, reached_from};
+use super::document::{is_machine_read, strip};
 use super::load::Source;
 use super::project::HEADER;
 
 /// The description without what only people read, as JSON.
 pub(super) fn for_emulator(source: &Source) -> String {
     let mut value = source.value.clone();
-    strip(&mut value);
+    strip(&mut value, &is_machine_read);
     format!("{value}\n")
 }
 
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.retain(|name, value| {
-                let is_prose =
-                    matches!(name.as_str(), "description" | "summary") && value.is_string();
-                !name.starts_with("x-") && !is_prose
-            });
-            members.values_mut().for_each(strip);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip),
-        _ => {}
-    }
-}
-
 /// Each type that a request consists of, with its fields.
-pub(super) fn request_fields(source: &Source, types: &syn::File) -> String {
+pub(super) fn request_fields(requests: &BTreeSet<String>, types: &syn::File) -> String {
     let mut text = format!("{HEADER}request_types! {{\n");
-    let reached = reached_from(&source.value, "requestBody");
     for item in &types.items {
         let syn::Item::Struct(item) = item else {
             continue;
         };
         let name = item.ident.to_string();
-        if reached.iter().any(|schema| plain(schema) == plain(&name)) {
+        if requests.contains(&name) {
             let fields = item.fields.iter().filter_map(|field| field.ident.as_ref());
             let fields: Vec<String> = fields.map(|ident| format!("        {ident},\n")).collect();
             let _ = writeln!(text, "    {name} {{\n{}    }}", fields.concat());

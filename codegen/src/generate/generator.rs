@@ -9,9 +9,10 @@ use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, InterfaceStyle};
 use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::document::{operations, references};
+use super::document::{operation_pointer, operations, reached, schemas};
+use super::load::Source;
 use crate::error::Error;
 
 /// String formats that stand for hand-written types.
@@ -28,12 +29,12 @@ pub const FORMATS: [(&str, &str); 6] = [
 ///
 /// # Errors
 ///
-/// [`Error::Generator`]. The generator panics on some valid documents; the panic is caught and the
+/// [`Error::Findings`]. The generator panics on some valid documents; the panic is caught and the
 /// operation that causes it is looked for.
-pub fn generate(document: &OpenAPI) -> Result<TokenStream, Error> {
-    run(document).map_err(|message| Error::Generator {
-        operation: culprit(document).map(|id| (id, None)),
-        message,
+pub fn generate(source: &Source, document: &OpenAPI) -> Result<TokenStream, Error> {
+    run(document).map_err(|message| {
+        let finding = source.finding(&culprit(document).unwrap_or_default(), message);
+        Error::Findings("the generator failed", vec![finding])
     })
 }
 
@@ -56,31 +57,22 @@ fn silence_generator() {
 }
 
 fn run(document: &OpenAPI) -> Result<TokenStream, String> {
-    let settings = settings();
     silence_generator();
     IN_GENERATOR.set(true);
-    let outcome = caught(&settings, document);
-    IN_GENERATOR.set(false);
-    outcome
-}
-
-fn caught(settings: &GenerationSettings, document: &OpenAPI) -> Result<TokenStream, String> {
     // The generator is made anew for each run, so that nothing broken is seen after a panic.
-    catch_unwind(AssertUnwindSafe(|| {
-        Generator::new(settings)
-            .generate_tokens(document)
-            .map_err(|error| error.to_string())
-    }))
-    .unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let tokens = Generator::new(&settings()).generate_tokens(document);
+        tokens.map_err(|error| error.to_string())
+    }));
+    IN_GENERATOR.set(false);
+    outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(text.unwrap_or("it panicked without a message").to_owned())
     })
 }
 
-/// The first operation on which the generator fails when it stands alone, with the schemas it uses.
+/// The pointer to the first operation on which the generator fails when it stands alone, with the schemas it uses.
 fn culprit(document: &OpenAPI) -> Option<String> {
     let whole = serde_json::to_value(document).ok()?;
     let mut found = None;
@@ -89,11 +81,12 @@ fn culprit(document: &OpenAPI) -> Option<String> {
             return;
         }
         let mut alone = whole.clone();
-        let mut schemas = Map::new();
-        collect(operation, &whole, &mut schemas);
+        let used = reached(&whole, vec![operation]);
+        let schemas = schemas(&whole).filter(|(name, _)| used.contains(*name));
+        let schemas = schemas.map(|(name, schema)| (name.clone(), schema.clone()));
         let parts = [
             ("/paths", json!({ path: { method: operation } })),
-            ("/components/schemas", Value::Object(schemas)),
+            ("/components/schemas", Value::Object(schemas.collect())),
         ];
         for (pointer, part) in parts {
             if let Some(place) = alone.pointer_mut(pointer) {
@@ -101,25 +94,10 @@ fn culprit(document: &OpenAPI) -> Option<String> {
             }
         }
         if serde_json::from_value(alone).is_ok_and(|alone| run(&alone).is_err()) {
-            let id = operation.get("operationId").and_then(Value::as_str);
-            found = id.map(str::to_owned);
+            found = Some(operation_pointer(path, method));
         }
     });
     found
-}
-
-/// Gathers the schemas that a value refers to, and those that they refer to.
-fn collect(value: &Value, document: &Value, schemas: &mut Map<String, Value>) {
-    references(value, "", &mut |_, target| {
-        let name = target.strip_prefix("#/components/schemas/");
-        let schema = document.pointer(target.trim_start_matches('#'));
-        if let (Some(name), Some(schema)) = (name, schema)
-            && !schemas.contains_key(name)
-        {
-            schemas.insert(name.to_owned(), schema.clone());
-            collect(schema, document, schemas);
-        }
-    });
 }
 
 fn settings() -> GenerationSettings {

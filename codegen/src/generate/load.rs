@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
 use crate::error::Error;
@@ -29,15 +29,6 @@ impl Source {
                 return Some(*line);
             }
             pointer = pointer.rsplit_once('/')?.0;
-        }
-    }
-
-    /// A description that has no text, such as one that a program made.
-    #[must_use]
-    pub fn without_lines(value: Value) -> Self {
-        Self {
-            value,
-            lines: HashMap::new(),
         }
     }
 }
@@ -106,6 +97,14 @@ enum Node {
     Object(Vec<(Spanned<String>, Node)>),
 }
 
+macro_rules! scalar {
+    ($($visit:ident: $of:ty),*) => {
+        $(fn $visit<E>(self, value: $of) -> Result<Node, E> {
+            Ok(Node::Scalar(value.into()))
+        })*
+    };
+}
+
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NodeVisitor;
@@ -117,30 +116,10 @@ impl<'de> Deserialize<'de> for Node {
                 f.write_str("a value")
             }
 
+            scalar!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+
             fn visit_unit<E>(self) -> Result<Node, E> {
                 Ok(Node::Scalar(Value::Null))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-                Ok(Node::Scalar(Value::Bool(value)))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-                Ok(Node::Scalar(value.into()))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-                Ok(Node::Scalar(value.into()))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-                Ok(Node::Scalar(
-                    Number::from_f64(value).map_or(Value::Null, Value::Number),
-                ))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-                Ok(Node::Scalar(value.into()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {

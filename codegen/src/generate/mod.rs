@@ -24,18 +24,6 @@ pub fn bindings(spec: &str) -> Result<Files, Error> {
     let source = load::load(spec)?;
     lint::lint(&source)?;
     let prepared = prepare::prepare(&source)?;
-    let tokens = generator::generate(&prepared).map_err(|error| match error {
-        Error::Generator {
-            operation: Some((id, _)),
-            message,
-        } => {
-            let line = passes::line_of(&source, &id);
-            Error::Generator {
-                operation: Some((id, line)),
-                message,
-            }
-        }
-        error => error,
-    })?;
+    let tokens = generator::generate(&source, &prepared)?;
     passes::finish(&source, tokens)
 }

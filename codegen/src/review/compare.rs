@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::facts::{Facts, Members, references, skeleton};
+use super::facts::{Facts, Members, OTHERS, WHOLE, behind, references, skeleton};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +32,25 @@ pub struct Difference {
     pub places: BTreeSet<String>,
 }
 
+impl Difference {
+    /// What the first and the second say.
+    pub(super) fn sides(&self) -> (Option<&str>, Option<&str>) {
+        (self.ours.as_deref(), self.theirs.as_deref())
+    }
+
+    /// The part of an operation or of the document: empty for a whole operation, and `None` for a property,
+    /// which may have the name of such a part.
+    pub(super) fn part(&self) -> Option<&str> {
+        let is_of_schema = self.group != "document" && !self.group.contains(' ');
+        (!is_of_schema).then_some(self.member.as_str())
+    }
+
+    pub(super) fn is_parameter(&self) -> bool {
+        let place = self.part().and_then(|part| part.split_once(' '));
+        place.is_some_and(|(place, _)| matches!(place, "query" | "path" | "header"))
+    }
+}
+
 type Values = (Option<String>, Option<String>);
 
 /// Walks two descriptions side by side.
@@ -44,7 +63,8 @@ struct Walk<'a> {
     uses: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The differences, without members of operations that are `ignored`.
+/// The differences, without members of operations that are `ignored`; with [`OTHERS`] among them, without
+/// keywords that ours never has.
 #[must_use]
 pub fn compare(ours: &Facts, theirs: &Facts, ignored: &[&str]) -> Vec<Difference> {
     let mut walk = Walk {
@@ -129,8 +149,14 @@ impl Walk<'_> {
         seen: &mut BTreeSet<(String, String)>,
     ) {
         let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        let ignores_others = self.ignored.contains(&OTHERS);
         for name in names {
-            if group == operation && self.ignored.contains(&name.as_str()) {
+            let is_ignored = if group == operation {
+                self.ignored.contains(&name.as_str())
+            } else {
+                ignores_others && name == WHOLE
+            };
+            if is_ignored {
                 continue;
             }
             let (one, other) = (ours.get(name), theirs.get(name));
@@ -138,7 +164,7 @@ impl Walk<'_> {
                 self.find(group, name, (one.cloned(), other.cloned()), operation);
                 continue;
             };
-            let (kind_a, kind_b) = (skeleton(kind(a)), skeleton(kind(b)));
+            let (kind_a, kind_b) = (skeleton(a), skeleton(b));
             // A free-form object is one without members.
             let pairs: Vec<(&str, &str)> = match (kind_a.as_str(), kind_b.as_str()) {
                 ("object", "<>") => references(b).map(|name| ("", name)).collect(),
@@ -146,7 +172,8 @@ impl Walk<'_> {
                 (kind_a, kind_b) if kind_a == kind_b => references(a).zip(references(b)).collect(),
                 _ => Vec::new(),
             };
-            let is_same = (kind_a == kind_b || !pairs.is_empty()) && attributes(a) == attributes(b);
+            let is_same = (kind_a == kind_b || !pairs.is_empty())
+                && behind(a, ignores_others) == behind(b, ignores_others);
             if !is_same {
                 self.find(group, name, (Some(a.clone()), Some(b.clone())), operation);
             }
@@ -171,16 +198,4 @@ impl Walk<'_> {
         let other = theirs.schemas.get(b).unwrap_or(&none);
         self.members(group, one, other, operation, seen);
     }
-}
-
-/// The type without what stands behind it.
-#[must_use]
-pub fn kind(value: &str) -> &str {
-    value.split("; ").next().unwrap_or(value)
-}
-
-/// What stands behind the type.
-#[must_use]
-pub fn attributes(value: &str) -> &str {
-    value.get(kind(value).len()..).unwrap_or("")
 }

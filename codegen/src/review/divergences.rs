@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::compare::Difference;
-use super::facts::skeleton;
+use super::facts::{behind, skeleton};
 use crate::error::{Error, Finding};
 
 /// One entry.
@@ -36,7 +36,7 @@ struct List {
 ///
 /// # Errors
 ///
-/// [`Error::Yaml`] when the text is not such a list, and [`Error::Divergences`] with every entry that lacks
+/// [`Error::Yaml`] when the text is not such a list, and [`Error::Findings`] with every entry that lacks
 /// something or has a place that another one has; both with lines.
 pub fn parse(text: &str) -> Result<Vec<Divergence>, Error> {
     let list: List =
@@ -67,27 +67,28 @@ pub fn parse(text: &str) -> Result<Vec<Divergence>, Error> {
             }
         }
     }
-    if findings.is_empty() {
-        Ok(list
-            .divergences
-            .into_iter()
-            .map(|entry| entry.value)
-            .collect())
-    } else {
-        Err(Error::Divergences(findings))
-    }
+    Error::of(
+        "spec/divergences.yaml has entries that are not as its head asks for",
+        findings,
+    )?;
+    Ok(list
+        .divergences
+        .into_iter()
+        .map(|entry| entry.value)
+        .collect())
 }
 
 impl Divergence {
     /// Whether the entry speaks of this difference, with these values.
     #[must_use]
     pub fn covers(&self, difference: &Difference) -> bool {
-        let same = |one: &Option<String>, other: &Option<String>| {
-            one.as_deref().map(skeleton) == other.as_deref().map(skeleton)
+        let said = |value: &Option<String>| {
+            let value = value.as_deref()?;
+            Some((skeleton(value), behind(value, true).concat()))
         };
         self.at.iter().any(|at| at.value == difference.at)
-            && same(&self.ours, &difference.ours)
-            && same(&self.published, &difference.theirs)
+            && said(&self.ours) == said(&difference.ours)
+            && said(&self.published) == said(&difference.theirs)
     }
 }
 

@@ -4,17 +4,20 @@
 //! JSON (RFC 8259 8.1). A scalar, a list or a map means the same in place and by reference; an object has
 //! the name of its component, or that of its place.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::Error;
-use crate::generate::document::{METHODS, is_true, nameless, set};
+use crate::generate::document::{
+    METHODS, former_names, has_word, is_machine_read, is_true, items, members, nameless, set,
+    strip, text,
+};
 
 /// Formats of ours that only choose a Rust type.
-const OUR_FORMATS: [&str; 4] = ["session-jwt", "refresh-jwt", "magic-link-token", "password"];
+const OUR_FORMATS: &str = "session-jwt refresh-jwt magic-link-token password";
 /// Security schemes as the published description names them, and as ours does.
 const SCHEMES: [(&str, &str); 5] = [
     ("Descope Project ID", "project"),
@@ -25,6 +28,16 @@ const SCHEMES: [(&str, &str); 5] = [
 ];
 /// The content that is described here.
 const JSON: &str = "application/json";
+/// Keywords that the facts are made of, by where they stand. Every other one is a fact as it is written.
+const SCHEMA: &str = "$ref allOf anyOf deprecated enum format items oneOf properties required type";
+const PARAMETER: &str = "$ref deprecated in name required schema";
+const OPERATION: &str = "deprecated operationId parameters requestBody responses security servers";
+/// Keywords that only people read, and names for generators.
+const PROSE: &str = "bearerFormat example examples externalDocs tags title";
+/// The member of a schema that stands for the whole of it.
+pub(super) const WHOLE: &str = "(object)";
+/// The member of an operation for all that ours need not say.
+pub(super) const OTHERS: &str = "others";
 /// References followed in a row, and lists in lists: more is a circle.
 const DEPTH: usize = 16;
 
@@ -35,7 +48,8 @@ pub type Members = BTreeMap<String, String>;
 ///
 /// A type is `string`, `integer (int64)`, `string in {a, b}`, `list of T`, `map to T`, `object` when it is
 /// free-form, `any`, `one of (A | B)`, and `<Name>` for an object of `schemas`. Behind it may stand
-/// `; required`, `; deprecated` and, of ours alone, `; in Rust NAME`.
+/// `; required`, `; deprecated`, of ours alone `; in Rust NAME`, and of what is published every other
+/// keyword with its value, such as `; maxLength 10` or `; items.pattern "a+"`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
@@ -53,13 +67,13 @@ impl Facts {
     /// All facts of a description of ours, with the formats that choose Rust types.
     #[must_use]
     pub fn exact(document: &Value) -> Self {
-        Self::read(document, &[], |_, _| true).0
+        Self::read(document, Side::Exact, |_, _| true).0
     }
 
     /// All facts of a description of ours that a published one may have too.
     #[must_use]
     pub fn ours(document: &Value) -> Self {
-        Self::read(document, &OUR_FORMATS, |_, _| true).0
+        Self::read(document, Side::Ours, |_, _| true).0
     }
 
     /// The facts of a published description that concern us: of operations that are in `ours`, under
@@ -69,26 +83,22 @@ impl Facts {
     ///
     /// A reference that they need and that leads nowhere.
     pub fn published(document: &Value, ours: &Self) -> Result<Self, String> {
-        let ids: BTreeSet<&String> = ours
-            .operations
-            .values()
-            .filter_map(|members| members.get("id"))
+        let all = ours.operations.values();
+        let ids: BTreeSet<&str> = all
+            .filter_map(|members| Some(members.get("id")?.as_str()))
             .collect();
-        let paths: BTreeSet<&str> = ours
-            .operations
-            .keys()
-            .map(|key| without_version(key))
-            .collect();
-        let (facts, missing) = Self::read(document, &OUR_FORMATS, |key, id| {
+        let paths = ours.operations.keys().map(|key| without_version(key));
+        let paths: BTreeSet<&str> = paths.collect();
+        let (facts, missing) = Self::read(document, Side::Theirs, |key, id| {
             let path = without_version(key);
             let is_near = path == "/auth/me"
-                || ["/auth/magiclink/", "/auth/me/", "/keys/"]
+                || ["/auth/me/", "/keys/"]
                     .iter()
                     .any(|start| path.starts_with(start))
-                || path
-                    .split('/')
-                    .any(|part| part.contains("magiclink") || part.contains("embeddedlink"));
-            is_near || ids.contains(&id.to_owned()) || paths.contains(path)
+                || ["magiclink", "embeddedlink"]
+                    .iter()
+                    .any(|part| path.contains(part));
+            is_near || ids.contains(id) || paths.contains(path)
         });
         missing.map_or(Ok(facts), Err)
     }
@@ -115,30 +125,27 @@ impl Facts {
 
     fn read(
         document: &Value,
-        without: &[&str],
+        side: Side,
         wanted: impl Fn(&str, &str) -> bool,
     ) -> (Self, Option<String>) {
         let mut reader = Reader {
             document,
-            without,
+            side,
             facts: Self::default(),
             missing: None,
         };
         let servers = servers(document).unwrap_or_default();
         reader.facts.document.insert("servers".to_owned(), servers);
-        let schemes = document
-            .pointer("/components/securitySchemes")
-            .and_then(Value::as_object);
-        for (name, scheme) in schemes.into_iter().flatten() {
-            let words = ["type", "scheme", "in", "name"].map(|word| text(scheme, word));
-            let words = words.into_iter().filter(|word| !word.is_empty());
-            reader
-                .facts
-                .document
-                .insert(format!("scheme {}", scheme_name(name)), join(words, " "));
+        let components = document.get("components").unwrap_or(&Value::Null);
+        for (name, scheme) in members(components, "securitySchemes") {
+            let known = "type scheme in name";
+            let words = known.split(' ').map(|word| text(scheme, word));
+            let words = words.filter(|word| !word.is_empty());
+            let name = format!("scheme {}", scheme_name(name));
+            let value = written((join(words, " "), reader.others(scheme, known)));
+            reader.facts.document.insert(name, value);
         }
-        let paths = document.get("paths").and_then(Value::as_object);
-        for (path, item) in paths.into_iter().flatten() {
+        for (path, item) in members(document, "paths") {
             let item = reader.follow(item);
             for method in METHODS {
                 let Some(operation) = item.get(method) else {
@@ -166,31 +173,40 @@ impl Facts {
         let mut reached = BTreeSet::new();
         while let Some(name) = todo.pop() {
             if reached.insert(name) {
-                todo.extend(
-                    self.schemas
-                        .get(name)
-                        .into_iter()
-                        .flatten()
-                        .flat_map(|(_, v)| references(v)),
-                );
+                let members = self.schemas.get(name).into_iter().flatten();
+                todo.extend(members.flat_map(|(_, value)| references(value)));
             }
         }
         reached
     }
 }
 
-/// The names between `<` and `>`, in their order.
-pub fn references(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split('<')
-        .skip(1)
-        .filter_map(|part| Some(part.split_once('>')?.0))
+/// The type without what stands behind it.
+#[must_use]
+pub fn kind(value: &str) -> &str {
+    value.split("; ").next().unwrap_or(value)
 }
 
-/// A value with the names of schemas left out, which do not reach the wire.
+/// What stands behind the type; of what both sides can say alone when `others` are left out.
+pub(super) fn behind(value: &str, without_others: bool) -> Vec<&str> {
+    let words = value.split("; ").skip(1);
+    let is_of_both =
+        |word: &&str| matches!(*word, "required" | "deprecated") || word.starts_with("in Rust ");
+    words
+        .filter(|word| !without_others || is_of_both(word))
+        .collect()
+}
+
+/// The names between `<` and `>` in a type, in their order.
+pub fn references(value: &str) -> impl Iterator<Item = &str> {
+    let parts = kind(value).split('<').skip(1);
+    parts.filter_map(|part| Some(part.split_once('>')?.0))
+}
+
+/// A type with the names of schemas left out, which do not reach the wire.
 #[must_use]
 pub fn skeleton(value: &str) -> String {
-    references(value).fold(value.to_owned(), |text, name| {
+    references(value).fold(kind(value).to_owned(), |text, name| {
         text.replace(&format!("<{name}>"), "<>")
     })
 }
@@ -211,15 +227,13 @@ fn scheme_name(name: &str) -> &str {
         .map_or(name, |(_, ours)| ours)
 }
 
-fn text<'a>(value: &'a Value, member: &str) -> &'a str {
-    value.get(member).and_then(Value::as_str).unwrap_or("")
-}
-
 /// The servers that a document, a path or an operation names.
 fn servers(holder: &Value) -> Option<String> {
-    let servers = holder.get("servers")?.as_array()?.iter();
-    let servers: BTreeSet<&str> = servers.map(|server| text(server, "url")).collect();
-    Some(join(servers, ", "))
+    holder.get("servers")?;
+    let urls: BTreeSet<&str> = items(holder, "servers")
+        .map(|server| text(server, "url"))
+        .collect();
+    Some(join(urls, ", "))
 }
 
 /// A media type without its parameters.
@@ -228,14 +242,28 @@ fn bare(media: &str) -> String {
     bare.trim().to_ascii_lowercase()
 }
 
-fn join<'a>(words: impl IntoIterator<Item = &'a str>, by: &str) -> String {
-    words.into_iter().collect::<Vec<_>>().join(by)
+fn join<T: Borrow<str>>(words: impl IntoIterator<Item = T>, by: &str) -> String {
+    words.into_iter().collect::<Vec<T>>().join(by)
+}
+
+/// A type, and what stands behind it.
+type Said = (String, Vec<String>);
+
+fn written((kind, behind): Said) -> String {
+    join(std::iter::once(kind).chain(behind), "; ")
+}
+
+/// Whose description is read, and what for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Exact,
+    Ours,
+    Theirs,
 }
 
 struct Reader<'a> {
     document: &'a Value,
-    /// Formats to leave out.
-    without: &'a [&'a str],
+    side: Side,
     facts: Facts,
     /// The first reference that leads nowhere.
     missing: Option<String>,
@@ -249,116 +277,144 @@ impl<'a> Reader<'a> {
         item: &'a Value,
         operation: &'a Value,
     ) -> Members {
-        let mut members = Members::new();
+        let mut found = Members::new();
+        let mut add = |member: &str, value: String| found.insert(member.to_owned(), value);
         let name = self.rust_name(operation);
-        let name = name.unwrap_or(text(operation, "operationId"));
-        members.insert("id".to_owned(), name.to_owned());
-        let formerly = operation.get("x-formerly").and_then(Value::as_array);
-        if let Some(names) = formerly {
-            let names = names.iter().filter_map(Value::as_str);
-            members.insert("formerly".to_owned(), join(names, ", "));
+        add(
+            "id",
+            name.unwrap_or(text(operation, "operationId")).to_owned(),
+        );
+        if operation.get("x-formerly").is_some() {
+            add("formerly", join(former_names(operation), ", "));
         }
         if path.contains('{') {
-            members.insert("path".to_owned(), path.to_owned());
+            add("path", path.to_owned());
         }
         if is_true(operation.get("deprecated")) {
-            members.insert("deprecated".to_owned(), "yes".to_owned());
+            add("deprecated", "yes".to_owned());
         }
         if let Some(servers) = servers(operation).or_else(|| servers(item)) {
-            members.insert("servers".to_owned(), servers);
+            add("servers", servers);
         }
-        let security = operation.get("security").or(self.document.get("security"));
-        let security = security
-            .and_then(Value::as_array)
+        let secured = [operation, self.document];
+        let secured = secured
             .into_iter()
-            .flatten()
-            .filter_map(Value::as_object);
+            .find(|holder| holder.get("security").is_some());
+        let security = items(secured.unwrap_or(&Value::Null), "security");
         let security: BTreeSet<String> = security
+            .filter_map(Value::as_object)
             .map(|names| {
-                join(
-                    names
-                        .keys()
-                        .map(|name| scheme_name(name))
-                        .collect::<BTreeSet<_>>(),
-                    " with ",
-                )
+                let names: BTreeSet<&str> = names.keys().map(|name| scheme_name(name)).collect();
+                join(names, " with ")
             })
             .collect();
-        members.insert(
-            "security".to_owned(),
-            join(security.iter().map(String::as_str), " or "),
-        );
-        for holder in [item, operation] {
-            let parameters = holder.get("parameters").and_then(Value::as_array);
-            for parameter in parameters.into_iter().flatten() {
-                let parameter = self.follow(parameter);
-                let (place, name) = (text(parameter, "in"), text(parameter, "name"));
-                let before = path.split(&format!("{{{name}}}")).next().unwrap_or(path);
-                let name = match place {
-                    // By its position: the name does not reach the wire.
-                    "path" => (before.matches('{').count() + 1).to_string(),
-                    _ => name.to_owned(),
-                };
-                let member = format!("{place} {name}");
-                let schema = parameter.get("schema").unwrap_or(&Value::Null);
-                let mut value = self.kind(schema, &format!("{key} {member}"), false, DEPTH);
-                attributes(
-                    &mut value,
-                    is_true(parameter.get("required")),
-                    is_true(parameter.get("deprecated")),
-                    self.rust_name(parameter),
-                );
-                members.insert(member, value);
-            }
+        add("security", join(security, " or "));
+        let mut others = self.others(operation, OPERATION);
+        for parameter in [item, operation]
+            .into_iter()
+            .flat_map(|holder| items(holder, "parameters"))
+        {
+            let parameter = self.follow(parameter);
+            let (place, name) = (text(parameter, "in"), text(parameter, "name"));
+            let before = path.split(&format!("{{{name}}}")).next().unwrap_or(path);
+            let name = match place {
+                // By its position: the name does not reach the wire.
+                "path" => (before.matches('{').count() + 1).to_string(),
+                _ => name.to_owned(),
+            };
+            let member = format!("{place} {name}");
+            let schema = parameter.get("schema").unwrap_or(&Value::Null);
+            let (kind, more) = self.kind(schema, &format!("{key} {member}"), DEPTH);
+            let mut behind = self.attributes(parameter, is_true(parameter.get("required")));
+            behind.extend(more);
+            behind.extend(self.others(parameter, PARAMETER));
+            add(&member, written((kind, behind)));
         }
-        let mut others: Vec<String> = Vec::new();
         if let Some(body) = operation.get("requestBody") {
             let body = self.follow(body);
-            let mut value = self.body(body, &format!("{key} request"));
-            attributes(&mut value, is_true(body.get("required")), false, None);
-            members.insert("request".to_owned(), value);
+            let (kind, more) = self.body(body, &format!("{key} request"));
+            let required = is_true(body.get("required")).then(|| "required".to_owned());
+            add(
+                "request",
+                written((kind, required.into_iter().chain(more).collect())),
+            );
             others.extend(other_content(body, "request"));
         }
-        let responses = operation.get("responses").and_then(Value::as_object);
-        let (successes, errors): (Vec<_>, Vec<_>) = responses
-            .into_iter()
-            .flatten()
-            .partition(|(status, _)| status.starts_with('2'));
-        members.insert(
-            "success".to_owned(),
-            join(successes.iter().map(|(s, _)| s.as_str()), ", "),
+        let (successes, errors): (Vec<_>, Vec<_>) =
+            members(operation, "responses").partition(|(status, _)| status.starts_with('2'));
+        add(
+            "success",
+            join(successes.iter().map(|(status, _)| status.as_str()), ", "),
         );
-        members.insert(
-            "errors".to_owned(),
-            join(errors.iter().map(|(s, _)| s.as_str()), ", "),
+        add(
+            "errors",
+            join(errors.iter().map(|(status, _)| status.as_str()), ", "),
         );
         for (index, (status, response)) in successes.into_iter().enumerate() {
             let response = self.follow(response);
-            if response
-                .get("content")
-                .and_then(Value::as_object)
-                .is_some_and(|content| !content.is_empty())
-            {
+            others.extend(
+                self.others(response, "$ref content")
+                    .iter()
+                    .map(|other| format!("response {status} {other}")),
+            );
+            if members(response, "content").next().is_some() {
                 let member = if index == 0 {
                     "response".to_owned()
                 } else {
                     format!("response {status}")
                 };
                 let value = self.body(response, &format!("{key} {member}"));
-                members.insert(member, value);
+                add(&member, written(value));
                 others.extend(other_content(response, &format!("response {status}")));
             }
         }
         if !others.is_empty() {
-            members.insert("others".to_owned(), others.join(", "));
+            add(OTHERS, join(others, ", "));
         }
-        members
+        found
     }
 
     /// The name that the bindings have for it, which only they know.
     fn rust_name<'b>(&self, described: &'b Value) -> Option<&'b str> {
         let name = described.get("x-rust-name").and_then(Value::as_str);
-        name.filter(|_| self.without.is_empty())
+        name.filter(|_| self.side == Side::Exact)
+    }
+
+    /// What both sides can say of a parameter or a property beside its type.
+    fn attributes(&self, described: &Value, is_required: bool) -> Vec<String> {
+        let mut said = Vec::new();
+        if is_required {
+            said.push("required".to_owned());
+        }
+        if is_true(described.get("deprecated")) {
+            said.push("deprecated".to_owned());
+        }
+        said.extend(
+            self.rust_name(described)
+                .map(|name| format!("in Rust {name}")),
+        );
+        said
+    }
+
+    /// What the published description says by keywords that are not `known`. Ours is kept free of them.
+    fn others(&self, described: &Value, known: &str) -> Vec<String> {
+        let mut described = described.clone();
+        strip(&mut described, &|name, value| {
+            is_machine_read(name, value) && !has_word(PROSE, name)
+        });
+        let described = described.as_object().into_iter().flatten();
+        let others = described.filter(|(name, value)| {
+            let is_false = **value == Value::Bool(false);
+            let says_something = match name.as_str() {
+                "default" => true,
+                "additionalProperties" => is_false,
+                _ => !is_false,
+            };
+            self.side == Side::Theirs && says_something && !has_word(known, name)
+        });
+        others
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect()
     }
 
     /// The end of a chain of references.
@@ -381,174 +437,142 @@ impl<'a> Reader<'a> {
         value
     }
 
-    fn body(&mut self, holder: &'a Value, place: &str) -> String {
-        let content = holder.get("content").and_then(Value::as_object);
-        let json = content
-            .into_iter()
-            .flatten()
-            .find(|(media, _)| bare(media) == JSON);
-        match json {
-            Some((_, media)) => self.kind(
-                media.get("schema").unwrap_or(&Value::Null),
-                place,
-                false,
-                DEPTH,
-            ),
-            None => join(
-                content
-                    .into_iter()
-                    .flatten()
-                    .map(|(media, _)| media.as_str()),
-                ", ",
+    fn body(&mut self, holder: &'a Value, place: &str) -> Said {
+        match members(holder, "content").find(|(media, _)| bare(media) == JSON) {
+            Some((_, media)) => {
+                let schema = media.get("schema").unwrap_or(&Value::Null);
+                let (kind, mut behind) = self.kind(schema, place, DEPTH);
+                behind.extend(self.others(media, "schema"));
+                (kind, behind)
+            }
+            None => (
+                join(
+                    members(holder, "content").map(|(media, _)| media.as_str()),
+                    ", ",
+                ),
+                Vec::new(),
             ),
         }
     }
 
-    /// A schema's type. `place` is the name of the component, or where the schema stands.
-    fn kind(&mut self, schema: &Value, place: &str, is_component: bool, depth: usize) -> String {
+    /// A schema's type. `place` is where it stands: the name of one that is no component.
+    fn kind(&mut self, schema: &Value, place: &str, depth: usize) -> Said {
         let Some(depth) = depth.checked_sub(1) else {
-            return "any".to_owned();
+            return ("any".to_owned(), Vec::new());
         };
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            let document: &'a Value = self.document;
-            let Some(next) = target
-                .strip_prefix('#')
-                .and_then(|local| document.pointer(local))
-            else {
-                self.missing.get_or_insert_with(|| target.to_owned());
-                return "any".to_owned();
-            };
-            let name = target.rsplit('/').next().unwrap_or(target);
-            return self.kind(next, name, true, depth);
-        }
-        let parts = schema.get("allOf").and_then(Value::as_array);
-        if let Some([part]) = parts.map(Vec::as_slice) {
-            return self.kind(part, place, is_component, depth);
-        }
-        if parts.is_some() {
-            let merged = self.merged(schema, depth);
-            return self.kind(&merged, place, is_component, depth);
-        }
+        let component = component_of(self.document, schema, depth);
+        let place = component.as_ref().map_or(place, |(name, _)| name);
+        let schema = &self.merged(schema, depth);
+        let mut behind = self.others(schema, SCHEMA);
         for keyword in ["oneOf", "anyOf"] {
-            if let Some(choices) = schema.get(keyword).and_then(Value::as_array) {
-                let choices = choices.iter().enumerate();
-                let choices: BTreeSet<String> = choices
-                    .map(|(index, choice)| {
-                        self.kind(choice, &format!("{place}.{index}"), false, depth)
-                    })
-                    .collect();
-                return format!(
-                    "one of ({})",
-                    join(choices.iter().map(String::as_str), " | ")
-                );
+            if schema.get(keyword).is_none() {
+                continue;
             }
+            let mut choices = BTreeSet::new();
+            for (index, choice) in items(schema, keyword).enumerate() {
+                let (kind, more) = self.kind(choice, &format!("{place}.{index}"), depth);
+                choices.insert(kind);
+                behind.extend(more.iter().map(|more| format!("{keyword}.{index}.{more}")));
+            }
+            return (format!("one of ({})", join(choices, " | ")), behind);
         }
-        let properties = schema.get("properties").and_then(Value::as_object);
-        let properties = properties.filter(|properties| !properties.is_empty());
+        let has_properties = members(schema, "properties").next().is_some();
         let values = schema.get("additionalProperties");
         let values =
             values.filter(|values| values.as_object().is_some_and(|values| !values.is_empty()));
         let kind = match text(schema, "type") {
-            "" if properties.is_some() => "object",
+            "" if has_properties => "object",
             "" => "any",
             kind => kind,
         };
-        match kind {
-            "object" => match values {
-                Some(values) if properties.is_none() => {
-                    format!("map to {}", self.item(values, place, depth))
-                }
-                _ if properties.is_some() || is_component => {
-                    self.object(schema, properties, values, place, depth);
-                    format!("<{place}>")
-                }
-                _ => "object".to_owned(),
-            },
-            "array" => {
-                let items = schema.get("items").unwrap_or(&Value::Null);
-                format!("list of {}", self.item(items, place, depth))
+        let kind = match (kind, values) {
+            ("object", Some(values)) if !has_properties => {
+                let (kind, more) = self.item(values, place, depth);
+                behind.extend(more.iter().map(|more| format!("values.{more}")));
+                format!("map to {kind}")
             }
-            kind => {
+            ("object", _) if has_properties || component.is_some() => {
+                let whole = component
+                    .as_ref()
+                    .map_or_else(|| schema.clone(), |(_, whole)| self.merged(whole, depth));
+                let whole = self.others(&whole, SCHEMA);
+                behind.retain(|said| !whole.contains(said));
+                self.object(schema, values, whole, place);
+                format!("<{place}>")
+            }
+            ("array", _) => {
+                let items = schema.get("items").unwrap_or(&Value::Null);
+                let (kind, more) = self.item(items, place, depth);
+                behind.extend(more.iter().map(|more| format!("items.{more}")));
+                format!("list of {kind}")
+            }
+            (kind, _) => {
                 let mut kind = kind.to_owned();
                 let format = text(schema, "format");
-                if !format.is_empty() && !self.without.contains(&format) {
+                let is_hidden = self.side != Side::Exact && has_word(OUR_FORMATS, format);
+                if !format.is_empty() && !is_hidden {
                     kind += &format!(" ({format})");
                 }
-                if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-                    let values: BTreeSet<String> = values
-                        .iter()
-                        .map(|value| {
-                            value
-                                .as_str()
-                                .map_or_else(|| value.to_string(), str::to_owned)
-                        })
-                        .collect();
-                    kind += &format!(" in {{{}}}", join(values.iter().map(String::as_str), ", "));
+                if schema.get("enum").is_some() {
+                    let said = |value: &Value| {
+                        value
+                            .as_str()
+                            .map_or_else(|| value.to_string(), str::to_owned)
+                    };
+                    let values: BTreeSet<String> = items(schema, "enum").map(said).collect();
+                    kind += &format!(" in {{{}}}", join(values, ", "));
                 }
                 kind
             }
-        }
+        };
+        (kind, behind)
     }
 
-    fn item(&mut self, schema: &Value, place: &str, depth: usize) -> String {
-        let kind = self.kind(schema, &format!("{place}.*"), false, depth);
+    fn item(&mut self, schema: &Value, place: &str, depth: usize) -> Said {
+        let (mut kind, mut behind) = self.kind(schema, &format!("{place}.*"), depth);
         if is_true(schema.get("nullable")) {
-            kind + " or null"
-        } else {
-            kind
+            kind += " or null";
+            behind.retain(|said| said != "nullable true");
         }
+        (kind, behind)
     }
 
-    fn object(
-        &mut self,
-        whole: &Value,
-        properties: Option<&Map<String, Value>>,
-        values: Option<&Value>,
-        name: &str,
-        depth: usize,
-    ) {
+    fn object(&mut self, whole: &Value, values: Option<&Value>, behind: Vec<String>, name: &str) {
         if self.facts.schemas.contains_key(name) {
             return;
         }
         // Here at once, for an object inside itself.
         self.facts.schemas.insert(name.to_owned(), Members::new());
-        let required = whole.get("required").and_then(Value::as_array);
-        let mut members = Members::new();
-        for (property, schema) in properties.into_iter().flatten() {
-            let mut kind = self.kind(schema, &format!("{name}.{property}"), false, depth.max(2));
-            let is_required =
-                required.is_some_and(|names| names.iter().any(|name| name == property));
-            let is_deprecated = is_true(whole.get("deprecated").or(schema.get("deprecated")));
-            attributes(
-                &mut kind,
-                is_required,
-                is_deprecated,
-                self.rust_name(schema),
-            );
-            members.insert(property.clone(), kind);
+        let mut found = Members::new();
+        for (property, schema) in members(whole, "properties") {
+            let (kind, more) = self.kind(schema, &format!("{name}.{property}"), DEPTH);
+            let is_required = items(whole, "required").any(|name| name == property);
+            let deprecated = [whole, schema]
+                .into_iter()
+                .find(|of| of.get("deprecated").is_some());
+            let mut behind = self.attributes(deprecated.unwrap_or(schema), is_required);
+            behind.extend(more);
+            found.insert(property.clone(), written((kind, behind)));
         }
         if let Some(values) = values {
-            members.insert("*".to_owned(), self.item(values, name, depth));
+            found.insert("*".to_owned(), written(self.item(values, name, DEPTH)));
         }
-        self.facts.schemas.insert(name.to_owned(), members);
+        if !behind.is_empty() {
+            found.insert(WHOLE.to_owned(), join(behind, "; "));
+        }
+        self.facts.schemas.insert(name.to_owned(), found);
     }
 
-    /// The parts of an `allOf` as one schema.
+    /// A schema without references and `allOf`: its parts as one.
     fn merged(&mut self, schema: &Value, depth: usize) -> Value {
-        let mut whole = schema.clone();
+        let mut whole = self.follow(schema).clone();
         let parts = whole
             .as_object_mut()
             .and_then(|members| members.remove("allOf"));
-        let Some(depth) = depth.checked_sub(1) else {
+        let (Some(depth), Some(Value::Array(parts))) = (depth.checked_sub(1), parts) else {
             return whole;
         };
-        for part in parts
-            .as_ref()
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
-            let part = self.follow(part);
+        for part in &parts {
             let part = self.merged(part, depth);
             for (name, member) in part.as_object().into_iter().flatten() {
                 match (whole.get_mut(name), member) {
@@ -565,12 +589,30 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The component that a schema is: by a reference, or by an `allOf` with nothing but one.
+fn component_of<'a>(
+    document: &'a Value,
+    schema: &Value,
+    depth: usize,
+) -> Option<(String, &'a Value)> {
+    let target = schema.get("$ref").and_then(Value::as_str);
+    let Some(target) = target else {
+        let parts = schema.get("allOf")?.as_array()?;
+        let is_alone = parts.len() == 1 && schema.get("properties").is_none();
+        return component_of(
+            document,
+            parts.first().filter(|_| is_alone)?,
+            depth.checked_sub(1)?,
+        );
+    };
+    let next = document.pointer(target.strip_prefix('#')?)?;
+    component_of(document, next, depth.checked_sub(1)?)
+        .or_else(|| Some((target.rsplit('/').next()?.to_owned(), next)))
+}
+
 /// What a body may be beside JSON.
 fn other_content(holder: &Value, place: &str) -> Vec<String> {
-    let content = holder.get("content").and_then(Value::as_object);
-    let media: Vec<String> = content
-        .into_iter()
-        .flatten()
+    let media: Vec<String> = members(holder, "content")
         .map(|(media, _)| bare(media))
         .collect();
     if !media.iter().any(|media| media == JSON) {
@@ -578,16 +620,4 @@ fn other_content(holder: &Value, place: &str) -> Vec<String> {
     }
     let others = media.iter().filter(|media| *media != JSON);
     others.map(|media| format!("{place} {media}")).collect()
-}
-
-fn attributes(kind: &mut String, required: bool, deprecated: bool, rust_name: Option<&str>) {
-    if required {
-        kind.push_str("; required");
-    }
-    if deprecated {
-        kind.push_str("; deprecated");
-    }
-    if let Some(name) = rust_name {
-        let _ = write!(kind, "; in Rust {name}");
-    }
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::advice::{Release, find as moved, is_one_more};
+use super::advice::{Release, find as moved, is_one_more, is_required};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
 use crate::error::Error;
-use crate::generate::document::{plain, reached_from};
+use crate::generate::document::{former_names, plain, reached_from, schemas};
 use crate::generate::load::Source;
 
 /// One change, and the least release that may carry it.
@@ -50,18 +49,21 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
             change.text += ": no longer in `extra`; `member` finds it in either release";
         }
     }
-    let (earlier, later) = (names(&old.value), names(&new.value));
-    for name in earlier.difference(&later) {
-        changes.push(match new_name(&new.value, name) {
-            Some(new) => change(
-                Release::Minor,
-                "Changed",
-                format!("schema `{name}` is now `{new}`{DEPRECATED}"),
-            ),
-            None => change(Release::Major, "Removed", format!("schema `{name}`")),
-        });
+    let has = |source: &Source, name: &str| schemas(&source.value).any(|(other, _)| other == name);
+    for (name, _) in schemas(&old.value).filter(|(name, _)| !has(new, name)) {
+        // One that has it in `x-formerly`, so that it stays as a deprecated one.
+        let mut now = schemas(&new.value);
+        changes.push(
+            match now.find(|(_, schema)| former_names(schema).any(|old| old == name)) {
+                Some((now, _)) => {
+                    let text = format!("schema `{name}` is now `{now}`{DEPRECATED}");
+                    change(Release::Minor, "Changed", text)
+                }
+                None => change(Release::Major, "Removed", format!("schema `{name}`")),
+            },
+        );
     }
-    for name in later.difference(&earlier) {
+    for (name, _) in schemas(&new.value).filter(|(name, _)| !has(old, name)) {
         changes.push(change(Release::Minor, "Added", format!("schema `{name}`")));
     }
     if changes.is_empty() && old.value != new.value {
@@ -71,43 +73,12 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
     changes
 }
 
-fn names(document: &Value) -> BTreeSet<String> {
-    let schemas = document
-        .pointer("/components/schemas")
-        .and_then(Value::as_object);
-    schemas
-        .into_iter()
-        .flat_map(|schemas| schemas.keys().cloned())
-        .collect()
-}
-
-/// The schema that has this name in `x-formerly`, so that it stays as a deprecated one.
-fn new_name<'a>(document: &'a Value, old: &str) -> Option<&'a str> {
-    let schemas = document
-        .pointer("/components/schemas")
-        .and_then(Value::as_object)?;
-    let mut found = schemas.iter().filter(|(_, schema)| {
-        let names = schema.get("x-formerly").and_then(Value::as_array);
-        names.is_some_and(|names| names.iter().any(|name| name == old))
-    });
-    found.next().map(|(name, _)| name.as_str())
-}
-
 fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {
     use Release::{Major, Minor, Patch};
-    let Difference {
-        at,
-        group,
-        member,
-        ours,
-        theirs,
-        ..
-    } = difference;
-    let is_parameter = ["query ", "header ", "path "]
-        .iter()
-        .any(|start| member.starts_with(start));
-    Some(match (ours.as_deref(), theirs.as_deref()) {
-        (Some(id), None) if member.is_empty() => match moved(before, after, id) {
+    let Difference { at, group, .. } = difference;
+    let part = difference.part();
+    Some(match difference.sides() {
+        (Some(id), None) if part == Some("") => match moved(before, after, id) {
             Some(from) => change(
                 Patch,
                 "Changed",
@@ -115,12 +86,12 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             ),
             None => change(Minor, "Added", format!("operation `{id}` ({group})")),
         },
-        (None, Some(id)) if member.is_empty() => match moved(after, before, id) {
+        (None, Some(id)) if part == Some("") => match moved(after, before, id) {
             // Told at the other end.
             Some(_) => return None,
             None => change(Major, "Removed", format!("operation `{id}` ({group})")),
         },
-        (Some(now), Some(was)) if member == "id" => {
+        (Some(now), Some(was)) if part == Some("id") => {
             let formerly = after
                 .operations
                 .get(group)
@@ -135,8 +106,8 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             let text = format!("operation `{was}` is now `{now}`{effect}");
             change(release, "Changed", text)
         }
-        _ if member == "formerly" => return None,
-        (now, was) if group == "document" || member == "success" => {
+        _ if part == Some("formerly") => return None,
+        (now, was) if group == "document" || part == Some("success") => {
             let release = if at.starts_with("scheme") {
                 Major
             } else {
@@ -144,15 +115,17 @@ fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Opti
             };
             change(release, "Changed", said(at, now, was))
         }
-        (now, was) if member == "deprecated" => change(Minor, "Changed", said(at, now, was)),
-        (Some(now), None) if member.starts_with("query ") && !now.contains("required") => {
+        (now, was) if part == Some("deprecated") => change(Minor, "Changed", said(at, now, was)),
+        (Some(now), None)
+            if part.is_some_and(|part| part.starts_with("query ")) && !is_required(now) =>
+        {
             change(Minor, "Added", format!("`{at}` ({now}){A_SETTER}"))
         }
-        (Some(now), Some(was)) if member == "security" && is_one_more(now, was) => {
+        (Some(now), Some(was)) if part == Some("security") && is_one_more(now, was) => {
             let text = said(at, Some(now), Some(was)) + A_SETTER;
             change(Minor, "Changed", text)
         }
-        (Some(now), None) if group.contains(' ') || is_parameter => {
+        (Some(now), None) if group.contains(' ') => {
             change(Major, "Changed", format!("`{at}` is new ({now})"))
         }
         (Some(now), None) => change(Minor, "Added", format!("`{at}` ({now})")),

@@ -7,13 +7,15 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::advice::{Advice, Sides};
+use super::advice::{Advice, advise};
 use super::compare::{Difference, compare};
 use super::divergences::Divergence;
 use super::facts::Facts;
 use super::yaml;
 use crate::error::Error;
-use crate::generate::document::{nameless, operation_pointer, operations, references, set};
+use crate::generate::document::{
+    nameless, operation_pointer, operations, references, strip, visit,
+};
 use crate::generate::load::{self, Source, escape};
 
 /// Names that do not reach the wire.
@@ -59,7 +61,17 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
             return refuse("", "it has no member `openapi` and is no description in OpenAPI 3.0; is it the right file?".to_owned());
         }
     }
-    if let Some(pointer) = type_list(&document, "") {
+    let mut list = None;
+    visit(&document, "", &mut |pointer, value| {
+        // What stands there are values, and no schemas.
+        let name = pointer.rsplit('/').next().unwrap_or(pointer);
+        let is_value = name.starts_with("x-") || VALUES.contains(&name);
+        if list.is_none() && !is_value && value.get("type").is_some_and(Value::is_array) {
+            list = Some(format!("{pointer}/type"));
+        }
+        list.is_none() && !is_value
+    });
+    if let Some(pointer) = list {
         return refuse(
             &pointer,
             "the type is a list, as OpenAPI 3.1 has it: get the edition in 3.0, or convert it"
@@ -70,7 +82,7 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
         Ok(facts) => facts,
         Err(target) => {
             let mut place = String::new();
-            references(&document, "", &mut |pointer, other| {
+            references(&document, &mut |pointer, other| {
                 if other == target && place.is_empty() {
                     pointer.clone_into(&mut place);
                 }
@@ -95,26 +107,6 @@ pub fn read(text: &str, ours: &Facts, before: Option<&Facts>) -> Result<Facts, E
         );
     }
     Ok(facts)
-}
-
-/// The first schema whose type is a list.
-fn type_list(value: &Value, pointer: &str) -> Option<String> {
-    // What stands there are values, and no schemas.
-    let is_value = |name: &str| name.starts_with("x-") || VALUES.contains(&name);
-    match value {
-        Value::Object(members) if members.get("type").is_some_and(Value::is_array) => {
-            Some(format!("{pointer}/type"))
-        }
-        Value::Object(members) => members
-            .iter()
-            .filter(|(name, _)| !is_value(name))
-            .find_map(|(name, member)| type_list(member, &format!("{pointer}/{}", escape(name)))),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| type_list(item, &format!("{pointer}/{index}"))),
-        _ => None,
-    }
 }
 
 /// A difference that no divergence covers.
@@ -165,10 +157,6 @@ pub struct Report {
 #[must_use]
 pub fn review(ours: &Source, theirs: &Facts, before: &Facts, divergences: &[Divergence]) -> Report {
     let our_facts = Facts::ours(&ours.value);
-    let sides = Sides {
-        ours: &our_facts,
-        theirs,
-    };
     let differences = compare(&our_facts, theirs, &NOT_OURS);
     let mut moved = compare(theirs, before, &NAMES);
     let mut report = Report {
@@ -199,7 +187,7 @@ pub fn review(ours: &Source, theirs: &Facts, before: &Facts, divergences: &[Dive
                 Some(was) != difference.theirs.as_ref() && Some(was) != difference.ours.as_ref()
             }),
             line: ours.line(&pointer(&ours.value, difference)),
-            advice: sides.advise(difference),
+            advice: advise(&our_facts, theirs, difference),
             difference: difference.clone(),
         });
     }
@@ -288,15 +276,30 @@ impl Report {
             count(self.stale.len(), "place"),
             count(self.known, "difference"),
         );
-        let mut groups: BTreeMap<&str, Vec<&NewDifference>> = BTreeMap::new();
-        for news in &self.news {
-            groups.entry(&news.difference.group).or_default().push(news);
-        }
-        if !groups.is_empty() {
+        if !self.news.is_empty() {
             out.push_str("\n## spec/openapi.yaml\n\n");
         }
-        for (group, list) in &groups {
-            group_of(group, list, &mut out);
+        // What is to be added stands as YAML below what it means; of all else, each has its line.
+        let (additions, others): (Vec<_>, Vec<_>) =
+            self.news.iter().partition(|news| news.is_addition());
+        let mut group = "";
+        for news in &others {
+            if news.difference.group != group {
+                group = &news.difference.group;
+                let of_group = others.iter().map(|news| &news.difference);
+                let of_group = of_group.filter(|difference| difference.group == group);
+                let _ = writeln!(out, "- **{group}**{}", places(group, of_group));
+            }
+            news.line(&mut out);
+        }
+        let mut blocks = BTreeMap::<_, Vec<&NewDifference>>::new();
+        for news in additions {
+            let meaning = (&news.advice.release, &news.advice.follow);
+            blocks.entry(meaning).or_default().push(news);
+        }
+        for ((release, follow), news) in blocks {
+            let _ = writeln!(out, "- [ ] published, and we lack it. {release}: {follow}");
+            block(&news, &mut out);
         }
         if !self.stale.is_empty() {
             out.push_str("\n## spec/divergences.yaml\n\n");
@@ -313,31 +316,31 @@ impl Report {
                 "\n## To keep ours instead\n\nAdd to spec/divergences.yaml, with reason and evidence:\n\n```yaml\n",
             );
             // What says the same is one entry.
-            let mut entries: BTreeMap<(&Option<String>, &Option<String>), Vec<&str>> =
-                BTreeMap::new();
-            for NewDifference { difference, .. } in &self.news {
-                let Difference {
-                    at, ours, theirs, ..
-                } = difference;
-                entries.entry((ours, theirs)).or_default().push(at);
+            let mut entries = BTreeMap::<_, Vec<&str>>::new();
+            for NewDifference { difference: d, .. } in &self.news {
+                entries.entry((&d.ours, &d.theirs)).or_default().push(&d.at);
             }
-            for ((ours, theirs), at) in entries {
-                let mut entry = json!({ "at": at, "reason": "", "evidence": "" });
-                for (name, value) in [("ours", ours), ("published", theirs)] {
-                    if let Some(value) = value {
-                        set(&mut entry, name, json!(value));
-                    }
-                }
+            for ((ours, published), at) in entries {
+                let mut entry = json!({
+                    "at": at, "ours": ours, "published": published, "reason": "", "evidence": "",
+                });
+                strip(&mut entry, &|_, value| !value.is_null());
                 let _ = writeln!(out, "  - {}", yaml::flow(&entry));
             }
             out.push_str("```\n");
         }
         if !self.moved.is_empty() {
-            out.push_str("\n## Published otherwise than before, and nothing more to do here\n\n");
+            out.push_str("\n## Published otherwise than before: nothing to follow, perhaps a word in a description\n\n");
         }
         for moved in &self.moved {
-            let (now, before) = (said(moved.ours.as_deref()), said(moved.theirs.as_deref()));
-            let _ = writeln!(out, "- {}: {now} instead of {before}", moved.at);
+            let (now, before) = moved.sides();
+            let _ = writeln!(
+                out,
+                "- {}: {} instead of {}",
+                moved.at,
+                said(now),
+                said(before)
+            );
         }
         let _ = match self.news.iter().map(|news| news.advice.release).max() {
             Some(release) => writeln!(
@@ -360,101 +363,58 @@ fn said(value: Option<&str>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
 }
 
-/// The differences of one schema or operation.
-fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
-    let places: BTreeSet<&String> = list
-        .iter()
-        .flat_map(|news| &news.difference.places)
-        .collect();
-    let places: Vec<&str> = places
+/// The operations concerned.
+fn places<'a>(group: &str, of: impl IntoIterator<Item = &'a Difference>) -> String {
+    let places = of.into_iter().flat_map(|difference| &difference.places);
+    let places: BTreeSet<&str> = places.map(String::as_str).collect();
+    let others = places
         .into_iter()
-        .map(String::as_str)
-        .filter(|place| *place != group && !place.is_empty())
-        .collect();
-    let places = if places.is_empty() {
+        .filter(|place| *place != group && !place.is_empty());
+    let others: Vec<&str> = others.collect();
+    if others.is_empty() {
         String::new()
     } else {
-        format!(", in {}", places.join(", "))
-    };
-    let _ = writeln!(out, "- **{group}**{places}");
-    let (mut add, mut components): (Vec<&Value>, BTreeMap<&String, &Value>) =
-        (Vec::new(), BTreeMap::new());
-    let mut told: Option<&NewDifference> = None;
-    for news in list {
-        let NewDifference {
-            difference,
-            before,
-            line,
-            advice,
-        } = news;
-        // Members to add stand in one line, as the YAML says what each is.
-        let is_addition = |news: &NewDifference| {
-            news.difference.ours.is_none() && news.before.is_none() && !news.advice.add.is_null()
-        };
-        let alike = |other: &&NewDifference| {
-            is_addition(news)
-                && is_addition(other)
-                && (other.line, &other.advice.follow) == (*line, &advice.follow)
-        };
-        if told.is_some_and(|told| alike(&told)) {
-            continue;
-        }
-        told = Some(news);
-        let Difference {
-            at,
-            member,
-            ours,
-            theirs,
-            ..
-        } = difference;
-        let members: Vec<String> = list
-            .iter()
-            .copied()
-            .filter(alike)
-            .map(|news| format!("`{}`", news.difference.member))
-            .collect();
-        let name = match at.split_once(" in ") {
-            Some((_, place)) => format!("`{member}` in {place}: "),
-            None if member.is_empty() => String::new(),
-            None if members.len() > 1 => format!("{}: ", members.join(", ")),
-            None => format!("`{member}`: "),
-        };
-        let line = line
-            .map(|line| format!("line {line}: "))
-            .unwrap_or_default();
-        let what = match (ours, theirs) {
-            (None, _) if members.len() > 1 => "published, and we lack them".to_owned(),
-            (None, theirs) => format!("published {}, and we lack it", said(theirs.as_deref())),
-            (ours, None) => format!("ours {}, and not published", said(ours.as_deref())),
-            (ours, theirs) => format!(
-                "ours {}, published {}",
-                said(ours.as_deref()),
-                said(theirs.as_deref())
-            ),
-        };
-        let before = before
-            .as_deref()
-            .map(|was| format!(" (before: `{was}`)"))
-            .unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "  - [ ] {line}{name}{what}{before}. {}: {}",
-            advice.release, advice.follow
-        );
+        format!(", in {}", others.join(", "))
     }
-    for NewDifference { advice, .. } in list {
+}
+
+/// What to add, as it stands in our description, each part with a comment on where.
+fn block(news: &[&NewDifference], out: &mut String) {
+    out.push_str("```yaml\n");
+    let (mut head, mut components) = (String::new(), BTreeMap::new());
+    for news in news {
+        let (difference, advice) = (&news.difference, &news.advice);
+        let (group, member) = (&difference.group, &difference.member);
+        let line = news.line.map(|line| format!(", line {line}"));
+        let line = line.unwrap_or_default();
+        let is_path = member.is_empty();
+        let indent = if is_path { 2 } else { 8 };
+        let here = format!(
+            "{:indent$}# {group}{line}{}\n",
+            "",
+            places(group, [difference])
+        );
+        if here != head {
+            out.push_str(&here);
+            head = here;
+        }
+        let theirs = difference.theirs.as_deref().unwrap_or("");
+        // What the YAML does not say.
+        if !is_path
+            && (advice.add.is_null()
+                || theirs.contains("; ")
+                || theirs.contains("string (")
+                || theirs.contains(" in {"))
+        {
+            let _ = writeln!(out, "{:indent$}# {member} is published as {theirs}", "");
+        }
         if !advice.add.is_null() {
-            add.push(&advice.add);
+            out.push_str(&yaml::block(&advice.add, indent, yaml::WIDTH));
         }
         components.extend(&advice.components);
     }
-    if add.is_empty() && components.is_empty() {
-        return;
-    }
-    out.push_str("```yaml\n");
-    let indent = if group.contains(' ') { 2 } else { 8 };
-    for value in add {
-        out.push_str(&yaml::block(value, indent, yaml::WIDTH));
+    if !components.is_empty() {
+        out.push_str("    # components/schemas\n");
     }
     for (name, component) in components {
         out.push_str(&yaml::block(
@@ -464,4 +424,44 @@ fn group_of(group: &str, list: &[&NewDifference], out: &mut String) {
         ));
     }
     out.push_str("```\n");
+}
+
+impl NewDifference {
+    /// Whether following it is to add YAML.
+    fn is_addition(&self) -> bool {
+        let is_empty = self.advice.add.is_null() && self.advice.components.is_empty();
+        self.difference.ours.is_none() && !is_empty
+    }
+
+    fn line(&self, out: &mut String) {
+        let Difference { at, member, .. } = &self.difference;
+        let name = match at.split_once(" in ") {
+            Some((_, place)) => format!("`{member}` in {place}: "),
+            None if member.is_empty() => String::new(),
+            None => format!("`{member}`: "),
+        };
+        let line = self
+            .line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        let what = match self.difference.sides() {
+            (None, theirs) => format!("published {}, and we lack it", said(theirs)),
+            (ours, None) => format!("ours {}, and not published", said(ours)),
+            (ours, theirs) => format!("ours {}, published {}", said(ours), said(theirs)),
+        };
+        let before = self
+            .before
+            .as_deref()
+            .map(|was| format!(" (before: `{was}`)"));
+        let (
+            before,
+            Advice {
+                release, follow, ..
+            },
+        ) = (before.unwrap_or_default(), &self.advice);
+        let _ = writeln!(
+            out,
+            "  - [ ] {line}{name}{what}{before}. {release}: {follow}"
+        );
+    }
 }

@@ -4,79 +4,68 @@
 //! of an app in development: by a plain request, or by pointing its own host name at this machine.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
 
 use crate::error::ApiError;
-use crate::http::wire::failure;
+use crate::http::wire::{Body, failure};
 use crate::settings::Settings;
-use crate::state::shared::Shared;
 
 /// Sent by browsers with every request to a secure or a local address; Node's `fetch` sends `Sec-Fetch-Mode` alone.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Puts the check in front of everything, with the CORS headers for the origins that are allowed.
-pub(crate) fn guarded(shared: &Arc<Shared>, router: Router) -> Router {
-    let settings = Arc::clone(&shared.settings);
-    router.layer(from_fn(move |request: Request, next: Next| {
-        let settings = Arc::clone(&settings);
-        async move { guard(&settings, request, next).await }
-    }))
-}
-
-async fn guard(settings: &Settings, request: Request, next: Next) -> Response<Body> {
+/// Responds to a page that may not send its request, and to the question that a browser puts before one; otherwise
+/// tells the origin whose pages may read the response, where one may.
+pub(crate) fn check(
+    settings: &Settings,
+    request: &Request<Incoming>,
+) -> ControlFlow<Response<Body>, Option<HeaderValue>> {
+    if !settings.control {
+        return ControlFlow::Continue(None);
+    }
     let headers = request.headers();
     let is_control = request.uri().path().starts_with("/_emulator");
-    if let Err(refused) = check(settings, headers, is_control) {
-        return failure(&refused);
+    if let Err(refused) = may_send(settings, headers, is_control) {
+        return ControlFlow::Break(failure(&refused).map(Body::Whole));
     }
-    let origin = headers
-        .get(header::ORIGIN)
-        .filter(|origin| {
-            let is_allowed = |allowed: &String| allowed.as_bytes() == origin.as_bytes();
-            !is_control && settings.allowed_origins.iter().any(is_allowed)
-        })
-        .cloned();
-    let Some(origin) = origin else {
-        return next.run(request).await;
+    let is_allowed = |origin: &&HeaderValue| {
+        let mut allowed = settings.allowed_origins.iter();
+        !is_control && allowed.any(|allowed| allowed.as_bytes() == origin.as_bytes())
     };
-    let asked = headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).is_some();
-    let mut response = if request.method() == Method::OPTIONS && asked {
-        preflight(headers)
-    } else {
-        next.run(request).await
-    };
-    let headers = response.headers_mut();
+    let origin = headers.get(header::ORIGIN).filter(is_allowed).cloned();
+    let asks = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if origin.is_none() || request.method() != Method::OPTIONS || !asks {
+        return ControlFlow::Continue(origin);
+    }
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let allowed = response.headers_mut();
+    allowed.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, DELETE"),
+    );
+    if let Some(names) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        allowed.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    }
+    allow(allowed, origin);
+    ControlFlow::Break(response)
+}
+
+/// Allows the pages of an origin to read a response.
+pub(crate) fn allow(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    let Some(origin) = origin else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
         HeaderValue::from_static("true"),
     );
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    response
 }
 
-/// The response to the question that a browser puts before a request.
-fn preflight(asked: &HeaderMap) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST, DELETE"),
-    );
-    if let Some(names) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
-    }
-    response
-}
-
-fn check(settings: &Settings, headers: &HeaderMap, is_control: bool) -> Result<(), ApiError> {
+fn may_send(settings: &Settings, headers: &HeaderMap, is_control: bool) -> Result<(), ApiError> {
     let text = |name: &HeaderName| headers.get(name).map(HeaderValue::as_bytes);
     let (origin, site) = (text(&header::ORIGIN), text(&SEC_FETCH_SITE));
     // A page that was given another name sends neither with a GET, so the control endpoints look at every Host.

@@ -1,17 +1,16 @@
 //! The inbox and the control endpoints, everything below `/_emulator/`.
 
 mod events;
-mod guard;
+pub(crate) mod guard;
 mod input;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
-use axum::routing::{MethodFilter, MethodRouter, on};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -25,7 +24,7 @@ use crate::handles::requests::RequestLog;
 use crate::handles::snapshot::Stats;
 use crate::handles::tokens::TokenBuilder;
 use crate::handles::users::Users;
-use crate::http::wire::{failure, json as json_response, object, query, read_body};
+use crate::http::wire::{Body, failure, json as json_response, object, query, read_body};
 use crate::nearest::suggestion;
 use crate::operations::table::OPERATIONS;
 use crate::settings::{AccessKey, Tenant, User};
@@ -37,7 +36,6 @@ use crate::state::links::link_state;
 use crate::state::messages::{Channel, Filter, Message, Purpose};
 use crate::state::requests::RecordedRequest;
 use crate::state::shared::{Shared, closed};
-pub(crate) use guard::guarded;
 use input::{ClockInput, FaultInput, RoleInput, RotateInput, TokenInput};
 
 /// How many snapshots are kept for the control endpoints, and how many bytes they may take.
@@ -73,13 +71,13 @@ impl Entry for Saved {
 
 /// What the endpoints keep besides the state of the emulator.
 #[derive(Debug, Default)]
-struct Snapshots {
+pub(crate) struct Snapshots {
     kept: Bounded<Saved>,
     last_id: u64,
 }
 
 /// One request to a control endpoint.
-struct ControlCall<'a> {
+pub(crate) struct ControlCall<'a> {
     shared: &'a Arc<Shared>,
     snapshots: &'a Mutex<Snapshots>,
     /// The segment of the path that stands for the parameter.
@@ -342,44 +340,27 @@ const MESSAGES_QUERY: &[&str] = &[
 ];
 const EVENTS: &str = "/_emulator/v1/events";
 
-pub(crate) fn router(shared: &Arc<Shared>) -> Router {
-    let snapshots = Arc::new(Mutex::new(Snapshots::default()));
-    let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    let mut add = |method: &str, path: &'static str, resource: Resource| {
-        let (shared, snapshots) = (Arc::clone(shared), Arc::clone(&snapshots));
-        let handler = move |request: Request<Body>| async move {
-            respond(&shared, &snapshots, resource, request).await
-        };
-        let filter = match method {
-            "POST" => MethodFilter::POST,
-            "PUT" => MethodFilter::PUT,
-            "DELETE" => MethodFilter::DELETE,
-            _ => MethodFilter::GET,
-        };
-        match paths.iter_mut().find(|(known, _)| *known == path) {
-            Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
-            None => paths.push((path, on(filter, handler))),
-        }
-    };
-    for (method, path, parameters, endpoint) in ENDPOINTS {
-        add(method, path, Resource::Endpoint(parameters, *endpoint));
-    }
-    for (path, kind, text) in ASSETS {
-        add("GET", path, Resource::Asset(kind, text));
-    }
-    add("GET", MESSAGES, Resource::Messages);
-    add("GET", EVENTS, Resource::Events);
-    add("GET", "/_emulator", Resource::ToInbox);
-    add("GET", "/", Resource::ToInbox);
-    paths
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| {
-            router.route(path, methods)
-        })
+/// Everything that is served, with its method and its path.
+pub(crate) fn endpoints() -> impl Iterator<Item = (&'static str, &'static str, Resource)> + Clone {
+    let endpoints = ENDPOINTS
+        .iter()
+        .map(|(method, path, parameters, endpoint)| {
+            (*method, *path, Resource::Endpoint(parameters, *endpoint))
+        });
+    let assets = ASSETS
+        .iter()
+        .map(|(path, kind, text)| ("GET", *path, Resource::Asset(kind, text)));
+    endpoints.chain(assets).chain([
+        ("GET", MESSAGES, Resource::Messages),
+        ("GET", EVENTS, Resource::Events),
+        ("GET", "/_emulator", Resource::ToInbox),
+        ("GET", "/", Resource::ToInbox),
+    ])
 }
 
+/// What is served at a path.
 #[derive(Clone, Copy)]
-enum Resource {
+pub(crate) enum Resource {
     Endpoint(&'static [&'static str], Endpoint),
     Asset(&'static str, &'static str),
     Messages,
@@ -387,11 +368,11 @@ enum Resource {
     ToInbox,
 }
 
-async fn respond(
+pub(crate) async fn respond(
     shared: &Arc<Shared>,
     snapshots: &Mutex<Snapshots>,
     resource: Resource,
-    request: Request<Body>,
+    request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let outcome = match resource {
@@ -410,10 +391,11 @@ async fn respond(
             .and_then(|body| control_call(shared, snapshots, &parts, parameters, body))
             .and_then(|call| endpoint(&call)),
     };
-    match outcome {
+    let response = match outcome {
         Ok(value) => json_response(StatusCode::OK, &value),
         Err(refused) => failure(&refused),
-    }
+    };
+    response.map(Body::Whole)
 }
 
 fn control_call<'a>(
@@ -455,7 +437,7 @@ fn control_call<'a>(
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
+    let mut response = Response::new(Body::Whole(Bytes::from_static(text.as_bytes())));
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, kind),
@@ -471,7 +453,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response<Body> {
 }
 
 fn to_inbox() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::FOUND;
     response
         .headers_mut()

@@ -1,5 +1,4 @@
-//! HTTP around the state: the socket, routing, headers and bodies.
+//! HTTP around the state: routing, headers and bodies.
 
 pub(crate) mod router;
-pub(crate) mod server;
 pub(crate) mod wire;

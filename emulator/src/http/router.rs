@@ -1,25 +1,18 @@
-//! From a request to the operation that it is for, and what a fault makes of it.
+//! A request of the API: its record, its operation, and what a fault makes of it.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, header};
-use axum::middleware::map_response;
-use axum::routing::{MethodFilter, MethodRouter, on};
-use bytes::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap};
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
 
-use super::wire::{
-    Peer, WithoutDate, abort, changed, cut, failure, object, query, read_body, success,
-};
+use super::wire::{Body, Reset, changed, cut, failure, object, query, read_body, success};
 use crate::error::ApiError;
 use crate::operations::call::{Call, Reply};
 use crate::operations::fields;
-use crate::operations::table::{
-    OPERATIONS, Operation, SHORT_UPDATE_PHONE, Verb, family, most_like,
-};
-use crate::state::clock::{Millis, http_date};
+use crate::operations::table::{OPERATIONS, Operation, SHORT_UPDATE_PHONE, family, most_like};
+use crate::state::clock::Millis;
 use crate::state::faults::{Effect, Fault};
 use crate::state::messages::Message;
 use crate::state::requests::RecordedRequest;
@@ -28,74 +21,14 @@ use crate::state::shared::Shared;
 /// Header by which some clients name their refresh cookie.
 const REFRESH_COOKIE_NAME: &str = "x-descope-refresh-cookie-name";
 
-/// The operations of the table as a router, with the routes of another beside them.
-pub(crate) fn operations(shared: &Arc<Shared>, others: Router) -> Router {
-    let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    for operation in OPERATIONS {
-        if operation.id == SHORT_UPDATE_PHONE && !shared.settings.short_update_phone {
-            continue;
-        }
-        let filter = match operation.verb {
-            Verb::Get => MethodFilter::GET,
-            Verb::Post => MethodFilter::POST,
-            Verb::Delete => MethodFilter::DELETE,
-        };
-        let shared = Arc::clone(shared);
-        let handler =
-            move |request: Request<Body>| respond(shared, Target::Operation(operation), request);
-        match paths.iter_mut().find(|(path, _)| *path == operation.path) {
-            Some((_, methods)) => *methods = std::mem::take(methods).on(filter, handler),
-            None => paths.push((operation.path, on(filter, handler))),
-        }
-    }
-    let elsewhere = Arc::clone(shared);
-    let wrong_method = Arc::clone(shared);
-    paths
-        .into_iter()
-        .fold(others, |router, (path, methods)| {
-            router.route(path, methods)
-        })
-        .method_not_allowed_fallback(move |request: Request<Body>| {
-            respond(wrong_method, Target::WrongMethod, request)
-        })
-        .fallback(move |request: Request<Body>| respond(elsewhere, Target::Elsewhere, request))
-}
-
-/// Gives every response the date of the emulator's clock.
-pub(crate) fn dated(shared: &Arc<Shared>, router: Router) -> Router {
-    let shared = Arc::clone(shared);
-    router.layer(map_response(move |response: Response<Body>| {
-        let response = date(&shared, response);
-        async move { response }
-    }))
-}
-
-/// The emulator's own time, which is the service's time for clients.
-fn date(shared: &Shared, mut response: Response<Body>) -> Response<Body> {
-    if response.extensions().get::<WithoutDate>().is_none()
-        && !response.headers().contains_key(header::DATE)
-        && let Ok(date) = HeaderValue::try_from(http_date(shared.state().time.seconds()))
-    {
-        response.headers_mut().insert(header::DATE, date);
-    }
-    response
-}
-
-/// What a request is for.
-#[derive(Clone, Copy)]
-enum Target {
-    Operation(&'static Operation),
-    /// A path of an operation, by a method that it does not take.
-    WrongMethod,
-    Elsewhere,
-}
-
 /// Journal, faults, and in the middle the operation itself.
-async fn respond(shared: Arc<Shared>, target: Target, request: Request<Body>) -> Response<Body> {
-    let operation = match target {
-        Target::Operation(operation) => Some(operation),
-        Target::WrongMethod | Target::Elsewhere => None,
-    };
+pub(crate) async fn respond(
+    shared: &Shared,
+    target: Result<&'static Operation, ApiError>,
+    ip: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Reset> {
+    let operation = target.as_ref().ok().copied();
     let (parts, body) = request.into_parts();
     let body = read_body(body).await;
     let (id, selected) = {
@@ -128,14 +61,8 @@ async fn respond(shared: Arc<Shared>, target: Target, request: Request<Body>) ->
     });
     let outcome = handled.then(|| match (target, &body) {
         (_, Err(refused)) => Err(refused.clone()),
-        (Target::Operation(operation), Ok(body)) => {
-            run(&shared, operation, &parts, body, tokens_of)
-        }
-        (Target::WrongMethod, Ok(_)) => Err(ApiError::wrong_method(
-            parts.method.as_str(),
-            parts.uri.path(),
-        )),
-        (Target::Elsewhere, Ok(_)) => Err(elsewhere(parts.method.as_str(), parts.uri.path())),
+        (Err(refused), Ok(_)) => Err(refused),
+        (Ok(operation), Ok(body)) => run(shared, operation, &parts, ip, body, tokens_of),
     });
     let error_code = outcome
         .as_ref()
@@ -158,45 +85,34 @@ async fn respond(shared: Arc<Shared>, target: Target, request: Request<Body>) ->
             shared.notify_request(request);
         }
     };
+    let response = response.unwrap_or_default();
     let Some((fault_id, fault)) = selected.fault else {
-        let response = response.unwrap_or_default();
         close(Some(response.status().as_u16()));
-        return response;
+        return Ok(response.map(Body::Whole));
     };
-    match fault.effect {
-        Effect::Respond(change) => {
-            let response = changed(Response::default(), change).await;
-            close(Some(response.status().as_u16()));
-            response
-        }
-        Effect::Alter(change) => {
-            let response = changed(response.unwrap_or_default(), change).await;
-            close(Some(response.status().as_u16()));
-            response
-        }
-        Effect::TokensOf(_) | Effect::Hold => {
-            if fault.after_handling && fault.effect == Effect::Hold {
+    let response = match fault.effect {
+        Effect::Respond(change) => changed(Response::default(), change).map(Body::Whole),
+        Effect::Alter(change) => changed(response, change).map(Body::Whole),
+        Effect::TokensOf(_) => response.map(Body::Whole),
+        Effect::Hold => {
+            if fault.after_handling {
                 gone(fault_id).await;
             }
-            let response = response.unwrap_or_default();
-            close(Some(response.status().as_u16()));
-            response
+            response.map(Body::Whole)
         }
-        Effect::CutBody(after) => {
-            let response = response.unwrap_or_default();
-            close(Some(response.status().as_u16()));
-            cut(response, after).await
-        }
+        Effect::CutBody(after) => cut(response, after),
         Effect::BlackHole => {
             close(None);
             gone(fault_id).await;
-            abort()
+            return Err(Reset);
         }
         Effect::Reset | Effect::Delay(_) => {
             close(None);
-            abort()
+            return Err(Reset);
         }
-    }
+    };
+    close(Some(response.status().as_u16()));
+    Ok(response)
 }
 
 fn record(
@@ -230,7 +146,7 @@ fn record(
 }
 
 /// Why a path that no operation has is refused.
-fn elsewhere(method: &str, path: &str) -> ApiError {
+pub(crate) fn elsewhere(method: &str, path: &str) -> ApiError {
     // No API description has the short path, so it counts as not there rather than as not emulated.
     let short = OPERATIONS
         .iter()
@@ -245,6 +161,7 @@ fn run(
     shared: &Shared,
     operation: &'static Operation,
     parts: &Parts,
+    ip: IpAddr,
     bytes: &Bytes,
     tokens_of: Option<&str>,
 ) -> Result<Reply, ApiError> {
@@ -258,11 +175,7 @@ fn run(
         path_argument: path.rsplit('/').next().unwrap_or_default().to_owned(),
         query: query(parts.uri.query()),
         body,
-        ip: parts
-            .extensions
-            .get::<Peer>()
-            .map(|peer| peer.address.ip().to_string())
-            .unwrap_or_default(),
+        ip: ip.to_string(),
     };
     let mut state = shared.state();
     let before = state.messages.last_id;

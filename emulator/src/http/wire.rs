@@ -1,14 +1,15 @@
 //! Responses and bodies: JSON, refusals, and what faults make of them.
 
-use std::future::Future as _;
-use std::net::SocketAddr;
+use std::future::ready;
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::address;
@@ -22,24 +23,69 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// A body that takes longer to arrive is refused.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// The other end of a connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-}
-
-/// Marks a response that must not be sent: the connection is reset instead.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Abort;
+/// In place of a response: a fault resets the connection.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a fault resets the connection")]
+pub(crate) struct Reset;
 
 /// Marks a response that a fault sends without a date.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WithoutDate;
+pub(crate) struct WithoutDate;
+
+/// The body of a response.
+pub(crate) enum Body {
+    Whole(Bytes),
+    Later(Pin<Box<dyn Future<Output = Part> + Send>>),
+}
+
+/// A part of a body, and what follows it.
+type Part = io::Result<(Bytes, Body)>;
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Whole(Bytes::new())
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let part = match &mut *self {
+            Self::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Self::Whole(bytes) => Ok((std::mem::take(bytes), Self::default())),
+            Self::Later(part) => ready!(part.as_mut().poll(cx)),
+        };
+        let (frame, rest) = match part {
+            Ok((bytes, rest)) => (Ok(Frame::data(bytes)), rest),
+            Err(failed) => (Err(failed), Self::default()),
+        };
+        *self = rest;
+        Poll::Ready(Some(frame))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Later(_) => SizeHint::default(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+    }
+}
 
 /// Reads a request's body, within its limits.
-pub(crate) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_LIMIT)).await {
-        Ok(read) => read.map_err(|_| ApiError::too_large(BODY_LIMIT)),
+pub(crate) async fn read_body(body: Incoming) -> Result<Bytes, ApiError> {
+    let read = Limited::new(body, BODY_LIMIT).collect();
+    match tokio::time::timeout(BODY_TIME, read).await {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(_)) => Err(ApiError::too_large(BODY_LIMIT)),
         Err(_) => Err(ApiError::body_too_slow(BODY_TIME)),
     }
 }
@@ -67,17 +113,10 @@ pub(crate) fn query(text: Option<&str>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A response that never reaches the client: the connection is reset.
-pub(super) fn abort() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    response.extensions_mut().insert(Abort);
-    response
-}
-
 /// The response with what a fault puts in its place.
-pub(super) async fn changed(response: Response<Body>, change: Change) -> Response<Body> {
+pub(super) fn changed(response: Response<Bytes>, change: Change) -> Response<Bytes> {
     let undated = change.removes("date");
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, mut body) = response.into_parts();
     if let Some(status) = change.status {
         parts.status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     }
@@ -92,18 +131,16 @@ pub(super) async fn changed(response: Response<Body>, change: Change) -> Respons
     if undated {
         parts.extensions.insert(WithoutDate);
     }
-    let mut body = match change.body {
-        Some(body) => Bytes::from(body),
-        // The responses here are built in memory, so this neither waits nor fails.
-        None => to_bytes(body, usize::MAX).await.unwrap_or_default(),
-    };
+    if let Some(other) = change.body {
+        body = other.into();
+    }
     if change.gzip {
         body = gzip(&body).into();
         parts
             .headers
             .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    Response::from_parts(parts, Body::from(body))
+    Response::from_parts(parts, body)
 }
 
 /// A gzip file (RFC 1952) of blocks that are stored as they are (RFC 1951), which every reader takes.
@@ -136,48 +173,20 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 /// Announces the whole body but sends only its beginning.
-pub(super) async fn cut(response: Response<Body>, after: usize) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    // The responses here are built in memory, so this neither waits nor fails.
-    let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let kept = after.min(whole.len().saturating_sub(1));
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    Response::from_parts(
-        parts,
-        Body::new(CutBody {
-            rest: Some(whole.slice(..kept)),
-            pause: None,
-        }),
-    )
-}
-
-/// Sends what it has, gives it time to leave, then fails.
-struct CutBody {
-    rest: Option<Bytes>,
-    pause: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl http_body::Body for CutBody {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-        if let Some(rest) = self.rest.take().filter(|rest| !rest.is_empty()) {
-            return Poll::Ready(Some(Ok(http_body::Frame::data(rest))));
-        }
-        let pause = self
-            .pause
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(Duration::from_millis(20))));
-        pause
-            .as_mut()
-            .poll(cx)
-            .map(|()| Some(Err(std::io::Error::other("the body is cut off here"))))
-    }
+pub(super) fn cut(mut response: Response<Bytes>, after: usize) -> Response<Body> {
+    let whole = response.body().len();
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(whole));
+    response.map(|mut body| {
+        body.truncate(after.min(whole.saturating_sub(1)));
+        let failure = async {
+            // So that what was sent before leaves.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Err(io::Error::other("the body is cut off here"))
+        };
+        Body::Later(Box::pin(ready(Ok((body, Body::Later(Box::pin(failure)))))))
+    })
 }
 
 /// A missing body counts as the empty object.
@@ -195,7 +204,7 @@ pub(crate) fn object(bytes: &Bytes) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-pub(super) fn success(reply: Reply) -> Response<Body> {
+pub(super) fn success(reply: Reply) -> Response<Bytes> {
     let mut response = json(StatusCode::OK, &reply.body);
     for cookie in reply.cookies {
         if let Ok(value) = HeaderValue::from_str(&cookie) {
@@ -205,7 +214,7 @@ pub(super) fn success(reply: Reply) -> Response<Body> {
     response
 }
 
-pub(crate) fn failure(refused: &ApiError) -> Response<Body> {
+pub(crate) fn failure(refused: &ApiError) -> Response<Bytes> {
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, &refused.body());
     if let Some(seconds) = refused.retry_after {
@@ -216,8 +225,8 @@ pub(crate) fn failure(refused: &ApiError) -> Response<Body> {
     response
 }
 
-pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use bytes::Bytes;
+use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::bounded::{Bound, Bounded, Entry};

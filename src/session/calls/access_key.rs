@@ -35,7 +35,7 @@ impl Sessions {
 
 /// The exchange of an access key, before it is made: from [`Sessions::exchange_access_key`].
 #[derive(Clone, Debug)]
-#[must_use = "nothing is sent until `send`"]
+#[must_use = "nothing is sent until `.send().await`"]
 pub struct ExchangeAccessKey {
     client: Client,
     key: AccessKey,

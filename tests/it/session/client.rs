@@ -759,6 +759,66 @@ async fn a_logout_takes_what_was_kept_with_it() {
     }
 }
 
+/// A request that comes while the service is asked to end the session.
+#[tokio::test]
+async fn what_is_refreshed_during_a_logout_is_not_kept_after_it() {
+    let fixture = Fixture::new().await;
+    let sessions = fixture.client.sessions();
+    let (_, token) = fixture.tokens();
+    let held = fixture.hold("Logout");
+    let logout = tokio::spawn({
+        let (sessions, token) = (sessions.clone(), token.clone());
+        async move { sessions.logout(&token).await }
+    });
+    fixture.emulator.faults().reached(held, 1).await;
+    sessions.refresh(&token).await.unwrap();
+    fixture.emulator.faults().remove(held);
+    logout.await.unwrap().unwrap();
+    let error = sessions.refresh(&token).await.unwrap_err();
+    assert!(error.is_unauthorized(), "{error}");
+    assert_eq!(fixture.refreshes(), 2);
+}
+
+#[tokio::test]
+async fn whose_kept_tokens_end_is_known_without_keys() {
+    let fixture = Fixture::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let client = Fixture::builder(&fixture.emulator)
+        .session_validation(|validation| validation.key_ttl(MINUTE).max_key_age(MINUTE))
+        .build()
+        .unwrap();
+    let sessions = client.sessions();
+    let (_, old) = fixture.tokens();
+    let new = sessions.refresh(&old).await.unwrap();
+    fixture.advance(2 * MINUTE);
+    let faults = fixture.emulator.faults();
+    faults.add(Fault::on("GetKeysV2").respond(500)).unwrap();
+    let new = new.tokens.refresh_token().unwrap();
+    sessions.logout(new).await.unwrap();
+    faults.clear();
+    fixture.advance(MINUTE);
+    let error = sessions.refresh(&old).await.unwrap_err();
+    assert!(error.is_unauthorized(), "{error}");
+    assert_eq!(fixture.refreshes(), 1, "it is not presented again");
+}
+
+#[tokio::test]
+async fn an_ended_refresh_token_is_refused_here_for_a_day() {
+    let fixture = Fixture::new().await;
+    let sessions = fixture.client.sessions();
+    let (_, token) = fixture.tokens();
+    sessions.end_refresh(&token).await;
+    for age in [Duration::ZERO, 1439 * MINUTE] {
+        fixture.advance(age);
+        let error = sessions.refresh(&token).await.unwrap_err();
+        assert_eq!(token_problem(&error), Some(TokenProblem::SessionEnded));
+        assert!(sessions.try_refresh(Some(&token)).await.unwrap().is_none());
+    }
+    assert_eq!(fixture.refreshes(), 0);
+    // And for the leeway that validators may have.
+    fixture.advance(2 * MINUTE);
+    sessions.refresh(&token).await.unwrap();
+}
+
 #[tokio::test]
 async fn verify_does_not_use_up_a_link_while_nothing_can_be_checked() {
     let fixture = Fixture::new().await;
@@ -884,6 +944,14 @@ async fn of_several_new_tokens_the_newest_wins() {
     let old = issued(refresh_claims(now()), 100);
     let newer = issued(refresh_claims(now()), 10);
     let newest = issued(refresh_claims(now()), 0);
+    let session_of_same_age = key.sign(&merged(
+        session_claims(now()),
+        json!({"iat": session_claims(now())["iat"].as_i64().unwrap() - 5, "jti": "2"}),
+    ));
+    let newer_of_same_age = key.sign(&merged(
+        refresh_claims(now()),
+        json!({"iat": refresh_claims(now())["iat"].as_i64().unwrap() - 10, "jti": "2"}),
+    ));
     let of_same_age = key.sign(&merged(
         refresh_claims(now()),
         json!({"iat": refresh_claims(now())["iat"].as_i64().unwrap() - 100, "jti": "2"}),
@@ -903,6 +971,7 @@ async fn of_several_new_tokens_the_newest_wins() {
         (Some(&newer), Some(&newest), Some(&newest)),
         (Some(&newest), Some(&newer), Some(&newest)),
         (Some(&old), Some(&of_same_age), Some(&of_same_age)),
+        (Some(&newer), Some(&newer_of_same_age), Some(&newer)),
         (Some(&ancient), None, Some(&old)),
         (Some(&bad), Some(&newer), Some(&newer)),
         (Some(&bad), None, None),
@@ -913,6 +982,8 @@ async fn of_several_new_tokens_the_newest_wins() {
         (None, Some(&session), Some(&session)),
         (Some(&session), Some(&newer_session), Some(&newer_session)),
         (Some(&newer_session), Some(&session), Some(&newer_session)),
+        // Of one age, the body's.
+        (Some(&session), Some(&session_of_same_age), Some(&session)),
         (Some(&bad_session), Some(&session), Some(&session)),
         (Some(&bad_session), None, None),
         (None, None, None),
@@ -1074,6 +1145,9 @@ async fn tenants_of_the_user() {
         tenants[0].custom_attributes.get("plan"),
         Some(&json!("gold"))
     );
+    let printed = format!("{tenants:?}");
+    assert!(printed.contains("acme") && printed.contains("plan"));
+    assert!(!printed.contains("gold"), "{printed}");
     assert!(
         sessions
             .my_current_tenant(&refresh)
@@ -1264,6 +1338,7 @@ async fn a_logout_during_a_refresh_leaves_nothing_behind() {
         async move { sessions.refresh(&token).await }
     });
     faults.reached(held, 1).await;
+    assert!(fixture.client.has_calls_in_flight());
     // Whatever the service says to the old token: the user wanted to be signed out.
     let _ = sessions.logout(&token).await;
     faults.remove(held);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
-    AccessKey, Authentication, Client, ClientBuilder, Clock as _, DeliveryMethod, Error,
-    MagicLinkToken, ManualClock, RefreshToken, SessionToken,
+    AccessKey, Authentication, Client, ClientBuilder, Clock, DeliveryMethod, Error, MagicLinkToken,
+    ManualClock, RefreshToken, SessionToken, SystemClock,
 };
 use descope_magiclink::{Refreshed, Sessions};
 use descope_magiclink_emulator::Fault;
@@ -36,7 +36,7 @@ impl Service {
         let key = Key::p256("k");
         let server = KeyServer::start(KeyResponse::Raw(404, String::new(), String::new())).await;
         server.respond_to("/v2/keys/", KeyResponse::Body(key_set(&[&key])));
-        let now = descope_magiclink::SystemClock.now();
+        let now = SystemClock.now();
         Self { server, key, now }
     }
 
@@ -326,6 +326,63 @@ async fn without_a_usable_date_times_are_not_looked_at_and_nothing_is_learned() 
             assert_eq!(problem(&error), Some(TokenProblem::WrongIssuer));
         }
     }
+}
+
+#[tokio::test]
+async fn a_date_that_came_readable_from_another_machine_tells_nothing() {
+    let service = Service::new().await;
+    let body = json!({"sessionJwt": service.session(json!({}))});
+    service.respond("/v1/auth/magiclink/verify", &date(service.now), body);
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .resolve("service.test", service.server.address)
+        .build()
+        .unwrap();
+    let now = service.now + 10 * MINUTE;
+    let client = service
+        .builder()
+        .base_url(format!(
+            "http://service.test:{}",
+            service.server.address.port()
+        ))
+        .allow_plain_http()
+        .http_client(http)
+        .clock(ManualClock::at(now))
+        .build()
+        .unwrap();
+    verify(&client).await.unwrap();
+    assert_eq!(client.sessions().validator().now(), now);
+}
+
+#[tokio::test]
+async fn try_refresh_hands_on_what_came_and_takes_no_unreadable_body_for_a_no() {
+    let service = Service::new().await;
+    let sessions = service.client().sessions();
+    let path = "/v1/auth/try-refresh";
+    let body = json!({
+        "sessionJwt": service.session(json!({})), "cookieName": "R", "sessionCookieName": "S",
+        "cookieDomain": "r.example.com", "sessionCookieDomain": "s.example.com", "cookiePath": "/p",
+        "cookieMaxAge": 60, "cookieExpiration": 4_000_000_000_i64,
+    });
+    service.respond(path, "", body);
+    let token = service.refresh_token();
+    let found = sessions.try_refresh(Some(&token)).await.unwrap().unwrap();
+    let cookies = found.tokens.cookies;
+    assert_eq!(cookies.refresh_name.as_deref(), Some("R"));
+    assert_eq!(cookies.session_name.as_deref(), Some("S"));
+    assert_eq!(cookies.domain.as_deref(), Some("r.example.com"));
+    assert_eq!(cookies.session_domain.as_deref(), Some("s.example.com"));
+    assert_eq!(cookies.path.as_deref(), Some("/p"));
+    assert_eq!(cookies.max_age, Some(MINUTE));
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    assert_eq!(cookies.expires_at, Some(end));
+
+    let token = RefreshToken::new(service.refresh(json!({"jti": "2"})));
+    service.respond(path, "", Value::from("no object"));
+    let error = sessions.try_refresh(Some(&token)).await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    service.respond(path, "", json!({}));
+    assert!(sessions.try_refresh(Some(&token)).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -694,6 +751,34 @@ async fn a_kept_session_that_has_ended_is_not_handed_out() {
     fixture.advance(3 * MINUTE + SECOND);
     // Its tokens were delivered, and the service is asked.
     sessions.refresh(&refresh).await.unwrap_err();
+    assert_eq!(fixture.refreshes(), 2);
+}
+
+/// The clock of a machine that was suspended: the monotonic one has stood still meanwhile.
+#[derive(Debug)]
+struct Suspended(descope_magiclink_emulator::Clock, Instant);
+
+impl Clock for Suspended {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    fn instant(&self) -> Instant {
+        self.1
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_was_suspended_hands_out_no_session_that_has_ended() {
+    let fixture = Fixture::with(|builder| builder.session_lifetime(3 * MINUTE)).await;
+    let clock = Suspended(fixture.emulator.clock(), SystemClock.instant());
+    let client = Fixture::builder(&fixture.emulator).clock(clock).build();
+    let sessions = client.unwrap().sessions();
+    let (_, refresh) = fixture.tokens();
+    sessions.refresh(&refresh).await.unwrap();
+    fixture.advance(3 * MINUTE);
+    let again = sessions.refresh(&refresh).await.unwrap();
+    assert!(again.session.expires_at() > fixture.emulator.clock().now());
     assert_eq!(fixture.refreshes(), 2);
 }
 

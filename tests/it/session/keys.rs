@@ -118,7 +118,7 @@ async fn the_request_is_as_the_service_expects_it() {
 async fn making_a_validator_asks_nothing() {
     let fixture = Fixture::new().await;
     let validator = fixture.validator();
-    settle(&validator).await;
+    assert!(!validator.is_fetching_keys());
     assert_eq!(fixture.server.requests(), 0);
     let found = validator.validate_cached(&fixture.token());
     assert_eq!(key_problem(found), KeyProblem::NotLoaded);

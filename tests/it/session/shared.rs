@@ -1,13 +1,13 @@
 //! Clients of several processes that share a store.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use descope_magiclink::{Client, Store, StoreError, StoreFuture};
 use descope_magiclink_emulator::Fault;
 
-use super::fixture::Fixture;
+use super::fixture::{Fixture, tokens_of};
 
 /// The memory of one client, as a store for others. It fails when it is told to.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ struct Meeting {
     memory: Client,
     fails: AtomicBool,
     reads: AtomicUsize,
+    /// Of each mark that was put there.
+    ttls: Mutex<Vec<Duration>>,
 }
 
 impl Meeting {
@@ -35,6 +37,7 @@ impl Store for Meeting {
         self.call(self.memory.store().set(key, value, ttl))
     }
     fn insert(&self, key: [u8; 32], value: Vec<u8>, ttl: Duration) -> StoreFuture<'_, bool> {
+        self.ttls.lock().unwrap().push(ttl);
         self.call(self.memory.store().insert(key, value, ttl))
     }
     fn count(&self, key: [u8; 32], add: u64, ttl: Duration) -> StoreFuture<'_, u64> {
@@ -57,6 +60,7 @@ fn processes<const N: usize>(fixture: &Fixture) -> ([Client; N], Arc<Meeting>) {
         memory: builder().build().unwrap(),
         fails: AtomicBool::new(false),
         reads: AtomicUsize::new(0),
+        ttls: Mutex::default(),
     });
     let client = |_| {
         builder()
@@ -106,6 +110,66 @@ async fn what_one_process_has_signed_out_another_neither_refreshes_nor_gives_awa
     let error = other.sessions().refresh(&refresh).await.unwrap_err();
     assert!(error.is_unauthorized(), "{error}");
     assert_eq!(fixture.emulator.requests().count("RefreshSession"), 1);
+}
+
+#[tokio::test]
+async fn an_outcome_is_shared_for_as_long_as_late_requests_come_with_the_old_token() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (rotates, time) in [(false, 10 * SECOND), (true, 300 * SECOND)] {
+        let fixture = Fixture::with(|builder| builder.rotate_refresh_tokens(rotates)).await;
+        let ([one, other, third], meeting) = processes(&fixture);
+        let (_, refresh) = fixture.tokens();
+        one.sessions().refresh(&refresh).await.unwrap();
+        fixture.advance(time - SECOND);
+        other.sessions().refresh(&refresh).await.unwrap();
+        assert_eq!(fixture.refreshes(), 1, "{rotates}");
+        fixture.advance(SECOND);
+        let late = third.sessions().refresh(&refresh).await;
+        assert_eq!((late.is_ok(), fixture.refreshes()), (!rotates, 2));
+
+        // A process that dies blocks a token that may have been replaced for good, and one that stays for as long as
+        // a call may take.
+        let (_, next) = fixture.tokens();
+        let (_, after) = fixture.tokens();
+        meeting.ttls.lock().unwrap().clear();
+        for token in [&next, &after] {
+            one.sessions().refresh(token).await.unwrap();
+        }
+        let ttls = meeting.ttls.lock().unwrap().clone();
+        let is_long = |ttl: &Duration| *ttl > Duration::from_secs(24 * 3600);
+        assert!(ttls.iter().all(|ttl| is_long(ttl) == rotates), "{ttls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_takes_what_other_processes_keep_of_its_session_alone() {
+    let fixture = Fixture::with(|builder| builder.rotate_refresh_tokens(true)).await;
+    let ([one, other], _) = processes(&fixture);
+    let (one, other) = (one.sessions(), other.sessions());
+    let [(_, here), (_, there), (_, elsewhere)] = [(); 3].map(|()| fixture.tokens());
+    let (_, anns) = tokens_of(fixture.emulator.tokens("ann@example.com"));
+    let new_here = one.refresh(&here).await.unwrap();
+    let new_there = one.refresh(&there).await.unwrap();
+    for token in [&elsewhere, &anns] {
+        one.refresh(token).await.unwrap();
+    }
+    other
+        .logout(new_here.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
+    assert!(one.refresh(&here).await.unwrap_err().is_unauthorized());
+    for token in [&there, &elsewhere, &anns] {
+        one.refresh(token).await.unwrap();
+    }
+    other
+        .logout_all(new_there.tokens.refresh_token().unwrap())
+        .await
+        .unwrap();
+    for token in [&there, &elsewhere] {
+        assert!(one.refresh(token).await.unwrap_err().is_unauthorized());
+    }
+    one.refresh(&anns).await.unwrap();
+    assert_eq!(fixture.refreshes(), 4);
 }
 
 /// The outcome reaches the store, and the process itself, after the sign-out elsewhere.

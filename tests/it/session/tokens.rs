@@ -1627,6 +1627,16 @@ fn settings_that_cannot_work_are_refused() {
         let text = builder.build().expect_err(name).to_string();
         assert!(text.contains(name), "{name}: {text}");
     }
+    for (key_set, words) in [
+        ("{\"keys\": []}", "no usable key"),
+        ("<html>", "is not JSON"),
+    ] {
+        let text = builder().key_set(key_set).build().unwrap_err().to_string();
+        assert!(text.contains(words), "{text}");
+    }
+    // The least that can work.
+    let least = builder().key_ttl(second).max_key_age(second);
+    least.unknown_key_cooldown(second).build().unwrap();
 }
 
 #[test]

@@ -602,6 +602,25 @@ impl LandingPage {
         asks.then_some(kind)
     }
 
+    /// Where a link like this one can be had. Of a link for something else than a sign-in it is the page that it
+    /// leads to: that asks for a sign-in first where there is no session, and for the link then.
+    fn where_to_ask(&self, fields: &Fields<'_>) -> Option<String> {
+        let inner = &*self.0;
+        let next = Some(fields.next()).filter(|next| !next.is_empty());
+        let next = next.and_then(|next| inner.targets.check(next).ok());
+        let step_up_page = inner.step_up_page.as_ref();
+        match fields.purpose() {
+            LinkPurpose::SignIn => {
+                let sign_in_page = inner.sign_in_page.as_ref()?;
+                return Some(sign_in_page.with_next(next.as_ref(), false));
+            }
+            LinkPurpose::StepUp => next.as_ref().or(step_up_page),
+            LinkPurpose::ChangeEmail | LinkPurpose::ChangePhone => next.as_ref(),
+        }
+        .or(Some(&inner.signed_in_page))
+        .map(|page| page.as_str().to_owned())
+    }
+
     fn page(&self, state: State<'_>, fields: &Fields<'_>, request: &Parts) -> Response<String> {
         let inner = &*self.0;
         let (Some(texts), Some(style_nonce), Some(id)) =
@@ -609,6 +628,7 @@ impl LandingPage {
         else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
+        let new_link = self.where_to_ask(fields);
         let (status, can_try) = match state {
             State::Confirm => (StatusCode::OK, true),
             State::Done(_) => (StatusCode::OK, false),
@@ -657,7 +677,7 @@ impl LandingPage {
             purpose: fields.purpose(),
             state,
             form,
-            sign_in_page: inner.sign_in_page.as_ref().map(RedirectTarget::as_str),
+            new_link: new_link.as_deref(),
             style_nonce: &style_nonce,
         };
         let html = (inner.template)(&view);

@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, response};
 use tower_layer::Layer;
 use tower_service::Service;
-use url::form_urlencoded;
 
 use super::browser_binding::random_text;
 use super::link::SendError;
@@ -70,7 +69,8 @@ type IsPage = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// - The redirect keeps path and query in the parameter `next`, to be given to
 ///   [`LandingLink::next`](super::LandingLink::next), and says `mfa=true` to the step-up page where a
 ///   further factor is asked for. A form that was refused is not sent once more: `next`
-///   is the page then that the form was on.
+///   is the page then that the form was on, as far as `Referer` says it.
+/// - Where the same can be tried once more, the page leads to where the user was.
 /// - Pages are made by the landing page's [template](super::LandingPageBuilder::template), and have its
 ///   security policy. So are those for responses of the application with one of the statuses 400, 401,
 ///   403, 404, 405, 429, 500 and 503 and without a `Content-Type`, such as the 404 of a router. What axum's
@@ -213,7 +213,8 @@ impl LandingPage {
                 if let Some(way) = way {
                     let next = self.where_to_come_back(request);
                     let is_mfa = refusal.code.is_some_and(|(code, _)| code == "mfa_required");
-                    let location = way_with_next(way, next.as_ref(), is_mfa);
+                    let location = HeaderValue::try_from(way.with_next(next.as_ref(), is_mfa))
+                        .unwrap_or_else(|_| way.location());
                     head.status = StatusCode::SEE_OTHER;
                     head.headers.remove(CONTENT_TYPE);
                     head.headers.remove(WWW_AUTHENTICATE);
@@ -314,8 +315,17 @@ impl LandingPage {
         let inner = &*self.0;
         let (texts, style_nonce) = (inner.texts(request)?, random_text()?);
         let here = self.where_to_come_back(request);
+        // A page that was wrong in itself is no better the next time.
+        let can_try_again = match refusal.status {
+            StatusCode::BAD_REQUEST => is_unsafe(&request.method),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
+            _ => refusal.by == RefusedBy::Send,
+        };
         let continue_link = match refusal.status {
-            StatusCode::SERVICE_UNAVAILABLE if refusal.by == RefusedBy::Status => here.as_ref(),
+            _ if can_try_again && refusal.by == RefusedBy::Send => {
+                here.as_ref().or(inner.sign_in_page.as_ref())
+            }
+            _ if can_try_again => here.as_ref(),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                 Some(&inner.signed_in_page)
             }
@@ -334,9 +344,10 @@ impl LandingPage {
                 by: refusal.by,
                 wait: refusal.wait,
                 continue_link: continue_link.map(RedirectTarget::as_str),
+                can_try_again,
             }),
             form: None,
-            sign_in_page: inner.sign_in_page.as_ref().map(RedirectTarget::as_str),
+            new_link: None,
             style_nonce: &style_nonce,
         };
         Some((inner.template)(&view))
@@ -345,25 +356,6 @@ impl LandingPage {
 
 fn path_of(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or(target)
-}
-
-/// A page with the next one in its query, and whether a further factor is asked for.
-fn way_with_next(way: &RedirectTarget, next: Option<&RedirectTarget>, is_mfa: bool) -> HeaderValue {
-    let next = next.map(|next| ("next", next.as_str()));
-    let parameters = next.into_iter().chain(is_mfa.then_some(("mfa", "true")));
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(parameters)
-        .finish();
-    if query.is_empty() {
-        return way.location();
-    }
-    let (before, fragment) = match way.as_str().split_once('#') {
-        Some((before, fragment)) => (before, format!("#{fragment}")),
-        None => (way.as_str(), String::new()),
-    };
-    let mark = if before.contains('?') { '&' } else { '?' };
-    let location = format!("{before}{mark}{query}{fragment}");
-    HeaderValue::try_from(location).unwrap_or_else(|_| way.location())
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ impl Words {
 ///     .continue_link("Fortsæt")
 ///     .ask_email("Din e-mail", "Skriv den adresse, som linket er sendt til.")
 ///     .new_link("Få et nyt link")
+///     .try_again("Prøv igen")
 ///     .error(LandingError::Used, "Linket er brugt", "Et link virker kun én gang.");
 /// # let _ = danish;
 /// ```
@@ -61,6 +62,7 @@ pub struct LandingTexts {
     ask_phone: Words,
     continue_link: Cow<'static, str>,
     new_link: Cow<'static, str>,
+    try_again: Cow<'static, str>,
     /// In the order of [`LandingError::ALL`].
     errors: [Words; LandingError::ALL.len()],
     /// In the order of [`REFUSALS`].
@@ -142,7 +144,7 @@ impl LandingTexts {
         self
     }
 
-    /// The text of the link that goes on, where all is done.
+    /// The text of the link that goes on, where all is done or something is refused for good.
     pub fn continue_link(mut self, text: impl Into<String>) -> Self {
         self.continue_link = Cow::Owned(text.into());
         self
@@ -151,6 +153,12 @@ impl LandingTexts {
     /// The text of the link to a new one.
     pub fn new_link(mut self, text: impl Into<String>) -> Self {
         self.new_link = Cow::Owned(text.into());
+        self
+    }
+
+    /// The text of the link to the page where the same can be tried once more.
+    pub fn try_again(mut self, text: impl Into<String>) -> Self {
+        self.try_again = Cow::Owned(text.into());
         self
     }
 
@@ -213,6 +221,10 @@ impl LandingTexts {
 
     pub(super) fn new_link_text(&self) -> &str {
         &self.new_link
+    }
+
+    pub(super) fn try_again_text(&self) -> &str {
+        &self.try_again
     }
 
     pub(super) fn error_words(&self, error: LandingError) -> &Words {
@@ -289,6 +301,7 @@ macro_rules! languages {
         phone: $phone_label:literal, $phone_text:literal;
         continue_link: $continue_link:literal;
         new_link: $new_link:literal;
+        try_again: $try_again:literal;
         errors { $($error:ident: $error_title:literal, $error_text:literal;)+ }
         refusals { $($refusal_title:literal, $refusal_text:literal;)+ }
     })+) => {
@@ -312,6 +325,7 @@ macro_rules! languages {
                     ask_phone: Words::new($phone_label, $phone_text),
                     continue_link: Cow::Borrowed($continue_link),
                     new_link: Cow::Borrowed($new_link),
+                    try_again: Cow::Borrowed($try_again),
                     errors: LandingError::ALL.map(error),
                     refusals: [$(Words::new($refusal_title, $refusal_text),)+],
                 }
@@ -337,6 +351,7 @@ languages! {
         phone: "Phone number", "This is not the browser in which the link was asked for. Type the phone number that it was sent to, and press the button.";
         continue_link: "Continue";
         new_link: "Get a new link";
+        try_again: "Try again";
         errors { MissingToken: "This link is incomplete", "Part of the link is missing. Copy the whole link from the message, or ask for a new one.";
         Expired: "This link no longer works", "It has been used or has expired. Ask for a new one.";
         Used: "This link was already used", "A link works only once. If it was you who used it, there is nothing more to do.";
@@ -346,9 +361,9 @@ languages! {
         Closed: "This link no longer works", "What was typed was wrong too often. Ask for a new link.";
         StaleForm: "Please press the button again", "This page was open for too long, or your browser does not store our cookies. If this happens again, allow cookies for this site or open the link in another browser. The link still works.";
         CrossSite: "Please open the page again", "The request did not come from a page of ours. Open the page, or the link in your message, once more.";
-        ServiceUnavailable: "We cannot sign you in right now", "Please try again in a moment. If this happens again, ask for a new link.";
+        ServiceUnavailable: "We cannot check your link right now", "Please try again in a moment. If this happens again, ask for a new link.";
         RateLimited: "Too many attempts", "Please wait a minute and try again.";
-        Failed: "Something went wrong", "It was our mistake, and you are not signed in. Please ask for a new link."; }
+        Failed: "Something went wrong", "It was our mistake. Please ask for a new link."; }
         refusals {
             "That did not work", "Something is missing or wrong in what was sent. Look for mistakes, and try again.";
             "Please sign in", "To go on, sign in first.";
@@ -375,6 +390,7 @@ languages! {
         phone: "Telefonnummer", "Der Link wurde in einem anderen Browser angefordert. Geben Sie die Telefonnummer ein, an die er ging, und drücken Sie die Schaltfläche.";
         continue_link: "Weiter";
         new_link: "Neuen Link anfordern";
+        try_again: "Noch einmal versuchen";
         errors { MissingToken: "Der Link ist unvollständig", "Ein Teil des Links fehlt. Kopieren Sie den ganzen Link aus der Nachricht, oder fordern Sie einen neuen an.";
         Expired: "Der Link gilt nicht mehr", "Er wurde schon verwendet oder ist abgelaufen. Fordern Sie einen neuen an.";
         Used: "Der Link wurde schon verwendet", "Ein Link gilt nur einmal. Wenn Sie es selbst waren, ist nichts weiter zu tun.";
@@ -384,9 +400,9 @@ languages! {
         Closed: "Der Link gilt nicht mehr", "Die Eingabe war zu oft falsch. Fordern Sie einen neuen Link an.";
         StaleForm: "Bitte drücken Sie noch einmal", "Die Seite war zu lange offen, oder Ihr Browser speichert unsere Cookies nicht. Geschieht das noch einmal, erlauben Sie Cookies für diese Seite, oder öffnen Sie den Link in einem anderen Browser. Der Link gilt noch.";
         CrossSite: "Bitte öffnen Sie die Seite noch einmal", "Die Anfrage kam nicht von einer unserer Seiten. Öffnen Sie die Seite oder den Link in Ihrer Nachricht noch einmal.";
-        ServiceUnavailable: "Die Anmeldung geht gerade nicht", "Bitte versuchen Sie es gleich noch einmal. Geschieht das noch einmal, fordern Sie einen neuen Link an.";
+        ServiceUnavailable: "Wir können den Link gerade nicht prüfen", "Bitte versuchen Sie es gleich noch einmal. Geschieht das noch einmal, fordern Sie einen neuen Link an.";
         RateLimited: "Zu viele Versuche", "Bitte warten Sie eine Minute und versuchen Sie es noch einmal.";
-        Failed: "Etwas ging schief", "Der Fehler liegt bei uns, und Sie sind nicht angemeldet. Bitte fordern Sie einen neuen Link an."; }
+        Failed: "Etwas ging schief", "Der Fehler liegt bei uns. Bitte fordern Sie einen neuen Link an."; }
         refusals {
             "Das hat nicht geklappt", "Etwas fehlt oder stimmt nicht. Suchen Sie nach Fehlern, und versuchen Sie es noch einmal.";
             "Bitte melden Sie sich an", "Melden Sie sich an, dann geht es weiter.";
@@ -413,6 +429,7 @@ languages! {
         phone: "Número de teléfono", "Este no es el navegador en el que se pidió el enlace. Escribe el número de teléfono al que se envió y pulsa el botón.";
         continue_link: "Continuar";
         new_link: "Pedir otro enlace";
+        try_again: "Intentarlo de nuevo";
         errors { MissingToken: "El enlace está incompleto", "Falta una parte del enlace. Copia el enlace entero del mensaje o pide otro.";
         Expired: "El enlace ya no sirve", "Ya se ha usado o ha caducado. Pide otro.";
         Used: "El enlace ya se ha usado", "Un enlace sirve una sola vez. Si lo usaste tú, no tienes que hacer nada más.";
@@ -422,9 +439,9 @@ languages! {
         Closed: "El enlace ya no sirve", "Lo que se escribió no coincidía demasiadas veces. Pide otro enlace.";
         StaleForm: "Pulsa el botón otra vez", "La página llevaba demasiado tiempo abierta o tu navegador no guarda nuestras cookies. Si sigue igual, permite las cookies de este sitio o abre el enlace en otro navegador. El enlace aún sirve.";
         CrossSite: "Abre la página otra vez", "La petición no venía de una de nuestras páginas. Abre de nuevo la página o el enlace de tu mensaje.";
-        ServiceUnavailable: "Ahora no podemos iniciar tu sesión", "Inténtalo de nuevo dentro de un momento. Si sigue igual, pide otro enlace.";
+        ServiceUnavailable: "Ahora no podemos comprobar tu enlace", "Inténtalo de nuevo dentro de un momento. Si sigue igual, pide otro enlace.";
         RateLimited: "Demasiados intentos", "Espera un minuto e inténtalo de nuevo.";
-        Failed: "Algo ha salido mal", "El error es nuestro y no has iniciado sesión. Pide otro enlace."; }
+        Failed: "Algo ha salido mal", "El error es nuestro. Pide otro enlace."; }
         refusals {
             "No ha funcionado", "Falta algo o hay un error. Revísalo e inténtalo de nuevo.";
             "Inicia sesión", "Para continuar, inicia sesión primero.";
@@ -451,6 +468,7 @@ languages! {
         phone: "Numéro de téléphone", "Le lien a été demandé dans un autre navigateur. Saisissez le numéro de téléphone auquel il a été envoyé, puis appuyez sur le bouton.";
         continue_link: "Continuer";
         new_link: "Demander un nouveau lien";
+        try_again: "Réessayer";
         errors { MissingToken: "Ce lien est incomplet", "Une partie du lien manque. Copiez le lien entier depuis le message, ou demandez-en un nouveau.";
         Expired: "Ce lien n'est plus valable", "Il a déjà servi ou il a expiré. Demandez-en un nouveau.";
         Used: "Ce lien a déjà servi", "Un lien ne sert qu'une fois. Si c'était vous, il n'y a rien d'autre à faire.";
@@ -460,9 +478,9 @@ languages! {
         Closed: "Ce lien n'est plus valable", "La saisie était fausse trop de fois. Demandez un nouveau lien.";
         StaleForm: "Appuyez encore une fois", "La page était ouverte depuis trop longtemps, ou votre navigateur refuse nos cookies. Si cela continue, autorisez les cookies de ce site ou ouvrez le lien dans un autre navigateur. Le lien reste valable.";
         CrossSite: "Ouvrez la page encore une fois", "La demande ne venait pas d'une de nos pages. Ouvrez de nouveau la page, ou le lien de votre message.";
-        ServiceUnavailable: "La connexion est impossible pour le moment", "Réessayez dans un instant. Si cela continue, demandez un nouveau lien.";
+        ServiceUnavailable: "Nous ne pouvons pas vérifier votre lien pour le moment", "Réessayez dans un instant. Si cela continue, demandez un nouveau lien.";
         RateLimited: "Trop d'essais", "Attendez une minute et réessayez.";
-        Failed: "Une erreur est survenue", "L'erreur vient de nous, et vous n'êtes pas connecté. Demandez un nouveau lien."; }
+        Failed: "Une erreur est survenue", "L'erreur vient de nous. Demandez un nouveau lien."; }
         refusals {
             "Cela n'a pas marché", "Quelque chose manque ou est faux. Cherchez une erreur et réessayez.";
             "Connectez-vous", "Pour continuer, connectez-vous d'abord.";
@@ -489,6 +507,7 @@ languages! {
         phone: "Número de telefone", "Este não é o navegador em que o link foi pedido. Escreva o número de telefone para o qual foi enviado e toque no botão.";
         continue_link: "Continuar";
         new_link: "Pedir outro link";
+        try_again: "Tentar de novo";
         errors { MissingToken: "O link está incompleto", "Falta uma parte do link. Copie o link inteiro da mensagem ou peça outro.";
         Expired: "O link já não funciona", "Já foi usado ou expirou. Peça outro.";
         Used: "O link já foi usado", "Um link funciona uma única vez. Se foi você, não há mais nada a fazer.";
@@ -498,9 +517,9 @@ languages! {
         Closed: "O link já não funciona", "O que foi escrito estava errado demasiadas vezes. Peça outro link.";
         StaleForm: "Toque no botão outra vez", "A página esteve aberta por muito tempo ou o seu navegador não guarda os nossos cookies. Se continuar, permita os cookies deste site ou abra o link em outro navegador. O link ainda funciona.";
         CrossSite: "Abra a página outra vez", "O pedido não veio de uma página nossa. Abra de novo a página ou o link da sua mensagem.";
-        ServiceUnavailable: "Não é possível entrar agora", "Tente de novo dentro de um momento. Se continuar, peça outro link.";
+        ServiceUnavailable: "Não é possível verificar o link agora", "Tente de novo dentro de um momento. Se continuar, peça outro link.";
         RateLimited: "Demasiadas tentativas", "Espere um minuto e tente de novo.";
-        Failed: "Ocorreu um erro", "O erro é nosso e a sessão não foi iniciada. Peça outro link."; }
+        Failed: "Ocorreu um erro", "O erro é nosso. Peça outro link."; }
         refusals {
             "Não funcionou", "Falta alguma coisa ou há um erro. Verifique e tente de novo.";
             "Inicie a sessão", "Para continuar, inicie primeiro a sessão.";

@@ -23,7 +23,8 @@ pub struct LandingView<'a> {
     pub(super) purpose: LinkPurpose,
     pub(super) state: State<'a>,
     pub(super) form: Option<Form<'a>>,
-    pub(super) sign_in_page: Option<&'a str>,
+    /// Where a new link can be had.
+    pub(super) new_link: Option<&'a str>,
     pub(super) style_nonce: &'a str,
 }
 
@@ -47,6 +48,8 @@ pub(super) struct Refused<'a> {
     /// How long to wait.
     pub(super) wait: Option<Duration>,
     pub(super) continue_link: Option<&'a str>,
+    /// Whether the same may be tried there once more.
+    pub(super) can_try_again: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,25 +195,32 @@ impl LandingView<'_> {
         Some(html)
     }
 
-    /// Where to ask for a new link, and what to call that; only where something went wrong and a
-    /// [sign-in page](super::LandingPageBuilder::sign_in_page) was set.
+    /// Where to ask for a new link, and what to call that; only where a link did not do what it is for.
+    ///
+    /// For a sign-in it is the [sign-in page](super::LandingPageBuilder::sign_in_page), if one was set, with
+    /// the link's [`next`](super::LandingLink::next) in its query. For anything else it is the page that the
+    /// link would have led to, which asks for a link where it needs one.
     #[must_use]
     pub fn new_link(&self) -> Option<(&str, &str)> {
         match self.state {
-            State::Error(_) => {}
-            State::Refused(refused) if refused.by == RefusedBy::Send => {}
-            State::Confirm | State::Done(_) | State::Refused(_) => return None,
+            State::Error(_) => Some((self.new_link?, self.texts.new_link_text())),
+            State::Confirm | State::Done(_) | State::Refused(_) => None,
         }
-        Some((self.sign_in_page?, self.texts.new_link_text()))
     }
 
-    /// Where to go on, and what to call that; only where all is done, or something else may be tried.
+    /// Where to go on, and what to call that: where all is done, where something else may be tried, or the
+    /// same once more.
     #[must_use]
     pub fn continue_link(&self) -> Option<(&str, &str)> {
         match self.state {
             State::Done(target) => Some((target, self.texts.continue_link_text())),
             State::Refused(refused) => {
-                Some((refused.continue_link?, self.texts.continue_link_text()))
+                let text = if refused.can_try_again {
+                    self.texts.try_again_text()
+                } else {
+                    self.texts.continue_link_text()
+                };
+                Some((refused.continue_link?, text))
             }
             State::Confirm | State::Error(_) => None,
         }

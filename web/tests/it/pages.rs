@@ -127,6 +127,33 @@ async fn five_wrong_addresses_close_the_link() {
 }
 
 #[tokio::test]
+async fn a_link_that_failed_leads_to_where_one_like_it_can_be_had() {
+    let emulator = emulator().await;
+    let landing = landing(&emulator).step_up_page("/step-up").any_browser();
+    let landing = landing.build().unwrap();
+    for (query, page) in [
+        ("", "/sign-in"),
+        ("next=/orders?a%26b", "/sign-in?next=%2Forders%3Fa%26b"),
+        ("next=//evil.example", "/sign-in"),
+        ("p=step-up&next=/pay?a%26b", "/pay?a&amp;b"),
+        ("p=step-up&next=//evil.example", "/step-up"),
+        ("p=step-up", "/step-up"),
+        ("p=email&next=/settings", "/settings"),
+        ("p=phone", "/members"),
+    ] {
+        let path = format!("/verify?t=nobody-knows-this&{query}");
+        let response = Browser::default().follow(&landing, &path).await;
+        assert_eq!(response.status(), StatusCode::GONE);
+        let link = format!("<a href=\"{page}\">Get a new link</a>");
+        assert!(
+            response.body().contains(&link),
+            "{query}: {}",
+            response.body()
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_check_is_bound_to_the_form_and_links_without_one_take_one_press() {
     let emulator = emulator().await;
     let landing = landing(&emulator).build().unwrap();

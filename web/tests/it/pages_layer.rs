@@ -34,6 +34,8 @@ fn app(landing: &LandingPage) -> Router {
                 retry_after: Some(std::time::Duration::from_secs(90)),
             }),
         )
+        .route("/address", post(async || SendError::ServiceUnavailable))
+        .route("/typed", get(bad).post(bad))
         .route(
             "/own",
             get(async || (StatusCode::NOT_FOUND, axum::response::Html("<p>ours"))),
@@ -42,6 +44,10 @@ fn app(landing: &LandingPage) -> Router {
         .layer(landing.pages_layer())
         .route_service("/verify", landing.clone())
         .with_state(landing.clone())
+}
+
+async fn bad() -> StatusCode {
+    StatusCode::BAD_REQUEST
 }
 
 async fn sign_out(State(landing): State<LandingPage>, request: Parts) -> Response<String> {
@@ -174,13 +180,14 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     let response = send(&app, "GET", "/orders?page=2", &[("cookie", &other), PAGE]).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.body().contains("<h1>Not right now</h1>"));
-    assert!(response.body().contains("href=\"/orders?page=2\""));
+    let again = "<a href=\"/orders?page=2\">Try again</a>";
+    assert!(response.body().contains(again), "{}", response.body());
 
     let response = send(&app, "GET", "/slow", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "90");
     assert!(response.body().contains("role=\"timer\"") && response.body().contains("90s linear"));
-    assert!(response.body().contains("href=\"/sign-in\""));
+    assert!(response.body().contains("<a href=\"/slow\">Try again</a>"));
 
     // The router's own 404, and one that the application has made a page for.
     let response = send(&app, "GET", "/nowhere", &[PAGE]).await;
@@ -194,6 +201,25 @@ async fn problems_have_pages_in_the_readers_language_and_keep_their_head() {
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert!(response.headers().contains_key("allow"));
     assert!(response.body().contains("<h1>There is no such page</h1>"));
+}
+
+#[tokio::test]
+async fn a_form_that_can_be_sent_once_more_is_a_link_away() {
+    let (_emulator, app) = start().await;
+    let settings = [PAGE, ("referer", "https://app.example.com/settings?tab=2")];
+    let back = "<a href=\"/settings?tab=2\">Try again</a>";
+    for path in ["/address", "/typed"] {
+        let response = send(&app, "POST", path, &settings).await;
+        assert!(response.body().contains(back), "{}", response.body());
+    }
+    // Where it is not known from which page it came.
+    let response = send(&app, "POST", "/address", &[PAGE]).await;
+    let sign_in = "<a href=\"/sign-in\">Try again</a>";
+    assert!(response.body().contains(sign_in), "{}", response.body());
+    // What is wrong without a form is no better the next time.
+    let response = send(&app, "GET", "/typed", &[PAGE]).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert!(!response.body().contains("<a "), "{}", response.body());
 }
 
 #[tokio::test]

@@ -203,6 +203,12 @@ async fn a_page_leads_to_the_link_and_the_link_leads_back() {
     let elsewhere = press_button(app.clone(), &link, EMAIL, "").await.unwrap();
     assert_eq!(elsewhere.status(), StatusCode::FORBIDDEN);
     assert_eq!(emulator.requests().count("VerifyMagicLink"), 0);
+    // It leads to the page that the link is for, which asks for all that is missing there: a sign-in, then a link.
+    let way = "<a href=\"/pay?to=ann&amp;sum=5\">Get a new link</a>";
+    assert!(elsewhere.body().contains(way), "{}", elsewhere.body());
+    let response_elsewhere = send(&app, request("GET", "/pay?to=ann&sum=5", &headers[1..])).await;
+    let sign_in = "/sign-in?next=%2Fpay%3Fto%3Dann%26sum%3D5";
+    assert_eq!(response_elsewhere.headers()["location"], sign_in);
 
     let mut browser = Browser::default();
     for pair in cookie.split("; ") {

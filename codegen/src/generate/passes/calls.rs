@@ -2,40 +2,45 @@
 
 use std::collections::BTreeMap;
 
+use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
-use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Attribute, Fields, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Lifetime, Pat,
-    ReturnType, Type, parse_quote,
+    Attribute, Fields, File, FnArg, ImplItem, ImplItemFn, Item, ItemImpl, Pat, ReturnType, Type,
+    parse_quote,
 };
 
-use super::docs::rename;
+use super::docs::{alias, rename};
 use super::names::deprecate;
-use super::syntax::{doc_text, token_text};
-use crate::error::{Error, Finding};
-use crate::generate::document::{former_names, is_true, operation_pointer, operations, plain};
+use super::syntax::doc_text;
+use crate::error::{Error, OUTPUT};
+use crate::generate::document::{
+    former_names, is_true, items, operation_pointer, operations, plain, rust_name, text,
+};
 use crate::generate::generator::FORMATS;
 use crate::generate::load::Source;
 use crate::generate::prepare::credential;
 
-/// The client's methods and what they are made of, from what the generator has made of the operations.
-pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error> {
+/// The client's methods and what they are made of, from what the generator has made of the operations;
+/// gives the name of each method with its operation.
+pub(super) fn make_calls<'a>(
+    source: &'a Source,
+    client: &mut File,
+) -> Result<Vec<(Ident, &'a Value)>, Error> {
     let mut generated = keep_client(client)?;
     let (mut methods, mut setters, mut markers): (Vec<ImplItem>, Vec<Item>, Vec<Item>) =
         Default::default();
-    let mut findings = Vec::new();
+    let (mut names, mut findings) = (Vec::new(), Vec::new());
     operations(&source.value, |path, verb, operation| {
         let made = find_method(&mut generated, operation)
             .and_then(|method| Method::new(&method, path, verb, operation));
         match made {
-            Err(message) => findings.push(Finding {
-                line: source.line(&operation_pointer(path, verb)),
-                place: format!("operation {}", operation_id(operation)),
-                message,
-            }),
+            Err(message) => {
+                findings.push(source.finding(&operation_pointer(path, verb), message));
+            }
             Ok(made) => {
+                names.push((made.name.clone(), operation));
                 methods.push(made.method());
                 methods.extend(made.former_methods(operation));
                 setters.extend(made.setters());
@@ -47,9 +52,7 @@ pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error
         let message = format!("its method `{}` is of no operation", left.sig.ident);
         return Err(Error::Pass(message));
     }
-    if !findings.is_empty() {
-        return Err(Error::Output(findings));
-    }
+    Error::of(OUTPUT, findings)?;
     client
         .items
         .push(parse_quote!(impl Client { #(#methods)* }));
@@ -61,13 +64,30 @@ pub(super) fn make_calls(source: &Source, client: &mut File) -> Result<(), Error
             #(#markers)*
         }
     });
-    Ok(())
+    Ok(names)
 }
 
-/// Leaves the struct, with fields of our own, and gives the methods.
+/// Leaves the struct, with a field of our own, and gives the methods.
 fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
-    let mut generated = Vec::new();
-    let mut kept: Vec<Item> = vec![
+    let (mut kept, mut generated) = (None, Vec::new());
+    for item in std::mem::take(&mut client.items) {
+        match item {
+            Item::Struct(mut item) if item.ident == "Client" => {
+                item.fields = Fields::Named(parse_quote!({
+                    pub(crate) inner: crate::raw::hooks::Inner
+                }));
+                kept = Some(item);
+            }
+            Item::Impl(ItemImpl {
+                trait_: None,
+                items,
+                ..
+            }) => generated.extend(items),
+            _ => {}
+        }
+    }
+    let kept = kept.ok_or_else(|| Error::Pass("it has no struct `Client`".to_owned()))?;
+    client.items = vec![
         parse_quote!(
             use reqwest::Method;
         ),
@@ -76,42 +96,17 @@ fn keep_client(client: &mut File) -> Result<Vec<ImplItemFn>, Error> {
         parse_quote!(
             use super::types;
         ),
+        Item::Struct(kept),
     ];
-    for item in std::mem::take(&mut client.items) {
-        match item {
-            Item::Struct(mut item) if item.ident == "Client" => {
-                item.fields = Fields::Named(parse_quote!({
-                    pub(crate) inner: crate::raw::hooks::Inner
-                }));
-                kept.push(Item::Struct(item));
-            }
-            Item::Impl(ItemImpl {
-                trait_: None,
-                items,
-                ..
-            }) => {
-                generated.extend(items.into_iter().filter_map(|item| match item {
-                    ImplItem::Fn(function) if function.sig.asyncness.is_some() => Some(function),
-                    _ => None,
-                }));
-            }
-            _ => {}
-        }
-    }
-    if kept.len() != 4 {
-        return Err(Error::Pass("it has no struct `Client`".to_owned()));
-    }
-    client.items = kept;
-    Ok(generated)
-}
-
-fn operation_id(operation: &Value) -> &str {
-    let id = operation.get("operationId").and_then(Value::as_str);
-    id.unwrap_or_default()
+    let methods = generated.into_iter().filter_map(|item| match item {
+        ImplItem::Fn(function) if function.sig.asyncness.is_some() => Some(function),
+        _ => None,
+    });
+    Ok(methods.collect())
 }
 
 fn find_method(generated: &mut Vec<ImplItemFn>, operation: &Value) -> Result<ImplItemFn, String> {
-    let id = plain(operation_id(operation));
+    let id = plain(text(operation, "operationId"));
     let at = generated
         .iter()
         .position(|method| plain(&method.sig.ident.to_string()) == id);
@@ -177,22 +172,19 @@ impl Method {
             let (_, named) = named.ok_or("its credential has no type")?;
             let name = named.rsplit("::").next().unwrap_or(named);
             arguments.push(Argument {
-                name: format_ident!("{}", snake(name)),
+                name: format_ident!("{}", name.to_snake_case()),
                 of: plain_type(&of),
                 place: Place::Credential,
                 is_required: is_true(parameter.get("required")),
                 described: Value::Null,
             });
         }
-        let parameters = operation.get("parameters").and_then(Value::as_array);
-        let mut parameters: Vec<(usize, &str, &Value)> = parameters
-            .into_iter()
-            .flatten()
-            .filter_map(|parameter| {
-                let name = parameter.get("name")?.as_str()?;
-                let in_path = parameter.get("in")? == "path";
-                let at = path.find(&format!("{{{name}}}")).filter(|_| in_path);
-                Some((at.unwrap_or(path.len()), name, parameter))
+        let mut parameters: Vec<(usize, &str, &Value)> = items(operation, "parameters")
+            .map(|parameter| {
+                let name = text(parameter, "name");
+                let at = path.find(&format!("{{{name}}}"));
+                let at = at.filter(|_| text(parameter, "in") == "path");
+                (at.unwrap_or(path.len()), name, parameter)
             })
             .collect();
         parameters.sort_by_key(|(at, ..)| *at);
@@ -204,10 +196,7 @@ impl Method {
                 values.push(quote!(&self.inner.settings.#known));
                 continue;
             }
-            let name = match parameter.get("x-rust-name").and_then(Value::as_str) {
-                Some(name) => format_ident!("{name}"),
-                None => name,
-            };
+            let name = format_ident!("{}", rust_name(parameter, &name.to_string()));
             let place = if at < path.len() {
                 values.push(quote!(&#name));
                 Place::Path
@@ -239,18 +228,8 @@ impl Method {
             .split('{')
             .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
         let template = parts.collect::<Vec<_>>().join("{}");
-        let body = token_text(&generated.block);
-        if !body.contains(&format!("\"{{}}{template}\""))
-            || !body.contains(&format!(".{verb}(url)"))
-        {
-            let verb = verb.to_uppercase();
-            return Err(format!("its method does not send {verb} {path}"));
-        }
-        let rust_name = operation.get("x-rust-name").and_then(Value::as_str);
-        let name = rust_name.map_or_else(
-            || generated.sig.ident.clone(),
-            |name| format_ident!("{name}"),
-        );
+        let given = generated.sig.ident.to_string();
+        let name = format_ident!("{}", rust_name(operation, &given));
         let response = response(&generated.sig.output)?;
         // The generator lists the arguments, what is optional among them.
         let is_description = |attribute: &&Attribute| {
@@ -268,8 +247,9 @@ impl Method {
         {}
         attributes.extend(said_of(&response, &arguments).into_iter().flatten());
         deprecate(&mut attributes, operation);
+        alias(&mut attributes, &[path, text(operation, "operationId")]);
         Ok(Self {
-            marker: format_ident!("{}", pascal(&name.to_string())),
+            marker: format_ident!("{}", name.to_string().to_upper_camel_case()),
             name,
             attributes,
             verb: format_ident!("{}", verb.to_uppercase()),
@@ -345,7 +325,7 @@ impl Method {
         let (marker, name, response) = (&self.marker, self.name.to_string(), &self.response);
         let mut items: Vec<Item> = vec![parse_quote!(operation!(#marker, #name, #response);)];
         items.extend(former_names(operation).map(|old| -> Item {
-            let old = format_ident!("{}", pascal(old));
+            let old = format_ident!("{}", old.to_upper_camel_case());
             let note = format!("now `{marker}`");
             parse_quote!(#[deprecated = #note] pub type #old = #marker;)
         }));
@@ -421,26 +401,12 @@ fn inputs(function: &ImplItemFn) -> Vec<(Ident, Type)> {
     named.collect()
 }
 
-/// Without `Option` and lifetimes.
+/// Without `Option` and lifetime.
 fn plain_type(of: &Type) -> Type {
-    struct Plain;
-
-    impl VisitMut for Plain {
-        fn visit_type_mut(&mut self, node: &mut Type) {
-            if let Some(inner) = inner(node, "Option") {
-                *node = inner;
-            }
-            visit_mut::visit_type_mut(self, node);
-        }
-
-        fn visit_type_reference_mut(&mut self, node: &mut syn::TypeReference) {
-            node.lifetime = None::<Lifetime>;
-            visit_mut::visit_type_reference_mut(self, node);
-        }
+    let mut of = inner(of, "Option").unwrap_or_else(|| of.clone());
+    if let Type::Reference(reference) = &mut of {
+        reference.lifetime = None;
     }
-
-    let mut of = of.clone();
-    Plain.visit_type_mut(&mut of);
     of
 }
 
@@ -469,26 +435,4 @@ fn response(output: &ReturnType) -> Result<Type, String> {
     inner(output, "Result")
         .and_then(|value| inner(&value, "ResponseValue"))
         .ok_or_else(|| format!("its method gives `{}`", output.to_token_stream()))
-}
-
-/// `RefreshToken` as `refresh_token`.
-fn snake(name: &str) -> String {
-    let mut text = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.extend(letter.to_lowercase());
-    }
-    text
-}
-
-/// `load_user` as `LoadUser`.
-fn pascal(name: &str) -> String {
-    let words = name.split('_').map(|word| {
-        let mut letters = word.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        first.chain(letters).collect::<String>()
-    });
-    words.collect()
 }

@@ -15,7 +15,6 @@ use syn::visit_mut::VisitMut;
 
 use self::calls::make_calls;
 use self::checks::check;
-pub(crate) use self::names::line_of;
 use self::names::{keep_old_types, name_fields};
 use self::requests::{print, requests};
 use self::responses::read_leniently;
@@ -37,7 +36,7 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     Fields.visit_file_mut(&mut file);
     Docs.visit_file_mut(&mut file);
     let mut types = lift_types(&mut file)?;
-    make_calls(source, &mut file)?;
+    let methods = make_calls(source, &mut file)?;
     drop_unused_error(&mut types);
     Redaction.visit_file_mut(&mut types);
     name_fields(source, &mut types)?;
@@ -45,10 +44,10 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
     derive_more(&mut types);
     seal(&mut types);
     list_schemas(source, &mut types)?;
-    docs::document(source, &mut file, &mut types);
-    check(source, &mut file, &mut types)?;
+    docs::document(source, &methods, &mut types)?;
+    check(source, &mut types)?;
     let requests = requests(source, &mut types)?;
-    keep_old_types(source, &mut types);
+    keep_old_types(source, &mut types)?;
     Ok(Files::from([
         (
             "src/raw/client.rs",
@@ -59,6 +58,6 @@ pub fn finish(source: &Source, tokens: TokenStream) -> Result<Files, Error> {
             format!("{HEADER}{}", print(&types, &requests)?),
         ),
         ("emulator/src/operations/openapi.json", for_emulator(source)),
-        ("tests/request_types.rs", request_fields(source, &types)),
+        ("tests/request_types.rs", request_fields(&requests, &types)),
     ]))
 }

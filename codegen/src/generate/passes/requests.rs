@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use syn::{Fields, File, Item, ItemStruct, Meta, parse_quote};
 
-use super::checks::structs;
-use super::syntax::{doc_text, token_text};
+use super::syntax::{doc_text, file_of, may_be_empty, token_text, type_of};
 use crate::error::Error;
-use crate::generate::document::{plain, reached_from};
+use crate::generate::document::reached_from;
 use crate::generate::load::Source;
 
 /// Spellings that the generator has for what the file imports, or what every file knows.
-const SHORTER: [(&str, &str); 5] = [
+const SHORTER: [(&str, &str); 6] = [
+    // Within attributes.
+    (" :: ", "::"),
     ("::std::option::Option", "Option"),
     ("::std::string::String", "String"),
     ("::std::vec::Vec", "Vec"),
@@ -23,8 +24,7 @@ const SHORTER: [(&str, &str); 5] = [
 pub(super) fn requests(source: &Source, types: &mut File) -> Result<BTreeSet<String>, Error> {
     let mut requests = BTreeSet::new();
     for name in reached_from(&source.value, "requestBody") {
-        let item = structs(types).find(|item| plain(&item.ident.to_string()) == plain(&name));
-        let item = item.ok_or_else(|| Error::Pass(format!("schema `{name}` has no struct")))?;
+        let item = type_of(types, &name)?;
         if matches!(item.fields, Fields::Named(_)) {
             open(item)?;
             requests.insert(item.ident.to_string());
@@ -52,15 +52,7 @@ fn open(item: &mut ItemStruct) -> Result<(), Error> {
             field.ty = parse_quote!(
                 crate::transport::body::Members<::serde_json::Map<String, ::serde_json::Value>>
             );
-        } else if ![
-            "::std::option::Option<",
-            "::std::vec::Vec<",
-            "::std::collections::BTreeMap<",
-        ]
-        .iter()
-        .chain(&["crate::transport::body::Members<"])
-        .any(|start| of.starts_with(start))
-        {
+        } else if !may_be_empty(&field.ty) {
             let message = format!("a field of `{}` is of the type `{of}`", item.ident);
             return Err(Error::Pass(message));
         }
@@ -79,13 +71,7 @@ pub(super) fn print(types: &File, requests: &BTreeSet<String>) -> Result<String,
     for item in types.items {
         let is_request =
             matches!(&item, Item::Struct(item) if requests.contains(&item.ident.to_string()));
-        let alone = File {
-            shebang: None,
-            frontmatter: None,
-            attrs: Vec::new(),
-            items: vec![item],
-        };
-        let printed = shorter(&alone)?;
+        let printed = shorter(&file_of(vec![item]))?;
         if is_request {
             text.push_str("request! {\n");
             for line in printed.lines() {

@@ -1,12 +1,14 @@
 //! Types of responses are read leniently, member by member.
 
 use proc_macro2::TokenStream;
+use quote::quote;
+use serde_json::Value;
 use syn::{Fields as FieldList, File, Item, parse_quote};
 
-use super::syntax::{is_open, is_option, remove_derive, token_text, wire_name};
+use super::syntax::{is_open, is_option, remove_derive, token_text, type_of, wire_name};
 use crate::error::Error;
-use crate::generate::document::{plain, reached_from};
-use crate::generate::load::{Source, escape};
+use crate::generate::document::{is_true, reached_from, schema_pointer};
+use crate::generate::load::Source;
 
 /// Wire names in capitals that the Go SDK reads in lower case: both are taken.
 const ALIASES: [(&str, &str); 5] = [
@@ -25,20 +27,20 @@ pub(super) fn read_leniently(source: &Source, types: &mut File) -> Result<(), Er
     for name in reached_from(&source.value, "responses") {
         let schema = source
             .value
-            .pointer(&format!("/components/schemas/{}", escape(&name)));
-        let wrapper = schema.and_then(|schema| schema.get("x-wrapped"));
-        let wrapper = wrapper.and_then(serde_json::Value::as_str);
-        let is_optional = schema.and_then(|schema| schema.get("x-optional-body"))
-            == Some(&serde_json::Value::Bool(true));
-        let item = types.items.iter_mut().find_map(|item| match item {
-            Item::Struct(item) if plain(&item.ident.to_string()) == plain(&name) => Some(item),
-            _ => None,
+            .pointer(&schema_pointer(&name))
+            .unwrap_or(&Value::Null);
+        let wrapper = schema.get("x-wrapped").and_then(Value::as_str);
+        let optional = is_true(schema.get("x-optional-body"));
+        let optional = optional.then(|| {
+            quote!(
+                const OPTIONAL_BODY: bool = true;
+            )
         });
-        let item = item.ok_or_else(|| Error::Pass(format!("schema `{name}` has no struct")))?;
+        let item = type_of(types, &name)?;
         remove_derive(&mut item.attrs, "Deserialize");
         readers.push(match &item.fields {
-            FieldList::Named(_) => read_members(item, wrapper, is_optional)?,
-            _ => read_whole(item, wrapper.unwrap_or_default(), is_optional)?,
+            FieldList::Named(_) => read_members(item, wrapper, optional.as_ref())?,
+            _ => read_whole(item, wrapper.unwrap_or_default(), optional.as_ref())?,
         });
         names.push(item.ident.clone());
     }
@@ -47,19 +49,10 @@ pub(super) fn read_leniently(source: &Source, types: &mut File) -> Result<(), Er
     Ok(())
 }
 
-/// The value of `OPTIONAL_BODY`, where it is not the trait's own.
-fn optional_body(is_optional: bool) -> Option<TokenStream> {
-    is_optional.then(|| {
-        quote::quote!(
-            const OPTIONAL_BODY: bool = true;
-        )
-    })
-}
-
 fn read_members(
     item: &mut syn::ItemStruct,
     wrapper: Option<&str>,
-    is_optional: bool,
+    optional: Option<&TokenStream>,
 ) -> Result<Item, Error> {
     let mut readers = Vec::new();
     for field in &mut item.fields {
@@ -73,28 +66,27 @@ fn read_members(
             let of = &field.ty;
             field.ty = parse_quote!(::std::option::Option<#of>);
         }
-        let name = wire_name(field).unwrap_or_else(|| ident.to_string());
+        let name = wire_name(field);
         field
             .attrs
             .retain(|attribute| !attribute.path().is_ident("serde"));
-        let rename = (ident != name.as_str()).then(|| quote::quote!(rename = #name,));
+        let rename = (ident != name.as_str()).then(|| quote!(rename = #name,));
         field.attrs.push(parse_quote!(
             #[serde(#rename skip_serializing_if = "::std::option::Option::is_none")]
         ));
         let alias = ALIASES.iter().find(|(of, _)| *of == name);
-        let alias = alias.map(|(_, alias)| quote::quote!(| #alias));
-        readers.push(quote::quote!(#name #alias => self.#ident = object.take(&name)?));
+        let alias = alias.map(|(_, alias)| quote!(| #alias));
+        readers.push(quote!(#name #alias => self.#ident = object.take(&name)?));
     }
     if readers.len() + 1 != item.fields.len() {
         return Err(Error::Pass(format!("`{}` has no `extra`", item.ident)));
     }
     let wrapper = wrapper.map(|wrapper| {
-        quote::quote! {
+        quote! {
             const WRAPPER: ::std::option::Option<&'static str> =
                 ::std::option::Option::Some(#wrapper);
         }
     });
-    let optional = optional_body(is_optional);
     let ident = &item.ident;
     Ok(parse_quote! {
         impl crate::transport::body::FromMembers for #ident {
@@ -119,9 +111,12 @@ fn read_members(
 }
 
 /// A list, or a free-form object, and nothing around it.
-fn read_whole(item: &syn::ItemStruct, wrapper: &str, is_optional: bool) -> Result<Item, Error> {
+fn read_whole(
+    item: &syn::ItemStruct,
+    wrapper: &str,
+    optional: Option<&TokenStream>,
+) -> Result<Item, Error> {
     let ident = &item.ident;
-    let optional = optional_body(is_optional);
     let is_list = matches!(&item.fields, FieldList::Unnamed(fields)
         if fields.unnamed.iter().all(|field| token_text(&field.ty).starts_with("::std::vec::Vec<")));
     if is_list {

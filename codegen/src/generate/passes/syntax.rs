@@ -2,22 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Attribute, Expr, ExprLit, Field, Fields as FieldList, Lit, Meta, Type};
+use syn::{
+    Attribute, Expr, ExprLit, Field, Fields as FieldList, File, Item, ItemStruct, Lit, Meta, Type,
+};
 
-/// The generator spells some paths in attributes with a space between all parts.
-pub(super) fn tidy_paths(tokens: TokenStream) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(
-            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
-                Ok(text) if text.value().contains(" :: ") => {
-                    literal(&text.value().replace(' ', ""), text.span())
-                }
-                _ => token,
-            },
-        )
-        .collect()
-}
+use crate::error::Error;
+use crate::generate::document::plain;
 
 /// Replaces the texts that a test picks.
 pub(super) fn replace_text(
@@ -67,27 +57,25 @@ pub(super) fn remove_derive(attributes: &mut [Attribute], name: &str) {
     });
 }
 
-/// The name that a serde attribute gives a field.
-pub(super) fn wire_name(field: &Field) -> Option<String> {
-    let mut found = None;
+/// The name of a field on the wire.
+pub(super) fn wire_name(field: &Field) -> String {
+    let mut found = field
+        .ident
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
         let _ = attribute.parse_nested_meta(|meta| {
             if let Ok(value) = meta.value()
                 && let Ok(text) = value.parse::<syn::LitStr>()
                 && meta.path.is_ident("rename")
             {
-                found = Some(text.value());
+                found = text.value();
             }
             Ok(())
         });
     }
     found
-}
-
-pub(super) fn has_attribute(attributes: &[Attribute], name: &str) -> bool {
-    attributes
-        .iter()
-        .any(|attribute| attribute.path().is_ident(name))
 }
 
 pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {
@@ -112,12 +100,48 @@ pub(super) fn is_option(node: &Type) -> bool {
     token_text(node).starts_with("::std::option::Option<")
 }
 
+/// Whether a field of this type may be left out.
+pub(super) fn may_be_empty(node: &Type) -> bool {
+    let text = token_text(node);
+    let paths = ["option::Option<", "vec::Vec<", "collections::BTreeMap<"];
+    let is_std = text.strip_prefix("::std::");
+    is_std.is_some_and(|rest| paths.iter().any(|path| rest.starts_with(path)))
+        || text.starts_with("crate::transport::body::Members")
+}
+
 pub(super) fn is_json_object(node: &Type) -> bool {
     token_text(node).starts_with("::serde_json::Map<")
 }
 
+pub(super) fn file_of(items: Vec<Item>) -> File {
+    File {
+        shebang: None,
+        frontmatter: None,
+        attrs: Vec::new(),
+        items,
+    }
+}
+
+/// All types.
+pub(super) fn structs(types: &mut File) -> impl Iterator<Item = &mut ItemStruct> {
+    types.items.iter_mut().filter_map(|item| match item {
+        Item::Struct(item) => Some(item),
+        _ => None,
+    })
+}
+
+/// The type made of a component.
+pub(super) fn type_of<'a>(
+    types: &'a mut File,
+    component: &str,
+) -> Result<&'a mut ItemStruct, Error> {
+    structs(types)
+        .find(|item| plain(&item.ident.to_string()) == plain(component))
+        .ok_or_else(|| Error::Pass(format!("schema `{component}` has no struct")))
+}
+
 /// Whether a type is nothing but a free-form object.
-pub(super) fn is_open(item: &syn::ItemStruct) -> bool {
+pub(super) fn is_open(item: &ItemStruct) -> bool {
     matches!(&item.fields, FieldList::Unnamed(fields)
         if fields.unnamed.iter().all(|field| token_text(&field.ty) == "crate::transport::body::Members"))
 }

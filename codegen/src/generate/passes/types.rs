@@ -1,13 +1,14 @@
 //! The types: names, documentation, what they print, and how requests are written.
 
 use syn::visit_mut::{self, VisitMut};
-use syn::{Attribute, Expr, Field, File, Item, Meta, Type, Visibility, parse_quote};
+use syn::{Attribute, Expr, Field, File, Item, ItemEnum, ItemStruct, Meta, Type, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, is_json_object, is_option, replace_text, tidy_paths, token_text,
+    derives, doc_text, file_of, is_json_object, is_option, may_be_empty, replace_text, structs,
+    token_text, type_of,
 };
 use crate::error::Error;
-use crate::generate::document::plain;
+use crate::generate::document::schemas;
 use crate::generate::load::Source;
 
 /// `null` is read as an empty list or map wherever an absent one is.
@@ -19,7 +20,6 @@ impl VisitMut for Fields {
             let Meta::List(list) = &mut attribute.meta else {
                 continue;
             };
-            list.tokens = tidy_paths(std::mem::take(&mut list.tokens));
             let text = list.tokens.to_string();
             let has_default = text.split(',').any(|part| part.trim() == "default");
             if list.path.is_ident("serde") && has_default && !is_option(&field.ty) {
@@ -58,9 +58,7 @@ impl VisitMut for Redaction {
             if let Meta::List(list) = &mut attribute.meta {
                 list.tokens = replace_text(
                     std::mem::take(&mut list.tokens),
-                    |text| {
-                        text.ends_with("::Map::is_empty") || text.ends_with("::BTreeMap::is_empty")
-                    },
+                    |text| text.ends_with("Map::is_empty") || text.ends_with("Map :: is_empty"),
                     "crate::transport::body::is_empty",
                 );
             }
@@ -93,19 +91,8 @@ impl VisitMut for Redaction {
 /// The generator derives `Default` for fewer types than could have it, and a sealed type without it
 /// cannot be made outside the crate.
 pub(super) fn derive_more(types: &mut File) {
-    const EMPTY: [&str; 5] = [
-        "::std::option::Option<",
-        "::std::vec::Vec<",
-        "::std::collections::BTreeMap<",
-        "::serde_json::Map<",
-        "crate::transport::body::Members",
-    ];
-    for item in &mut types.items {
-        let Item::Struct(item) = item else { continue };
-        let all_empty = item.fields.iter().all(|field| {
-            let token_text = token_text(&field.ty);
-            EMPTY.iter().any(|start| token_text.starts_with(start))
-        });
+    for item in structs(types) {
+        let all_empty = item.fields.iter().all(|field| may_be_empty(&field.ty));
         derives(&mut item.attrs, |paths| {
             if all_empty && !paths.iter().any(|path| path.is_ident("Default")) {
                 paths.push(parse_quote!(Default));
@@ -119,32 +106,20 @@ pub(super) fn derive_more(types: &mut File) {
 /// New fields are then no breaking change for those who use the types.
 pub(super) fn seal(types: &mut File) {
     for item in &mut types.items {
-        let attributes = match item {
-            Item::Struct(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
-            Item::Enum(item) if matches!(item.vis, Visibility::Public(_)) => &mut item.attrs,
-            _ => continue,
+        let (Item::Struct(ItemStruct { attrs, .. }) | Item::Enum(ItemEnum { attrs, .. })) = item
+        else {
+            continue;
         };
-        attributes
-            .push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
-        attributes.push(parse_quote!(#[non_exhaustive]));
+        attrs.push(parse_quote!(#[cfg_attr(feature = "schemars", derive(::schemars::JsonSchema))]));
+        attrs.push(parse_quote!(#[non_exhaustive]));
     }
 }
 
 /// A function that gives the JSON schema of each component by its name in the description.
 pub(super) fn list_schemas(source: &Source, types: &mut File) -> Result<(), Error> {
-    let schemas = source.value.pointer("/components/schemas");
-    let schemas = schemas.and_then(serde_json::Value::as_object);
     let mut entries: Vec<Expr> = Vec::new();
-    for name in schemas.into_iter().flat_map(|schemas| schemas.keys()) {
-        let ident = types.items.iter().find_map(|item| {
-            match item {
-                Item::Struct(item) => Some(&item.ident),
-                Item::Enum(item) => Some(&item.ident),
-                _ => None,
-            }
-            .filter(|ident| plain(&ident.to_string()) == plain(name))
-        });
-        let ident = ident.ok_or_else(|| Error::Pass(format!("schema `{name}` has no type")))?;
+    for (name, _) in schemas(&source.value) {
+        let ident = &type_of(types, name)?.ident;
         entries.push(parse_quote!((#name, generator.subschema_for::<#ident>())));
     }
     types.items.push(parse_quote! {
@@ -192,21 +167,17 @@ impl VisitMut for Docs {
 
 /// Takes the content of the `types` module out, for a file of its own.
 pub(super) fn lift_types(file: &mut File) -> Result<File, Error> {
-    let position = file
+    let is_it = |item: &Item| matches!(item, Item::Mod(module) if module.ident == "types");
+    let types = file
         .items
         .iter()
-        .position(|item| matches!(item, Item::Mod(module) if module.ident == "types"))
-        .ok_or_else(|| Error::Pass("it has no module `types`".to_owned()))?;
-    let Item::Mod(module) = file.items.remove(position) else {
-        return Err(Error::Pass("`types` is no module".to_owned()));
-    };
-    let (_, items) = module
-        .content
-        .ok_or_else(|| Error::Pass("`types` is empty".to_owned()))?;
-    Ok(File {
-        shebang: None,
-        frontmatter: None,
-        attrs: Vec::new(),
-        items,
-    })
+        .position(is_it)
+        .map(|at| file.items.remove(at));
+    match types {
+        Some(Item::Mod(syn::ItemMod {
+            content: Some((_, items)),
+            ..
+        })) => Ok(file_of(items)),
+        _ => Err(Error::Pass("it has no module `types`".to_owned())),
+    }
 }

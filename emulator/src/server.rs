@@ -1,13 +1,12 @@
 //! The socket: accepting, serving, and connections that end with a reset.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,15 +14,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tower_service::Service as _;
 
-use super::wire::{Abort, Peer};
+use crate::service::Service;
 use crate::state::shared::closed;
 
 /// Serves connections until the emulator is to stop, then lets those that are open finish.
 pub(crate) async fn accept(
     listener: TcpListener,
-    router: Router,
+    service: Arc<Service>,
     mut closing: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
@@ -31,7 +29,7 @@ pub(crate) async fn accept(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => {
-                    connections.spawn(serve(stream, Peer { address }, router.clone(), closing.clone()));
+                    connections.spawn(serve(stream, address.ip(), Arc::clone(&service), closing.clone()));
                 }
                 // Out of file descriptors, or a connection that is gone already: pause and go on.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -44,7 +42,12 @@ pub(crate) async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    ip: IpAddr,
+    service: Arc<Service>,
+    mut closing: watch::Receiver<bool>,
+) {
     // Small responses must not wait for more; failing only makes them slower.
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
@@ -52,17 +55,12 @@ async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch
         stream,
         reset: Arc::clone(&reset),
     };
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer.clone());
-        let mut router = router.clone();
-        let reset = Arc::clone(&reset);
+    let service = service_fn(move |request| {
+        let (service, reset) = (Arc::clone(&service), Arc::clone(&reset));
         async move {
-            let Ok(response) = router.call(request.map(Body::new)).await;
-            if response.extensions().get::<Abort>().is_some() {
-                reset.store(true, Ordering::Relaxed);
-                return Err(Aborted);
-            }
-            Ok(response)
+            let response = service.respond(ip, request).await;
+            reset.fetch_or(response.is_err(), Ordering::Relaxed);
+            response
         }
     });
     let connection = http1::Builder::new()
@@ -80,10 +78,6 @@ async fn serve(stream: TcpStream, peer: Peer, router: Router, mut closing: watch
         }
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("a fault resets the connection")]
-struct Aborted;
 
 /// A connection that can end with a reset in place of an orderly close.
 struct Connection {
@@ -125,17 +119,5 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
