@@ -475,7 +475,7 @@ impl Table {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::claim_policy::ValidatedTimes;
     use super::super::claims::Claims;
     use super::super::session::Session;
@@ -490,7 +490,7 @@ mod tests {
         "user":null,"session_expires_at":null,"date":null,"cookies":[[null,null,null,null,null],null,null]}"#;
 
     /// The claims of any token of one user, which expires in an hour.
-    fn claims(clock: &ManualClock) -> Arc<Claims> {
+    pub(in crate::session) fn claims(clock: &ManualClock) -> Arc<Claims> {
         let now = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let document = Document::parse(br#"{"sub":"U1"}"#).unwrap();
         let times = ValidatedTimes {
@@ -561,7 +561,7 @@ mod tests {
         refresh(&all, "second", Some(refused)).await.unwrap();
         refresh(&all, "third", None).await.unwrap();
         assert!(refresh(&all, "first", None).await.is_none());
-        clock.advance(ROTATED - Duration::from_secs(1));
+        clock.advance(Duration::from_secs(299));
         assert!(refreshes.purge());
         assert!(!refreshes.table().replaced.is_empty());
         clock.advance(Duration::from_secs(1));
@@ -581,7 +581,7 @@ mod tests {
         let unchecked = || Some(CachedOutcome::Unchecked(Arc::clone(&response)));
         let next = |cached| async { refresh(&all, "t", cached).await.unwrap().is_some() };
         assert!(!next(unchecked()).await);
-        clock.advance(UNCHECKED - Duration::from_secs(1));
+        clock.advance(Duration::from_secs(599));
         assert!(next(unchecked()).await);
         // Found bad.
         assert!(next(None).await);

@@ -217,7 +217,10 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::{Arc, Mutex};
 
+    use super::super::refreshes::tests::claims;
     use super::*;
+    use crate::clock::{Clock, ManualClock};
+    use crate::store::memory::Memory;
     use crate::store::{Store, StoreError, StoreFuture};
 
     const LEASE: Duration = Duration::from_secs(35);
@@ -233,8 +236,10 @@ mod tests {
         /// To `get`: the mark of another process, or nothing.
         Marked,
         Absent,
+        /// To `set`: whether it succeeds.
+        Set(bool),
     }
-    use Step::{Absent, Fails, Inserted, Marked};
+    use Step::{Absent, Fails, Inserted, Marked, Set};
 
     #[derive(Debug)]
     struct Script(Mutex<VecDeque<Step>>);
@@ -257,7 +262,14 @@ mod tests {
             })
         }
         fn set(&self, _: [u8; 32], _: Vec<u8>, _: Duration) -> StoreFuture<'_, ()> {
-            unreachable!("nothing is completed")
+            let step = self.next();
+            Box::pin(async move {
+                match step {
+                    Set(true) => Ok(()),
+                    Set(false) => Err(StoreError::new("as told")),
+                    step => panic!("{step:?} is not of `set`"),
+                }
+            })
         }
         fn insert(&self, _: [u8; 32], _: Vec<u8>, _: Duration) -> StoreFuture<'_, bool> {
             let step = self.next();
@@ -316,6 +328,39 @@ mod tests {
         let (state, since) = play(LEASE, &waited).await;
         assert!(matches!(state, SharedState::Leader(_)));
         assert_eq!(since, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_is_brought_to_a_store_that_fails_until_it_is_there() {
+        for steps in [
+            &[Set(true)][..],
+            &[Set(false), Set(true)],
+            &[Set(false), Set(false), Set(false)],
+        ] {
+            let script = Arc::new(Script(Mutex::new(steps.iter().copied().collect())));
+            let remote = Remote::new(Arc::clone(&script) as Arc<dyn Store>, "P1");
+            let refresh = SharedRefresh {
+                remote: &remote,
+                key: [0; 32],
+                ttl: DAY,
+                lease: LEASE,
+            };
+            refresh.complete(Instant::now(), Made::Refused).await;
+            assert!(script.0.lock().unwrap().is_empty(), "{steps:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_is_known_while_an_outcome_of_before_may_be_there() {
+        let clock = Arc::new(ManualClock::new());
+        let memory = Memory::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let remote = Remote::new(Arc::new(memory), "P1");
+        let claims = RefreshClaims::new(claims(&clock));
+        publish_change(&remote, &claims, Forget::User).await;
+        // A refresh of five minutes, whose outcome is kept for five more.
+        clock.advance(Duration::from_secs(599));
+        assert!(was_changed(&remote, &claims, Duration::from_secs(600)).await);
+        assert!(!was_changed(&remote, &claims, Duration::from_secs(598)).await);
     }
 
     #[tokio::test(start_paused = true)]

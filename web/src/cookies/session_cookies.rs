@@ -300,7 +300,6 @@ impl SessionCookies {
         }
         let name = jar.names.first().map(String::as_str).unwrap_or_default();
         let stored = split(name, token)?;
-        let is_split = stored.len() > 1;
         let scopes = self.scopes(jar);
         let mut lines = Vec::new();
         for (name, value) in &stored {
@@ -312,8 +311,8 @@ impl SessionCookies {
         for other in all {
             let came = request.names.iter().filter(|n| **n == other).count();
             let is_stored = stored.iter().any(|(name, _)| *name == other);
-            // Parts are not looked at beside a whole one.
-            if !is_stored && (came > 0 || (is_split && other == name)) {
+            // Parts are not looked at beside a whole one, which is not stored where the token is split.
+            if !is_stored && (came > 0 || other == name) {
                 lines.extend(self.remove(jar, &other, scopes.clone()));
             } else if is_stored && came > 1 && !is_host_only(&other) {
                 // One that stands in the way, from another scope.
