@@ -392,7 +392,14 @@ fn only_the_form_changed() {
 /// Each of these once passed without a word.
 #[test]
 fn nothing_that_reaches_the_wire_is_passed_over() {
-    let cases: [(&str, Change<'_>); 20] = [
+    let cases: [(&str, Change<'_>); 21] = [
+        (
+            "`*`: published `string`, and we lack it. patch: members without a name have a type",
+            &|d| {
+                at(d, "/components/schemas/SendLinkRequest")["additionalProperties"] =
+                    json!({ "type": "string" });
+            },
+        ),
         ("**document**\n  - [ ] `servers`", &|d| {
             d["servers"] = json!([{ "url": "https://new.example" }])
         }),

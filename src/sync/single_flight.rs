@@ -6,6 +6,7 @@
 //! looked; and a runtime without a timer or sockets could not send at all. The thread's timer also ends
 //! the waits, so that none is longer than the waiter's own deadline.
 
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -56,15 +57,19 @@ pub(crate) async fn run<T: Send + 'static>(
 /// Does work on the crate's own thread, and waits for none.
 pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     if let Some(worker) = worker() {
+        let work: Work<()> = Box::pin(work);
         worker.spawn(work);
     }
 }
 
+/// Work for the crate's thread. Boxed, so that tokio's tasks are compiled per outcome and not per call.
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Work that stays in the span of who has started it.
-fn in_span<F: Future>(work: F) -> impl Future<Output = F::Output> {
+fn in_span<T>(work: impl Future<Output = T> + Send + 'static) -> Work<T> {
     #[cfg(feature = "tracing")]
     let work = tracing::Instrument::in_current_span(work);
-    work
+    Box::pin(work)
 }
 
 /// Waits until an instant, by the timer of the crate's own thread.

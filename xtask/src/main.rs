@@ -14,18 +14,12 @@ mod upstream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 use output::print_error;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's commands")]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
 enum Command {
     /// Generate src/raw from spec/openapi.yaml
     Codegen {
@@ -81,7 +75,7 @@ fn main() -> ExitCode {
     if let Some(code) = public_api::as_rustdoc() {
         return code;
     }
-    let outcome = match Cli::parse().command {
+    let outcome = match Command::parse() {
         Command::Codegen { check } => codegen::codegen(check),
         Command::Upstream { file, accept, json } => {
             upstream::upstream(file.as_deref(), accept, json)

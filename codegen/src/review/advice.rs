@@ -167,6 +167,10 @@ impl Adviser<'_> {
                     (format!("add under `parameters` of the operation; its method takes one argument more{more}"), Major)
                 }
             }
+            (None, Some(_)) if part.is_none() && member == "*" => (
+                "members without a name have a type: keep ours with an entry; they are kept in `extra`".to_owned(),
+                Patch,
+            ),
             (None, Some(theirs)) if part.is_none() => {
                 match self.property(member, theirs) {
                     Some(property) => {

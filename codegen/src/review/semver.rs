@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::advice::{Release, find as moved, is_one_more, is_required};
+use super::advice::Release::{self, Major, Minor, Patch};
+use super::advice::{find as moved, is_one_more, is_required};
 use super::compare::{Difference, compare};
 use super::facts::Facts;
 use crate::error::Error;
@@ -57,24 +58,23 @@ pub fn description(old: &Source, new: &Source) -> Vec<Change> {
             match now.find(|(_, schema)| former_names(schema).any(|old| old == name)) {
                 Some((now, _)) => {
                     let text = format!("schema `{name}` is now `{now}`{DEPRECATED}");
-                    change(Release::Minor, "Changed", text)
+                    change(Minor, "Changed", text)
                 }
-                None => change(Release::Major, "Removed", format!("schema `{name}`")),
+                None => change(Major, "Removed", format!("schema `{name}`")),
             },
         );
     }
     for (name, _) in schemas(&new.value).filter(|(name, _)| !has(old, name)) {
-        changes.push(change(Release::Minor, "Added", format!("schema `{name}`")));
+        changes.push(change(Minor, "Added", format!("schema `{name}`")));
     }
     if changes.is_empty() && old.value != new.value {
         let text = "the description's prose, which is the documentation of the bindings".to_owned();
-        changes.push(change(Release::Patch, "Changed", text));
+        changes.push(change(Patch, "Changed", text));
     }
     changes
 }
 
 fn of_difference(difference: &Difference, after: &Facts, before: &Facts) -> Option<Change> {
-    use Release::{Major, Minor, Patch};
     let Difference { at, group, .. } = difference;
     let part = difference.part();
     Some(match difference.sides() {
@@ -180,17 +180,13 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
             // name keeps the old one as an alias.
             let is_minor = line.starts_with("rust-version ")
                 || (line.starts_with("pub type ") && !old.starts_with("pub type "));
-            let release = if is_minor {
-                Release::Minor
-            } else {
-                Release::Major
-            };
+            let release = if is_minor { Minor } else { Major };
             changes.push(change(release, "Changed", text));
         } else {
             let release = if breaks_when_added(line, &before) {
-                Release::Major
+                Major
             } else {
-                Release::Minor
+                Minor
             };
             changes.push(change(release, "Added", format!("`{line}`")));
         }
@@ -198,9 +194,9 @@ pub fn public_api(old: &str, new: &str) -> Vec<Change> {
     for line in removed {
         // Losing `!Send` is a gain.
         changes.push(if line.starts_with("impl !") {
-            change(Release::Minor, "Changed", format!("no more `{line}`"))
+            change(Minor, "Changed", format!("no more `{line}`"))
         } else {
-            change(Release::Major, "Removed", format!("`{line}`"))
+            change(Major, "Removed", format!("`{line}`"))
         });
     }
     changes
@@ -271,10 +267,10 @@ pub fn next_version(version: &str, release: Release) -> Option<String> {
         return None;
     };
     let next = match (major, release) {
-        (0, Release::Major) => (0, minor + 1, 0),
-        (0, _) | (_, Release::Patch) => (major, minor, patch + 1),
-        (_, Release::Major) => (major + 1, 0, 0),
-        (_, Release::Minor) => (major, minor + 1, 0),
+        (0, Major) => (0, minor + 1, 0),
+        (0, _) | (_, Patch) => (major, minor, patch + 1),
+        (_, Major) => (major + 1, 0, 0),
+        (_, Minor) => (major, minor + 1, 0),
     };
     Some(format!("{}.{}.{}", next.0, next.1, next.2))
 }
@@ -368,9 +364,7 @@ pub fn problems(
         None if !changes.is_empty() => {
             problems.push(format!("CHANGELOG.md has no section `{heading}`"))
         }
-        Some(section)
-            if verdict(changes) == Some(Release::Major) && !section.contains("Breaking") =>
-        {
+        Some(section) if verdict(changes) == Some(Major) && !section.contains("Breaking") => {
             problems.push(format!(
                 "the section `{heading}` of CHANGELOG.md has no line that begins with **Breaking:**"
             ));
@@ -443,7 +437,7 @@ pub fn report(
         }
         let _ = writeln!(out, "\n### {title}\n");
         for line in lines {
-            let breaking = if line.release == Release::Major {
+            let breaking = if line.release == Major {
                 "**Breaking:** "
             } else {
                 ""
@@ -459,7 +453,7 @@ pub fn report(
             .iter()
             .filter(|change| change.section == section)
             .filter(|change| description.is_empty() || !change.text.contains("::raw::"))
-            .filter(|change| change.release == Release::Major || !change.text.starts_with("`impl"))
+            .filter(|change| change.release == Major || !change.text.starts_with("`impl"))
             .collect();
         write(section, &lines);
     }

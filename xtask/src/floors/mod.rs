@@ -251,6 +251,11 @@ mod tests {
             ["1 c", "2 c/d"]
         );
         assert_eq!(of_a("fn f() { format!(\"{}\", crate::b::b()) }"), ["1 b"]);
+        assert_eq!(
+            of_a("use crate::c;\nfn f() { format!(\"{}\", c::d::f()) }"),
+            ["1 c", "2 c/d"]
+        );
+        assert_eq!(of_a("#[derive(crate::b::B)]\nstruct S;"), ["1 b"]);
         assert_eq!(of_a("macro_rules! m { () => { $crate::b::b() } }"), ["1 b"]);
         assert_eq!(
             of_a("#[derive(X)]\nstruct S { #[serde(with = \"crate::b::b\")] x: () }"),

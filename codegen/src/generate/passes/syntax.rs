@@ -1,6 +1,5 @@
 //! Reading and changing attributes, and telling types apart.
 
-use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
     Attribute, Expr, ExprLit, Field, Fields as FieldList, File, Item, ItemStruct, Lit, Meta, Type,
@@ -8,29 +7,6 @@ use syn::{
 
 use crate::error::Error;
 use crate::generate::document::plain;
-
-/// Replaces the texts that a test picks.
-pub(super) fn replace_text(
-    tokens: TokenStream,
-    is_it: impl Fn(&str) -> bool,
-    by: &str,
-) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(
-            |token| match syn::parse2::<syn::LitStr>(token.to_token_stream()) {
-                Ok(text) if is_it(&text.value()) => literal(by, text.span()),
-                _ => token,
-            },
-        )
-        .collect()
-}
-
-fn literal(text: &str, span: proc_macro2::Span) -> proc_macro2::TokenTree {
-    let mut literal = proc_macro2::Literal::string(text);
-    literal.set_span(span);
-    literal.into()
-}
 
 /// The paths in the `derive` of a type, for changing.
 pub(super) fn derives(attributes: &mut [Attribute], change: impl FnOnce(&mut Vec<syn::Path>)) {

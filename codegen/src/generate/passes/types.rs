@@ -4,8 +4,8 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Expr, Field, File, Item, ItemEnum, ItemStruct, Meta, Type, parse_quote};
 
 use super::syntax::{
-    derives, doc_text, file_of, is_json_object, is_option, may_be_empty, replace_text, structs,
-    token_text, type_of,
+    derives, doc_text, file_of, is_json_object, is_option, may_be_empty, structs, token_text,
+    type_of,
 };
 use crate::error::Error;
 use crate::generate::document::schemas;
@@ -47,6 +47,8 @@ pub(super) fn drop_unused_error(types: &mut File) {
 /// their names alone.
 pub(super) struct Redaction;
 
+const EMPTY: &str = "crate::transport::body::is_empty";
+
 impl VisitMut for Redaction {
     fn visit_field_mut(&mut self, field: &mut Field) {
         let is_extra = field.ident.as_ref().is_some_and(|name| name == "extra");
@@ -56,11 +58,18 @@ impl VisitMut for Redaction {
         }
         for attribute in &mut field.attrs {
             if let Meta::List(list) = &mut attribute.meta {
-                list.tokens = replace_text(
-                    std::mem::take(&mut list.tokens),
-                    |text| text.ends_with("Map::is_empty") || text.ends_with("Map :: is_empty"),
-                    "crate::transport::body::is_empty",
-                );
+                // The generator spells some paths with spaces.
+                let text = list
+                    .tokens
+                    .to_string()
+                    .replace(":: ", "::")
+                    .replace(" ::", "::");
+                let text = text
+                    .replace("::serde_json::Map::is_empty", EMPTY)
+                    .replace("::std::collections::BTreeMap::is_empty", EMPTY);
+                if let Ok(tokens) = text.parse() {
+                    list.tokens = tokens;
+                }
             }
         }
         if is_extra {
