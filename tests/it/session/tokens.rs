@@ -1581,6 +1581,12 @@ fn what_is_just_short_enough_is_read() {
     assert_eq!(problem(&of_size(token.len()), &token), None);
     let found = problem(&of_size(token.len() - 1), &token);
     assert_eq!(found, Some(TokenProblem::TooLarge));
+    // 16 KB unless another limit is set.
+    for (claim, expected) in [(11_000, None), (12_500, Some(TokenProblem::TooLarge))] {
+        let claims = fixture.with(json!({"x": "a".repeat(claim)}));
+        let token = fixture.ec.sign(&claims);
+        assert_eq!(problem(&fixture.validator(), &token), expected, "{claim}");
+    }
     // A header of 4096 characters, and one of a few more.
     let bare = header(&fixture.ec, json!({"x": ""})).to_string().len();
     for (size, expected) in [(3072, None), (3075, Some(TokenProblem::Malformed))] {
