@@ -644,6 +644,61 @@ fn every_other_keyword_is_told_when_it_moves() {
 }
 
 /// What says what nothing says is no change.
+/// Whatever way a schema contains itself, and however far objects lead.
+#[test]
+fn schemas_that_contain_themselves_are_read() {
+    let itself = json!({ "$ref": "#/components/schemas/SendLinkRequest" });
+    for (parent, says) in [
+        (itself.clone(), "parent: `<SendLinkRequest>`"),
+        (json!({ "allOf": [itself] }), "parent: `<SendLinkRequest>`"),
+        (
+            json!({ "allOf": [itself, { "nullable": true }] }),
+            "parent: `<SendLinkRequest>; nullable true`",
+        ),
+        (
+            json!({ "allOf": [{ "description": "Of it." }, itself] }),
+            "parent: `<SendLinkRequest>`",
+        ),
+        (
+            json!({ "allOf": [itself], "properties": { "at": { "type": "string" } } }),
+            "parent: `<SendLinkRequest.parent>`",
+        ),
+        (
+            json!({ "allOf": [itself, { "required": ["loginId"] }] }),
+            "parent: `<SendLinkRequest.parent>`",
+        ),
+        (
+            json!({ "type": "array", "items": { "allOf": [itself], "required": ["loginId"] } }),
+            "parent: `list of <SendLinkRequest.parent.*>`",
+        ),
+    ] {
+        let ours = small();
+        let theirs = changed(&ours, &|d| at(d, REQUEST)["parent"] = parent.clone());
+        let facts = published(&ours, &theirs);
+        assert!(facts.schemas.len() < 9, "{parent}: {}", facts.text());
+        let before = published(&ours, &ours);
+        let report = upstream::review(&theirs, &facts, &before, &[]).markdown();
+        assert!(report.contains(says), "no {says:?} in\n{report}");
+        let value = json!({ "type": "object", "properties": {} });
+        let broken = changed(&theirs, &|d| {
+            at(d, REQUEST)["parent"] = value.clone();
+        });
+        assert_ne!(facts, published(&ours, &broken));
+    }
+    let ours = small();
+    let mut value = ours.value.clone();
+    let name = |number: usize| format!("Link{number}");
+    let next = |number| json!({ "$ref": format!("#/components/schemas/{}", name(number)) });
+    at(&mut value, REQUEST)["next"] = next(0);
+    for number in 0..9_999 {
+        let link = json!({ "type": "object", "properties": { "next": next(number + 1) } });
+        at(&mut value, "/components/schemas")[name(number)] = link;
+    }
+    at(&mut value, "/components/schemas")[name(9_999)] = json!({ "type": "string" });
+    let facts = Facts::published(&value, &Facts::ours(&ours.value)).unwrap();
+    assert_eq!(facts.schemas["Link9998"]["next"], "string");
+}
+
 #[test]
 fn keywords_that_say_nothing_are_passed_over() {
     let ours = small();

@@ -32,6 +32,9 @@ const JSON: &str = "application/json";
 const SCHEMA: &str = "$ref allOf anyOf deprecated enum format items oneOf properties required type";
 const PARAMETER: &str = "$ref deprecated in name required schema";
 const OPERATION: &str = "deprecated operationId parameters requestBody responses security servers";
+/// Keywords by which a schema is more than another one.
+const SHAPE: &str =
+    "$ref additionalProperties allOf anyOf enum items oneOf properties required type";
 /// Keywords that only people read, and names for generators.
 const PROSE: &str = "bearerFormat example examples externalDocs tags title";
 /// The member of a schema that stands for the whole of it.
@@ -133,6 +136,8 @@ impl Facts {
             side,
             facts: Self::default(),
             missing: None,
+            pending: Vec::new(),
+            around: Vec::new(),
         };
         let servers = servers(document).unwrap_or_default();
         reader.facts.document.insert("servers".to_owned(), servers);
@@ -158,6 +163,10 @@ impl Facts {
                     reader.facts.operations.insert(key, members);
                 }
             }
+        }
+        // In a row, for objects may lead from one to the next as far as the file goes.
+        while let Some(object) = reader.pending.pop() {
+            reader.object(object);
         }
         (reader.facts, reader.missing)
     }
@@ -267,6 +276,17 @@ struct Reader<'a> {
     facts: Facts,
     /// The first reference that leads nowhere.
     missing: Option<String>,
+    /// Objects that have been met, and are not read yet.
+    pending: Vec<Object>,
+    /// The object that is read, and those around it, as far as they are no components.
+    around: Vec<(Value, String)>,
+}
+
+struct Object {
+    name: String,
+    whole: Value,
+    behind: Vec<String>,
+    around: Vec<(Value, String)>,
 }
 
 impl<'a> Reader<'a> {
@@ -462,6 +482,7 @@ impl<'a> Reader<'a> {
         };
         let component = component_of(self.document, schema, depth);
         let place = component.as_ref().map_or(place, |(name, _)| name);
+        let as_written = schema;
         let schema = &self.merged(schema, depth);
         let mut behind = self.others(schema, SCHEMA);
         for keyword in ["oneOf", "anyOf"] {
@@ -477,9 +498,7 @@ impl<'a> Reader<'a> {
             return (format!("one of ({})", join(choices, " | ")), behind);
         }
         let has_properties = members(schema, "properties").next().is_some();
-        let values = schema.get("additionalProperties");
-        let values =
-            values.filter(|values| values.as_object().is_some_and(|values| !values.is_empty()));
+        let values = values_of(schema);
         let kind = match text(schema, "type") {
             "" if has_properties => "object",
             "" => "any",
@@ -492,12 +511,32 @@ impl<'a> Reader<'a> {
                 format!("map to {kind}")
             }
             ("object", _) if has_properties || component.is_some() => {
-                let whole = component
-                    .as_ref()
-                    .map_or_else(|| schema.clone(), |(_, whole)| self.merged(whole, depth));
-                let whole = self.others(&whole, SCHEMA);
-                behind.retain(|said| !whole.contains(said));
-                self.object(schema, values, whole, place);
+                let mut place = place.to_owned();
+                let mut around = Vec::new();
+                let whole = match &component {
+                    Some((_, whole)) => self.merged(whole, depth),
+                    None => {
+                        // One that contains itself has one name.
+                        let known = self.around.iter().find(|(schema, _)| schema == as_written);
+                        if let Some((_, name)) = known {
+                            place.clone_from(name);
+                        }
+                        around.clone_from(&self.around);
+                        around.push((as_written.clone(), place.clone()));
+                        schema.clone()
+                    }
+                };
+                let of_whole = self.others(&whole, SCHEMA);
+                behind.retain(|said| !of_whole.contains(said));
+                if !self.facts.schemas.contains_key(&place) {
+                    self.facts.schemas.insert(place.clone(), Members::new());
+                    self.pending.push(Object {
+                        name: place.clone(),
+                        whole,
+                        behind: of_whole,
+                        around,
+                    });
+                }
                 format!("<{place}>")
             }
             ("array", _) => {
@@ -537,30 +576,32 @@ impl<'a> Reader<'a> {
         (kind, behind)
     }
 
-    fn object(&mut self, whole: &Value, values: Option<&Value>, behind: Vec<String>, name: &str) {
-        if self.facts.schemas.contains_key(name) {
-            return;
-        }
-        // Here at once, for an object inside itself.
-        self.facts.schemas.insert(name.to_owned(), Members::new());
+    fn object(&mut self, object: Object) {
+        let Object {
+            name,
+            whole,
+            behind,
+            around,
+        } = object;
+        self.around = around;
         let mut found = Members::new();
-        for (property, schema) in members(whole, "properties") {
+        for (property, schema) in members(&whole, "properties") {
             let (kind, more) = self.kind(schema, &format!("{name}.{property}"), DEPTH);
-            let is_required = items(whole, "required").any(|name| name == property);
-            let deprecated = [whole, schema]
+            let is_required = items(&whole, "required").any(|name| name == property);
+            let deprecated = [&whole, schema]
                 .into_iter()
                 .find(|of| of.get("deprecated").is_some());
             let mut behind = self.attributes(deprecated.unwrap_or(schema), is_required);
             behind.extend(more);
             found.insert(property.clone(), written((kind, behind)));
         }
-        if let Some(values) = values {
-            found.insert("*".to_owned(), written(self.item(values, name, DEPTH)));
+        if let Some(values) = values_of(&whole) {
+            found.insert("*".to_owned(), written(self.item(values, &name, DEPTH)));
         }
         if !behind.is_empty() {
             found.insert(WHOLE.to_owned(), join(behind, "; "));
         }
-        self.facts.schemas.insert(name.to_owned(), found);
+        self.facts.schemas.insert(name, found);
     }
 
     /// A schema without references and `allOf`: its parts as one.
@@ -589,7 +630,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The component that a schema is: by a reference, or by an `allOf` with nothing but one.
+/// What members without a name are, where something is said of them.
+fn values_of(schema: &Value) -> Option<&Value> {
+    let values = schema.get("additionalProperties");
+    values.filter(|values| values.as_object().is_some_and(|values| !values.is_empty()))
+}
+
+/// The component that a schema is: by a reference, or by an `allOf` with one whose other parts leave its
+/// shape as it is.
 fn component_of<'a>(
     document: &'a Value,
     schema: &Value,
@@ -597,11 +645,20 @@ fn component_of<'a>(
 ) -> Option<(String, &'a Value)> {
     let target = schema.get("$ref").and_then(Value::as_str);
     let Some(target) = target else {
-        let parts = schema.get("allOf")?.as_array()?;
-        let is_alone = parts.len() == 1 && schema.get("properties").is_none();
+        let has_shape = |schema: &Value, but: &str| {
+            let names = schema.as_object().into_iter().flat_map(|of| of.keys());
+            names
+                .into_iter()
+                .any(|name| name != but && has_word(SHAPE, name))
+        };
+        let parts = items(schema, "allOf").filter(|part| has_shape(part, ""));
+        let &[part] = parts.collect::<Vec<_>>().as_slice() else {
+            return None;
+        };
+        let is_alone = !has_shape(schema, "allOf");
         return component_of(
             document,
-            parts.first().filter(|_| is_alone)?,
+            Some(part).filter(|_| is_alone)?,
             depth.checked_sub(1)?,
         );
     };
