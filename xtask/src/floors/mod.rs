@@ -235,6 +235,19 @@ mod tests {
             [""; 0]
         );
         assert_eq!(of_a("mod inner { use super::super::b::B; }"), ["1 b"]);
+        for glob in [
+            "use super::*;",
+            "use crate::*;",
+            "use crate::{self as x};",
+            "pub use super::*;",
+        ] {
+            assert_eq!(of_a(glob), ["1 lib"], "{glob}");
+        }
+        assert_eq!(of_a("use self::*;\nmod inner { use super::*; }"), [""; 0]);
+        assert_eq!(
+            of_a("#[cfg(test)]\nmod tests { use super::super::*; }"),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -84,7 +84,15 @@ struct Mention {
     module: usize,
     path: Vec<String>,
     line: usize,
-    is_export: bool,
+    by: By,
+}
+
+/// How a path is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Path,
+    Use,
+    Export,
 }
 
 struct Tree {
@@ -270,12 +278,14 @@ impl Tree {
             let from = &self.get(mention.module).file;
             for target in self.resolve(mention.module, &mention.path, &mut Vec::new()) {
                 let to = &self.get(target.module).file;
-                // A single name is a variable as soon as a module. What is handed on from below is imported by
-                // who names it.
-                if from != to
-                    && (target.is_item || mention.path.len() > 1)
-                    && !(mention.is_export && self.is_below(target.module, mention.module))
-                {
+                // A single name is a variable as soon as a module, but for `use super::*`. What is handed on
+                // from below is imported by who names it.
+                let counts = match mention.by {
+                    By::Path => target.is_item || mention.path.len() > 1,
+                    By::Use => true,
+                    By::Export => !self.is_below(target.module, mention.module),
+                };
+                if from != to && counts {
                     let first = imports.entry((from.clone(), to.clone()));
                     let first = first.or_insert(mention.line);
                     *first = mention.line.min(*first);
@@ -293,12 +303,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn mention(&mut self, path: Vec<String>, line: usize, is_export: bool) {
+    fn mention(&mut self, path: Vec<String>, line: usize, by: By) {
         self.mentions.push(Mention {
             module: self.module,
             path,
             line,
-            is_export,
+            by,
         });
     }
 
@@ -320,7 +330,7 @@ impl Reader<'_> {
                         path.push(input.call(Ident::parse_any)?.unraw().to_string());
                     }
                     if path.len() > 1 {
-                        self.mention(path, first.span().start().line, false);
+                        self.mention(path, first.span().start().line, By::Path);
                     }
                 } else if let TokenTree::Group(group) = input.parse()? {
                     self.tokens(group.stream(), of_attribute);
@@ -344,16 +354,19 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        let is_export = !matches!(item.vis, Visibility::Inherited);
+        let by = match item.vis {
+            Visibility::Inherited => By::Use,
+            _ => By::Export,
+        };
         for leaf in leaves(item) {
-            self.mention(leaf.path, leaf.line, is_export);
+            self.mention(leaf.path, leaf.line, by);
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.leading_colon.is_none() {
             let names = path.segments.iter().map(|s| s.ident.unraw().to_string());
-            self.mention(names.collect(), path.span().start().line, false);
+            self.mention(names.collect(), path.span().start().line, By::Path);
         }
         visit::visit_path(self, path);
     }
