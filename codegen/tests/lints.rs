@@ -287,6 +287,30 @@ const CASES: &[Case] = &[
         &["> parameters > 0", "must be `required: true`"],
     ),
     case(
+        "secret in the query by a name that a member may have",
+        "{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}",
+        "{name: hashedPassword, in: query, description: X., schema: {type: string}}",
+        &["> parameters > 1", "URLs end up in logs"],
+    ),
+    case(
+        "key in the query",
+        "{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}",
+        "{name: keyId, in: query, description: X., schema: {type: string}}",
+        &["> parameters > 1", "URLs end up in logs"],
+    ),
+    case(
+        "redacted secret in the query",
+        "{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}",
+        "{name: loginToken, in: query, description: X., schema: {type: string, format: password}}",
+        &["> parameters > 1", "URLs end up in logs"],
+    ),
+    case(
+        "secret in the query by its format",
+        "{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}",
+        "{name: login, in: query, description: X., schema: {type: string, format: session-jwt}}",
+        &["> parameters > 1", "URLs end up in logs"],
+    ),
+    case(
         "secret in the query",
         "{name: certs, in: query, description: Whether to add certificates., schema: {type: boolean}}",
         "{name: token, in: query, description: A token., schema: {type: string}}",

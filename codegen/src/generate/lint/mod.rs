@@ -42,7 +42,7 @@ pub fn lint(source: &Source) -> Result<(), Error> {
         source,
         findings: BTreeSet::new(),
     };
-    let [document, any, of_response, _] = RULES
+    let [document, any, of_response, ..] = RULES
         .as_ref()
         .map_err(|error| Error::Document(error.clone()))?;
     document.check(&mut lint, "", &source.value);
@@ -65,7 +65,15 @@ pub(crate) fn prints_secret(name: &str, schema: &Value) -> bool {
     let member = json!({ name: schema });
     RULES
         .as_ref()
-        .is_ok_and(|[_, _, _, secrets]| !secrets.validator.is_valid(&member))
+        .is_ok_and(|[.., secrets, _]| !secrets.validator.is_valid(&member))
+}
+
+/// Whether a parameter of this name puts a secret into the URL.
+fn shows_secret(name: &str, schema: &Value) -> bool {
+    let parameter = json!({ name: schema });
+    RULES
+        .as_ref()
+        .is_ok_and(|[.., in_url]| !in_url.validator.is_valid(&parameter))
 }
 
 /// One definition of the profile.
@@ -74,8 +82,9 @@ struct Rules {
     validator: jsonschema::Validator,
 }
 
-/// For the whole, for components of requests and of responses, and for what looks like a secret.
-static RULES: LazyLock<Result<[Rules; 4], String>> = LazyLock::new(|| {
+/// For the whole, for components of requests and of responses, and for what looks like a secret, as a member
+/// and in a URL.
+static RULES: LazyLock<Result<[Rules; 5], String>> = LazyLock::new(|| {
     let profile =
         super::load::value(include_str!("profile.yaml")).map_err(|error| error.to_string())?;
     let of = |name| {
@@ -94,6 +103,7 @@ static RULES: LazyLock<Result<[Rules; 4], String>> = LazyLock::new(|| {
         of("component")?,
         of("ofResponse")?,
         of("secrets")?,
+        of("inUrl")?,
     ])
 });
 
@@ -236,7 +246,7 @@ impl Lint<'_> {
                     self.find(&pointer, format!("the path has no `{{{wire}}}`"));
                 }
             }
-            if prints_secret(wire, parameter.get("schema").unwrap_or(&Value::Null)) {
+            if shows_secret(wire, parameter.get("schema").unwrap_or(&Value::Null)) {
                 let message = format!("`{wire}` looks like a secret; URLs end up in logs");
                 self.find(&pointer, message);
             }
