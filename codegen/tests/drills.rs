@@ -697,6 +697,13 @@ fn schemas_that_contain_themselves_are_read() {
     at(&mut value, "/components/schemas")[name(9_999)] = json!({ "type": "string" });
     let facts = Facts::published(&value, &Facts::ours(&ours.value)).unwrap();
     assert_eq!(facts.schemas["Link9998"]["next"], "string");
+    let before = published(&ours, &ours);
+    let report = upstream::review(&ours, &facts, &before, &[]);
+    assert_eq!(report.news[0].advice.components.len(), 9_999);
+    at(&mut value, "/components/schemas")[name(9_999)] = json!({ "type": "integer" });
+    let last = Facts::published(&value, &Facts::ours(&ours.value)).unwrap();
+    let report = upstream::review(&ours, &facts, &last, &[]).markdown();
+    assert!(report.contains("- Link9998.next: `string` instead of `integer`"));
 }
 
 #[test]

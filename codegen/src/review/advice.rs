@@ -73,8 +73,10 @@ pub fn advise(ours: &Facts, theirs: &Facts, difference: &Difference) -> Advice {
         theirs,
         is_response: is_response || in_responses(ours) || in_responses(theirs),
         components: BTreeMap::new(),
+        pending: Vec::new(),
     };
     let (follow, release, add) = adviser.advise(difference);
+    adviser.write_components();
     Advice {
         follow,
         release,
@@ -89,6 +91,8 @@ struct Adviser<'a> {
     theirs: &'a Facts,
     is_response: bool,
     components: BTreeMap<String, Value>,
+    /// Names of components that are not written yet, and the published ones.
+    pending: Vec<(String, String)>,
 }
 
 impl Adviser<'_> {
@@ -271,8 +275,20 @@ impl Adviser<'_> {
         if self.ours.schemas.contains_key(&name) || self.components.contains_key(&name) {
             return name;
         }
-        // Here at once, for an object inside itself.
         self.components.insert(name.clone(), Value::Null);
+        self.pending.push((name.clone(), published.to_owned()));
+        name
+    }
+
+    /// Writes the components that are needed so far, and those that they need.
+    fn write_components(&mut self) {
+        while let Some((name, published)) = self.pending.pop() {
+            let component = self.written(&published);
+            self.components.insert(name, component);
+        }
+    }
+
+    fn written(&mut self, published: &str) -> Value {
         let facts = self.theirs;
         let theirs = facts.schemas.get(published).into_iter().flatten();
         let mut properties = Map::new();
@@ -292,8 +308,7 @@ impl Adviser<'_> {
             "properties": (!properties.is_empty()).then_some(properties),
         });
         strip(&mut component, &|_, value| !value.is_null());
-        self.components.insert(name.clone(), component);
-        name
+        component
     }
 
     fn parameter(&mut self, place: &str, name: &str, value: &str) -> Value {
@@ -334,6 +349,7 @@ impl Adviser<'_> {
         let content = |schema| json!({ "application/json": { "schema": schema } });
         self.is_response = false;
         let request = get("request").and_then(|value| self.kind(value, ""));
+        self.write_components();
         self.is_response = true;
         let response = get("response").and_then(|value| self.kind(value, ""));
         let status = get("success").and_then(|statuses| statuses.split(", ").next());

@@ -74,13 +74,7 @@ pub fn compare(ours: &Facts, theirs: &Facts, ignored: &[&str]) -> Vec<Difference
         found: BTreeMap::new(),
         uses: BTreeMap::new(),
     };
-    walk.members(
-        "document",
-        &ours.document,
-        &theirs.document,
-        "",
-        &mut BTreeSet::new(),
-    );
+    walk.all("document", &ours.document, &theirs.document, "");
     let keys: BTreeSet<&String> = ours
         .operations
         .keys()
@@ -90,7 +84,7 @@ pub fn compare(ours: &Facts, theirs: &Facts, ignored: &[&str]) -> Vec<Difference
         let id =
             |members: Option<&Members>| members.map(|m| m.get("id").cloned().unwrap_or_default());
         match (ours.operations.get(key), theirs.operations.get(key)) {
-            (Some(one), Some(other)) => walk.members(key, one, other, key, &mut BTreeSet::new()),
+            (Some(one), Some(other)) => walk.all(key, one, other, key),
             (one, other) => walk.find(key, "", (id(one), id(other)), key),
         }
     }
@@ -140,14 +134,35 @@ impl Walk<'_> {
             .insert(operation.to_owned());
     }
 
+    /// Compares members, and the objects that they lead to.
+    fn all(&mut self, group: &str, ours: &Members, theirs: &Members, operation: &str) {
+        let mut pending = self.members(group, ours, theirs, operation);
+        let mut seen = BTreeSet::new();
+        let none = Members::new();
+        while let Some((a, b)) = pending.pop() {
+            if !seen.insert((a.clone(), b.clone())) {
+                continue;
+            }
+            let group = if a.is_empty() { &b } else { &a };
+            self.uses
+                .entry(group.clone())
+                .or_default()
+                .insert(operation.to_owned());
+            let one = self.ours.schemas.get(&a).unwrap_or(&none);
+            let other = self.theirs.schemas.get(&b).unwrap_or(&none);
+            pending.extend(self.members(group, one, other, operation));
+        }
+    }
+
+    /// Compares members, and gives the pairs of objects that they lead to.
     fn members(
         &mut self,
         group: &str,
         ours: &Members,
         theirs: &Members,
         operation: &str,
-        seen: &mut BTreeSet<(String, String)>,
-    ) {
+    ) -> Vec<(String, String)> {
+        let mut found = Vec::new();
         let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
         let ignores_others = self.ignored.contains(&OTHERS);
         for name in names {
@@ -177,25 +192,9 @@ impl Walk<'_> {
             if !is_same {
                 self.find(group, name, (Some(a.clone()), Some(b.clone())), operation);
             }
-            for (a, b) in pairs {
-                self.pair(a, b, operation, seen);
-            }
+            let pairs = pairs.into_iter();
+            found.extend(pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
         }
-    }
-
-    fn pair(&mut self, a: &str, b: &str, operation: &str, seen: &mut BTreeSet<(String, String)>) {
-        let group = if a.is_empty() { b } else { a };
-        if !seen.insert((a.to_owned(), b.to_owned())) {
-            return;
-        }
-        self.uses
-            .entry(group.to_owned())
-            .or_default()
-            .insert(operation.to_owned());
-        let none = Members::new();
-        let (ours, theirs) = (self.ours, self.theirs);
-        let one = ours.schemas.get(a).unwrap_or(&none);
-        let other = theirs.schemas.get(b).unwrap_or(&none);
-        self.members(group, one, other, operation, seen);
+        found
     }
 }
