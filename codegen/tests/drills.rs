@@ -542,6 +542,7 @@ fn every_other_keyword_is_told_when_it_moves() {
     };
     const PARAMETER: &str = "/paths/~1v1~1keys~1{projectId}/get/parameters/1";
     const WHOLE: &str = "/components/schemas/SendLinkRequest";
+    const LOGIN_ID: &str = "/components/schemas/SendLinkRequest/properties/loginId";
     const TICKETS: &str = "/components/schemas/SendLinkRequest/properties/tickets";
     const TICKET: &str = "/components/schemas/SendLinkRequest/properties/tickets/items";
     let of = "SendLinkRequest.loginId: `string";
@@ -602,6 +603,50 @@ fn every_other_keyword_is_told_when_it_moves() {
             "POST /v1/auth/magiclink/signin/email others: `callbacks {}` instead of nothing".to_owned(),
             any(SEND, "callbacks", json!({})),
         ),
+        (
+            "SendLinkRequest.tickets: `list of string; items.deprecated true`".to_owned(),
+            any(TICKET, "deprecated", json!(true)),
+        ),
+        (
+            "GET /v1/keys/{} query certs: `boolean; deprecated true`".to_owned(),
+            any("/paths/~1v1~1keys~1{projectId}/get/parameters/1/schema", "deprecated", json!(true)),
+        ),
+        (
+            format!("{of}; deprecated true`"),
+            Box::new(|d: &mut Value| {
+                at(d, "/components/schemas")["Id"] = json!({ "type": "string", "deprecated": true });
+                *at(d, LOGIN_ID) = json!({ "$ref": "#/components/schemas/Id" });
+            }),
+        ),
+        (
+            "GET /v1/keys/{} query certs: `boolean; explode false`".to_owned(),
+            any(PARAMETER, "explode", json!(false)),
+        ),
+        (
+            "others: `response 200 headers {\"x-ratelimit-remaining\":{\"schema\":{}}}`".to_owned(),
+            any(
+                "/paths/~1v1~1auth~1magiclink~1signin~1email/post/responses/200",
+                "headers",
+                json!({ "x-ratelimit-remaining": { "schema": { "title": "Left" } } }),
+            ),
+        ),
+        (
+            format!("{of}; default {{\"title\":\"a\",\"x-b\":1}}`"),
+            login_id("default", json!({ "title": "a", "x-b": 1 })),
+        ),
+        (
+            format!("{of}; discriminator {{\"mapping\":{{\"x-b\":\"c\"}}}}`"),
+            login_id("discriminator", json!({ "mapping": { "x-b": "c" } })),
+        ),
+        (
+            format!("{of}; not {{\"properties\":{{\"title\":{{}}}}}}`"),
+            login_id("not", json!({ "properties": { "title": { "title": "A" } }, "x-b": 1 })),
+        ),
+        (format!("{of}; items {{\"type\":\"string\"}}`"), login_id("items", json!({ "type": "string" }))),
+        (
+            "SendLinkRequest.(object): `enum [{}]` instead of nothing".to_owned(),
+            any(WHOLE, "enum", json!([{}])),
+        ),
     ];
     for (says, change) in cases {
         let ours = small();
@@ -644,6 +689,65 @@ fn every_other_keyword_is_told_when_it_moves() {
 }
 
 /// What says what nothing says is no change.
+/// What moves within something that we have otherwise, or not at all, is told too.
+#[test]
+fn what_stands_beside_other_keywords_is_told_when_it_moves() {
+    let one_of =
+        json!({ "anyOf": [{ "required": ["q"] }], "properties": { "q": { "type": "string" } } });
+    let with = |value: &Value, keyword: &str, other: Value| {
+        let mut value = value.clone();
+        value[keyword] = other;
+        value
+    };
+    let map = json!({ "additionalProperties": { "type": "string" } });
+    let old = json!({ "type": "object", "deprecated": false, "properties": { "a": { "type": "string" } } });
+    let of_old = json!({ "a": { "type": "string", "deprecated": true } });
+    let default = json!({ "type": "object", "default": { "title": "a" } });
+    for (one, other) in [
+        (
+            one_of.clone(),
+            with(&one_of, "properties", json!({ "q": { "type": "integer" } })),
+        ),
+        (one_of.clone(), with(&one_of, "required", json!(["q"]))),
+        (one_of.clone(), with(&one_of, "type", json!("object"))),
+        (
+            one_of.clone(),
+            with(&one_of, "additionalProperties", map.clone()),
+        ),
+        (
+            one_of.clone(),
+            with(&one_of, "oneOf", json!([{ "required": ["r"] }])),
+        ),
+        (
+            map.clone(),
+            with(&map, "additionalProperties", json!({ "type": "integer" })),
+        ),
+        (
+            json!({ "items": { "type": "string" } }),
+            json!({ "items": { "type": "integer" } }),
+        ),
+        (old.clone(), with(&old, "properties", of_old)),
+        (old.clone(), with(&old, "deprecated", json!(true))),
+        (
+            default.clone(),
+            with(&default, "default", json!({ "title": "b" })),
+        ),
+    ] {
+        let ours = small();
+        let [one, other] = [one, other].map(|schema| {
+            let theirs = changed(&ours, &|d| at(d, REQUEST)["more"] = schema.clone());
+            published(&ours, &theirs)
+        });
+        let report = upstream::review(&ours, &other, &one, &[]);
+        assert!(
+            !report.moved.is_empty() || report.news.iter().any(|news| news.before.is_some()),
+            "nothing is told of\n{}{}",
+            one.text(),
+            other.text()
+        );
+    }
+}
+
 /// Whatever way a schema contains itself, and however far objects lead.
 #[test]
 fn schemas_that_contain_themselves_are_read() {

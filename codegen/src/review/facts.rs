@@ -12,8 +12,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::generate::document::{
-    METHODS, former_names, has_word, is_machine_read, is_true, items, members, nameless, set,
-    strip, text,
+    METHODS, former_names, has_word, is_machine_read, is_true, items, members, nameless, set, text,
 };
 
 /// Formats of ours that only choose a Rust type.
@@ -29,7 +28,10 @@ const SCHEMES: [(&str, &str); 5] = [
 /// The content that is described here.
 const JSON: &str = "application/json";
 /// Keywords that the facts are made of, by where they stand. Every other one is a fact as it is written.
-const SCHEMA: &str = "$ref allOf anyOf deprecated enum format items oneOf properties required type";
+const OBJECT: &str = "$ref additionalProperties allOf properties required type";
+const MAP: &str = "$ref additionalProperties allOf type";
+const LIST: &str = "$ref allOf items type";
+const SCALAR: &str = "$ref allOf enum format type";
 const PARAMETER: &str = "$ref deprecated in name required schema";
 const OPERATION: &str = "deprecated operationId parameters requestBody responses security servers";
 /// Keywords by which a schema is more than another one.
@@ -37,6 +39,10 @@ const SHAPE: &str =
     "$ref additionalProperties allOf anyOf enum items oneOf properties required type";
 /// Keywords that only people read, and names for generators.
 const PROSE: &str = "bearerFormat example examples externalDocs tags title";
+/// Keywords whose value has keywords, or is a list of such.
+const NESTED: &str = "additionalProperties allOf anyOf items not oneOf schema";
+/// Keywords whose value has names, and keywords below each.
+const NAMED: &str = "content encoding headers links properties";
 /// The member of a schema that stands for the whole of it.
 pub(super) const WHOLE: &str = "(object)";
 /// The member of an operation for all that ours need not say.
@@ -345,8 +351,8 @@ impl<'a> Reader<'a> {
             let member = format!("{place} {name}");
             let schema = parameter.get("schema").unwrap_or(&Value::Null);
             let (kind, more) = self.kind(schema, &format!("{key} {member}"), DEPTH);
-            let mut behind = self.attributes(parameter, is_true(parameter.get("required")));
-            behind.extend(more);
+            let is = |keyword: &str| is_true(parameter.get(keyword));
+            let mut behind = self.attributes(parameter, is("required"), is("deprecated"), more);
             behind.extend(self.others(parameter, PARAMETER));
             add(&member, written((kind, behind)));
         }
@@ -400,37 +406,51 @@ impl<'a> Reader<'a> {
         name.filter(|_| self.side == Side::Exact)
     }
 
-    /// What both sides can say of a parameter or a property beside its type.
-    fn attributes(&self, described: &Value, is_required: bool) -> Vec<String> {
+    /// What is said of a parameter or a property beside its type, `more` by that.
+    fn attributes(
+        &self,
+        described: &Value,
+        is_required: bool,
+        is_deprecated: bool,
+        more: Vec<String>,
+    ) -> Vec<String> {
         let mut said = Vec::new();
         if is_required {
             said.push("required".to_owned());
         }
-        if is_true(described.get("deprecated")) {
+        if is_deprecated {
             said.push("deprecated".to_owned());
         }
         said.extend(
             self.rust_name(described)
                 .map(|name| format!("in Rust {name}")),
         );
+        // Once is enough.
+        let more = more.into_iter();
+        said.extend(more.filter(|more| !is_deprecated || more != "deprecated true"));
         said
     }
 
-    /// What the published description says by keywords that are not `known`. Ours is kept free of them.
+    /// What the published description says by keywords that are not `known`. Ours need not say the same.
     fn others(&self, described: &Value, known: &str) -> Vec<String> {
-        let mut described = described.clone();
-        strip(&mut described, &|name, value| {
-            is_machine_read(name, value) && !has_word(PROSE, name)
-        });
+        if self.side != Side::Theirs {
+            return Vec::new();
+        }
+        let described = without_prose(described);
         let described = described.as_object().into_iter().flatten();
         let others = described.filter(|(name, value)| {
             let is_false = **value == Value::Bool(false);
             let says_something = match name.as_str() {
-                "default" => true,
-                "additionalProperties" => is_false,
+                // Where a list is sent, it is true when it is not written.
+                "default" | "explode" => true,
+                "additionalProperties" if is_false => return true,
+                "additionalProperties" | "properties" | "required" => {
+                    value.as_object().is_some_and(|names| !names.is_empty())
+                        || value.as_array().is_some_and(|names| !names.is_empty())
+                }
                 _ => !is_false,
             };
-            self.side == Side::Theirs && says_something && !has_word(known, name)
+            says_something && !has_word(known, name)
         });
         others
             .map(|(name, value)| format!("{name} {value}"))
@@ -484,11 +504,11 @@ impl<'a> Reader<'a> {
         let place = component.as_ref().map_or(place, |(name, _)| name);
         let as_written = schema;
         let schema = &self.merged(schema, depth);
-        let mut behind = self.others(schema, SCHEMA);
         for keyword in ["oneOf", "anyOf"] {
             if schema.get(keyword).is_none() {
                 continue;
             }
+            let mut behind = self.others(schema, &format!("$ref allOf {keyword}"));
             let mut choices = BTreeSet::new();
             for (index, choice) in items(schema, keyword).enumerate() {
                 let (kind, more) = self.kind(choice, &format!("{place}.{index}"), depth);
@@ -500,10 +520,18 @@ impl<'a> Reader<'a> {
         let has_properties = members(schema, "properties").next().is_some();
         let values = values_of(schema);
         let kind = match text(schema, "type") {
-            "" if has_properties => "object",
+            "" if has_properties || values.is_some() => "object",
+            "" if schema.get("items").is_some() => "array",
             "" => "any",
             kind => kind,
         };
+        let known = match (kind, values) {
+            ("object", Some(_)) if !has_properties => MAP,
+            ("object", _) => OBJECT,
+            ("array", _) => LIST,
+            _ => SCALAR,
+        };
+        let mut behind = self.others(schema, known);
         let kind = match (kind, values) {
             ("object", Some(values)) if !has_properties => {
                 let (kind, more) = self.item(values, place, depth);
@@ -526,8 +554,10 @@ impl<'a> Reader<'a> {
                         schema.clone()
                     }
                 };
-                let of_whole = self.others(&whole, SCHEMA);
+                let mut of_whole = self.others(&whole, OBJECT);
                 behind.retain(|said| !of_whole.contains(said));
+                // Each property says it.
+                of_whole.retain(|said| !has_properties || said != "deprecated true");
                 if !self.facts.schemas.contains_key(&place) {
                     self.facts.schemas.insert(place.clone(), Members::new());
                     self.pending.push(Object {
@@ -588,11 +618,10 @@ impl<'a> Reader<'a> {
         for (property, schema) in members(&whole, "properties") {
             let (kind, more) = self.kind(schema, &format!("{name}.{property}"), DEPTH);
             let is_required = items(&whole, "required").any(|name| name == property);
-            let deprecated = [&whole, schema]
-                .into_iter()
-                .find(|of| of.get("deprecated").is_some());
-            let mut behind = self.attributes(deprecated.unwrap_or(schema), is_required);
-            behind.extend(more);
+            let is_deprecated = [&whole, schema]
+                .iter()
+                .any(|of| is_true(of.get("deprecated")));
+            let behind = self.attributes(schema, is_required, is_deprecated, more);
             found.insert(property.clone(), written((kind, behind)));
         }
         if let Some(values) = values_of(&whole) {
@@ -627,6 +656,29 @@ impl<'a> Reader<'a> {
             }
         }
         whole
+    }
+}
+
+/// Keywords without those that only people read. What is data stays as it is.
+fn without_prose(described: &Value) -> Value {
+    let below = |name: &String, value: &Value| match value {
+        Value::Object(names) if has_word(NAMED, name) => {
+            let names = names.iter();
+            names
+                .map(|(name, value)| (name.clone(), without_prose(value)))
+                .collect()
+        }
+        value if has_word(NESTED, name) => without_prose(value),
+        value => value.clone(),
+    };
+    match described {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, value)| is_machine_read(name, value) && !has_word(PROSE, name))
+            .map(|(name, value)| (name.clone(), below(name, value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_prose).collect(),
+        value => value.clone(),
     }
 }
 
