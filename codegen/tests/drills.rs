@@ -1083,6 +1083,44 @@ fn a_report_is_short_and_loses_nothing() {
     assert_eq!(text, expected);
 }
 
+/// What was published before stands with what is to be added, and the type where the YAML has another.
+#[test]
+fn what_the_yaml_does_not_say_stands_beside_it() {
+    let with = |schema: Value| changed(&small(), &|d| at(d, RESPONSE)["more"] = schema.clone());
+    let text = json!({ "type": "string" });
+    let list = |of: Value| json!({ "type": "array", "items": of });
+    let map = |of: Value| json!({ "type": "object", "additionalProperties": of });
+    let key = json!({ "$ref": "#/components/schemas/Key" });
+    let null = json!({ "type": "string", "nullable": true });
+    let number = |kind: &str, format: &str| json!({ "type": kind, "format": format });
+    for (schema, says) in [
+        (text.clone(), None),
+        (list(text.clone()), None),
+        (list(key.clone()), None),
+        (map(map(key)), None),
+        (map(json!(true)), None),
+        (number("integer", "int64"), None),
+        (number("number", "double"), Some("number (double)")),
+        (number("integer", "int32"), Some("integer (int32)")),
+        (json!({ "type": "integer" }), Some("integer")),
+        (list(null.clone()), Some("list of string or null")),
+        (map(list(null)), Some("map to list of string or null")),
+    ] {
+        let (ours, theirs) = (small(), with(schema.clone()));
+        let text = review(&ours, &theirs, &[]).markdown();
+        let said = text.split_once("# more is published as ");
+        let said = said.and_then(|(_, rest)| rest.lines().next());
+        assert_eq!(said, says, "{schema} in\n{text}");
+        let was = with(json!({ "type": "boolean" }));
+        let [now, was] = [theirs, was].map(|theirs| published(&ours, &theirs));
+        let text = upstream::review(&ours, &now, &was, &[]).markdown();
+        assert!(
+            text.contains(" (before: `boolean`)\n"),
+            "{schema} in\n{text}"
+        );
+    }
+}
+
 fn properties_of(schema: &str) -> String {
     let (_, rest) = SMALL.split_once(&format!("    {schema}:\n")).unwrap();
     let (head, _) = rest.split_once("properties:\n").unwrap();

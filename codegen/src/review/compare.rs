@@ -64,7 +64,7 @@ struct Walk<'a> {
 }
 
 /// The differences, without members of operations that are `ignored`; with [`OTHERS`] among them, without
-/// keywords that ours never has.
+/// keywords that ours need not repeat.
 #[must_use]
 pub fn compare(ours: &Facts, theirs: &Facts, ignored: &[&str]) -> Vec<Difference> {
     let mut walk = Walk {

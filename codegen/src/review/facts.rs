@@ -16,7 +16,7 @@ use crate::generate::document::{
 };
 
 /// Formats of ours that only choose a Rust type.
-const OUR_FORMATS: &str = "session-jwt refresh-jwt magic-link-token password";
+pub(super) const OUR_FORMATS: &str = "session-jwt refresh-jwt magic-link-token password";
 /// Security schemes as the published description names them, and as ours does.
 const SCHEMES: [(&str, &str); 5] = [
     ("Descope Project ID", "project"),

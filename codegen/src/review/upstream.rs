@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::advice::{Advice, advise};
 use super::compare::{Difference, compare};
 use super::divergences::Divergence;
-use super::facts::Facts;
+use super::facts::{Facts, OUR_FORMATS, skeleton};
 use super::yaml;
 use crate::error::Error;
 use crate::generate::document::{
-    nameless, operation_pointer, operations, references, strip, visit,
+    component, has_word, nameless, operation_pointer, operations, references, strip, text, visit,
 };
 use crate::generate::load::{self, Source, escape};
 
@@ -330,7 +330,9 @@ impl Report {
             out.push_str("```\n");
         }
         if !self.moved.is_empty() {
-            out.push_str("\n## Published otherwise than before: nothing to follow, perhaps a word in a description\n\n");
+            out.push_str(
+                "\n## Published otherwise than before. Nothing to follow; see whether a description should mention it\n\n",
+            );
         }
         for moved in &self.moved {
             let (now, before) = moved.sides();
@@ -399,14 +401,18 @@ fn block(news: &[&NewDifference], out: &mut String) {
             head = here;
         }
         let theirs = difference.theirs.as_deref().unwrap_or("");
+        let before = before(news.before.as_deref());
+        let added = [format!("/{}", escape(member)), "/0/schema".to_owned()];
+        let added = added.iter().find_map(|at| advice.add.pointer(at));
         // What the YAML does not say.
-        if !is_path
-            && (advice.add.is_null()
-                || theirs.contains("; ")
-                || theirs.contains("string (")
-                || theirs.contains(" in {"))
-        {
-            let _ = writeln!(out, "{:indent$}# {member} is published as {theirs}", "");
+        let says_less = theirs.contains("; ")
+            || added.is_none_or(|schema| skeleton(&kind_of(schema)) != skeleton(theirs));
+        if !is_path && (says_less || !before.is_empty()) {
+            let _ = writeln!(
+                out,
+                "{:indent$}# {member} is published as {theirs}{before}",
+                ""
+            );
         }
         if !advice.add.is_null() {
             out.push_str(&yaml::block(&advice.add, indent, yaml::WIDTH));
@@ -424,6 +430,27 @@ fn block(news: &[&NewDifference], out: &mut String) {
         ));
     }
     out.push_str("```\n");
+}
+
+/// What was published before.
+fn before(was: Option<&str>) -> String {
+    was.map(|was| format!(" (before: `{was}`)"))
+        .unwrap_or_default()
+}
+
+/// The type of a schema that is advised, as facts have it.
+fn kind_of(schema: &Value) -> String {
+    if let Some(name) = component(text(schema, "$ref")) {
+        return format!("<{name}>");
+    }
+    let (kind, format) = (text(schema, "type"), text(schema, "format"));
+    let values = schema.get("additionalProperties");
+    match (kind, schema.get("items"), values) {
+        ("array", Some(items), _) => format!("list of {}", kind_of(items)),
+        ("object", _, Some(values)) if values.is_object() => format!("map to {}", kind_of(values)),
+        _ if format.is_empty() || has_word(OUR_FORMATS, format) => kind.to_owned(),
+        _ => format!("{kind} ({format})"),
+    }
 }
 
 impl NewDifference {
@@ -449,16 +476,10 @@ impl NewDifference {
             (ours, None) => format!("ours {}, and not published", said(ours)),
             (ours, theirs) => format!("ours {}, published {}", said(ours), said(theirs)),
         };
-        let before = self
-            .before
-            .as_deref()
-            .map(|was| format!(" (before: `{was}`)"));
-        let (
-            before,
-            Advice {
-                release, follow, ..
-            },
-        ) = (before.unwrap_or_default(), &self.advice);
+        let before = before(self.before.as_deref());
+        let Advice {
+            release, follow, ..
+        } = &self.advice;
         let _ = writeln!(
             out,
             "  - [ ] {line}{name}{what}{before}. {release}: {follow}"

@@ -15,7 +15,7 @@ use super::document::{
     references, rust_name, schema_pointer, schemas, text,
 };
 use super::load::{Source, escape};
-use super::prepare::secured_by;
+use super::prepare::{SCHEMES, secured_by};
 use crate::error::{Error, Finding};
 
 /// Methods of the client that no operation makes.
@@ -92,6 +92,9 @@ static RULES: LazyLock<Result<[Rules; 5], String>> = LazyLock::new(|| {
         let validator = jsonschema::options()
             .with_format("rust-name", |name| {
                 !plain(name).is_empty() && syn::parse_str::<syn::Ident>(name).is_ok()
+            })
+            .with_format("security-scheme", |name| {
+                SCHEMES.iter().any(|(known, _)| *known == name)
             })
             .should_validate_formats(true)
             .build(&schema);
