@@ -51,10 +51,10 @@ fn app(landing: &LandingPage) -> Router {
 async fn mistyped() -> SendError {
     let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
     let request = client.magic_link().sign_in(DeliveryMethod::Email, "");
-    match request.send().await {
-        Err(Error::InvalidArgument(argument)) => SendError::InvalidAddress(argument),
-        sent => panic!("{sent:?}"),
-    }
+    let Err(Error::InvalidArgument(argument)) = request.send().await else {
+        unreachable!("an address that is empty");
+    };
+    SendError::InvalidAddress(argument)
 }
 
 async fn bad() -> StatusCode {
