@@ -9,12 +9,12 @@ use std::sync::Mutex;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 
 #[cfg(feature = "program")]
 use crate::control::{self, guard};
 use crate::error::ApiError;
-use crate::http::router::{self, elsewhere};
+use crate::http::api::{self, elsewhere};
 use crate::http::wire::{Body, Reset, WithoutDate};
 use crate::operations::table::{OPERATIONS, Operation, SHORT_UPDATE_PHONE};
 use crate::state::clock::http_date;
@@ -67,6 +67,7 @@ impl Service {
         let date = date.filter(|_| response.extensions().get::<WithoutDate>().is_none());
         // A response to HEAD says how long that to GET would be.
         let length = response.body().size_hint().exact().map(HeaderValue::from);
+        let length = length.filter(|_| !without_content(response.status()));
         for (name, value) in [
             (header::DATE, date),
             (header::ALLOW, allow),
@@ -131,8 +132,13 @@ impl Service {
             }
             Err(refused) => Err(refused),
         };
-        router::respond(&self.shared, operation, ip, request).await
+        api::respond(&self.shared, operation, ip, request).await
     }
+}
+
+/// Whether responses of a status have no content, and no length of one (RFC 9110, 8.6).
+fn without_content(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 /// Whether a path is one of the table's, whose parameters stand for one segment each.

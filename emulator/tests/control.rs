@@ -186,7 +186,7 @@ async fn a_request_is_for_what_its_path_and_its_method_say() {
         let (found, sent) = send(method, path).await;
         let expected = (status, allow.map(str::to_owned), Some(sent));
         assert_eq!(found, expected, "{method} {path}");
-        // What is refused names its method.
+        // The body of a refusal names the method, so that its length is another one for HEAD.
         if method == "GET" && status < 400 {
             assert_eq!(send("HEAD", path).await, (expected, 0), "HEAD {path}");
         }

@@ -42,6 +42,19 @@ async fn raw(emulator: &Emulator) -> std::io::Result<String> {
 }
 
 #[tokio::test]
+async fn a_status_without_content_has_no_length() {
+    let emulator = with_joe().await;
+    for status in [204, 304] {
+        let fault = Fault::on("SignInMagicLinkEmail").alter().status(status);
+        emulator.faults().add(fault.times(1)).unwrap();
+        let response = raw(&emulator).await.unwrap().to_lowercase();
+        assert!(response.starts_with(&format!("http/1.1 {status}")));
+        assert!(!response.contains("content-length"), "{response}");
+        assert!(response.ends_with("\r\n\r\n"), "{response}");
+    }
+}
+
+#[tokio::test]
 async fn responses_are_replaced_as_often_as_asked() {
     let emulator = with_joe().await;
     let api = Api::new(&emulator);

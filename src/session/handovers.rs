@@ -225,10 +225,10 @@ impl Drop for Handover {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
+    use super::super::refreshes::tests::RESPONSE;
     use super::*;
     use crate::clock::{Clock as _, ManualClock};
+    use crate::sync::purge::tests::assert_keeps_its_flag;
 
     #[test]
     fn nothing_is_left_of_what_has_ended_though_nobody_comes() {
@@ -236,11 +236,8 @@ mod tests {
         let builder = SessionValidator::builder("P2aAc4T2V93bddihGEx2Ryhc8e5Z");
         let validator = builder.clock(Arc::clone(&clock)).build().unwrap();
         let handovers = Arc::new(Handovers::new(validator));
-        handovers.is_purging.store(true, Ordering::Relaxed);
-        assert!(handovers.is_purging().swap(false, Ordering::Relaxed));
-        let response = br#"{"session":"s","session_cookie":null,"refreshes":[],"status":200,"user":null,
-            "session_expires_at":null,"date":null,"cookies":[[null,null,null,null,null],null,null]}"#;
-        let response = TokenResponse::from_bytes(response, clock.instant()).unwrap();
+        assert_keeps_its_flag(&*handovers);
+        let response = TokenResponse::from_bytes(RESPONSE, clock.instant()).unwrap();
         handovers.complete([0; 32], Ok(response)).unwrap();
         clock.advance(ABANDONED - Duration::from_secs(1));
         assert!(handovers.purge());

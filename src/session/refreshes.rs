@@ -484,9 +484,11 @@ pub(super) mod tests {
     use crate::jwt::json::Document;
     use crate::secret::{RefreshToken, SessionToken};
     use crate::session::tokens::Tokens;
+    use crate::sync::purge::tests::assert_keeps_its_flag;
 
     const HOUR: Duration = Duration::from_secs(3600);
-    const RESPONSE: &[u8] = br#"{"session":"s","session_cookie":null,"refreshes":[],"status":200,
+    /// A response as it is stored.
+    pub(in crate::session) const RESPONSE: &[u8] = br#"{"session":"s","session_cookie":null,"refreshes":[],"status":200,
         "user":null,"session_expires_at":null,"date":null,"cookies":[[null,null,null,null,null],null,null]}"#;
 
     /// The claims of any token of one user, which expires in an hour.
@@ -550,8 +552,7 @@ pub(super) mod tests {
     async fn nothing_is_left_of_what_has_ended_though_nobody_comes() {
         let all = refreshes();
         let (clock, refreshes) = &all;
-        refreshes.is_purging.store(true, Ordering::Relaxed);
-        assert!(refreshes.is_purging().swap(false, Ordering::Relaxed));
+        assert_keeps_its_flag(&**refreshes);
         let cached = refreshed(clock, &"s".repeat(1000), &"r".repeat(300));
         refresh(&all, "first", Some(cached)).await.unwrap();
         // The text of the session token and what was read from it, the refresh token, and what the map itself takes.

@@ -364,6 +364,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_store_is_asked_ever_less_often_while_a_mark_is_there() {
+        let start = Instant::now();
+        let steps = [&[Inserted(false)][..], &[Marked; 20], &[Absent]].concat();
+        assert_eq!(play(DAY, &steps).await.0, SharedState::Unknown);
+        let millis = start.elapsed().as_millis();
+        assert!((1000..1500).contains(&millis), "{millis}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_has_seen_a_mark_go_presents_no_token_that_may_rotate() {
         let seen = [Inserted(false), Marked, Absent];
         assert_eq!(play(DAY, &seen).await.0, SharedState::Unknown);

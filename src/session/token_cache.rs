@@ -102,18 +102,16 @@ impl<T: Send + Sync + 'static> Purge for TokenCache<T> {
 #[cfg(test)]
 #[cfg(feature = "client")]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
     use crate::clock::ManualClock;
+    use crate::sync::purge::tests::assert_keeps_its_flag;
 
     #[test]
     fn tokens_take_up_so_many_bytes_and_go_when_they_expire_though_nobody_comes() {
         let clock = Arc::new(ManualClock::new());
         let cache = TokenCache::new(1 << 20, Arc::clone(&clock) as Arc<dyn Clock>);
         let within = |seconds| clock.now() + Duration::from_secs(seconds);
-        cache.is_purging().store(true, Ordering::Relaxed);
-        assert!(cache.is_purging().swap(false, Ordering::Relaxed));
+        assert_keeps_its_flag(&*cache);
         let bytes = || -> usize {
             let shards = cache.shards.iter();
             shards.map(|shard| shard.lock().unwrap().bytes()).sum()

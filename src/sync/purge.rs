@@ -37,10 +37,18 @@ fn is_done(table: &impl Purge) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    /// Of a flag that is not the table's own, `purge_later` would start a task for each entry, or none.
+    pub(crate) fn assert_keeps_its_flag(table: &impl Purge) {
+        for flag in [true, false] {
+            table.is_purging().store(flag, Ordering::Relaxed);
+            assert_eq!(table.is_purging().load(Ordering::Relaxed), flag);
+        }
+    }
 
     /// So many entries, one of which ends at each look.
     struct Table(AtomicUsize, AtomicBool);

@@ -63,7 +63,7 @@ struct Walk<'a> {
     uses: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The differences, without members of operations that are `ignored`; with [`OTHERS`] among them, without
+/// The differences, without members of operations that are `ignored`; with `OTHERS` among them, without
 /// keywords that ours need not repeat.
 #[must_use]
 pub fn compare(ours: &Facts, theirs: &Facts, ignored: &[&str]) -> Vec<Difference> {

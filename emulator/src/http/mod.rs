@@ -1,4 +1,4 @@
-//! HTTP around the state: routing, headers and bodies.
+//! HTTP around the state: requests of the API, headers and bodies.
 
-pub(crate) mod router;
+pub(crate) mod api;
 pub(crate) mod wire;

@@ -814,7 +814,7 @@ async fn an_ended_refresh_token_is_refused_here_for_a_day() {
         assert!(sessions.try_refresh(Some(&token)).await.unwrap().is_none());
     }
     assert_eq!(fixture.refreshes(), 0);
-    // And for the leeway that validators may have.
+    // A day and a minute of leeway later it is presented again.
     fixture.advance(2 * MINUTE);
     sessions.refresh(&token).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use descope_magiclink::session::{KeyProblem, SessionError, TokenProblem};
 use descope_magiclink::{
@@ -771,7 +771,11 @@ impl Clock for Suspended {
 #[tokio::test]
 async fn a_machine_that_was_suspended_hands_out_no_session_that_has_ended() {
     let fixture = Fixture::with(|builder| builder.session_lifetime(3 * MINUTE)).await;
-    let clock = Suspended(fixture.emulator.clock(), SystemClock.instant());
+    // At a whole second, so that the session ends at just the instant at which it is asked for again.
+    let clock = fixture.emulator.clock();
+    let seconds = clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    clock.set(UNIX_EPOCH + Duration::from_secs(seconds));
+    let clock = Suspended(clock, SystemClock.instant());
     let client = Fixture::builder(&fixture.emulator).clock(clock).build();
     let sessions = client.unwrap().sessions();
     let (_, refresh) = fixture.tokens();

@@ -127,8 +127,8 @@ async fn an_outcome_is_shared_for_as_long_as_late_requests_come_with_the_old_tok
         let late = third.sessions().refresh(&refresh).await;
         assert_eq!((late.is_ok(), fixture.refreshes()), (!rotates, 2));
 
-        // A process that dies blocks a token that may have been replaced for good, and one that stays for as long as
-        // a call may take.
+        // A process that dies blocks a token for good if it may have been replaced, and for as long as a call may
+        // take if it stays.
         let (_, next) = fixture.tokens();
         let (_, after) = fixture.tokens();
         meeting.ttls.lock().unwrap().clear();
@@ -136,6 +136,7 @@ async fn an_outcome_is_shared_for_as_long_as_late_requests_come_with_the_old_tok
             one.sessions().refresh(token).await.unwrap();
         }
         let ttls = meeting.ttls.lock().unwrap().clone();
+        assert_eq!(ttls.len(), 2);
         let is_long = |ttl: &Duration| *ttl > Duration::from_secs(24 * 3600);
         assert!(ttls.iter().all(|ttl| is_long(ttl) == rotates), "{ttls:?}");
     }

@@ -108,9 +108,9 @@ impl LandingPageBuilder {
         self
     }
 
-    /// The page where a new link can be had. The pages about problems lead there, and
-    /// [`pages_layer`](LandingPage::pages_layer) sends those there who are not signed in, with the page
-    /// that they wanted in the query parameter `next`.
+    /// The page where a link to sign in can be had. The pages of such links that failed lead there, and
+    /// [`pages_layer`](LandingPage::pages_layer) sends those there who are not signed in, both with the page
+    /// that was wanted in the query parameter `next`.
     pub fn sign_in_page(mut self, path: impl Into<String>) -> Self {
         self.sign_in_page = Some(path.into());
         self
@@ -120,7 +120,8 @@ impl LandingPageBuilder {
     /// sends those there whom [`require_step_up`](crate::require_step_up) or
     /// [`require_mfa`](crate::require_mfa) refuses, with the page that they wanted in the query parameter
     /// `next`, and with `mfa=true` where it is a further factor. Without this setting they see a page
-    /// that leads nowhere, and the feature `tracing` logs an error.
+    /// that leads nowhere, and the feature `tracing` logs an error. The page of a step-up's link that failed
+    /// leads here where the link has no [`next`](super::LandingLink::next).
     pub fn step_up_page(mut self, path: impl Into<String>) -> Self {
         self.step_up_page = Some(path.into());
         self

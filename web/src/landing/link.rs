@@ -172,8 +172,8 @@ impl LandingLink {
     /// The page to go to afterwards. One that is not allowed is left out, so that it may come
     /// straight from a request.
     ///
-    /// For a step-up or a change it should be the page from which the link is asked for: where the link
-    /// does not work, its page leads there for a new one.
+    /// For a step-up it should be the page that requires it, and for a change the page with the form: where
+    /// the link does not work, its page leads there for a new one.
     pub fn next(mut self, target: &str) -> Self {
         if let Ok(target) = self.page.0.targets.check(target) {
             self.append(form::NEXT, target.as_str());

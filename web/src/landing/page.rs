@@ -602,8 +602,8 @@ impl LandingPage {
         asks.then_some(kind)
     }
 
-    /// Where a link like this one can be had. Of a link for something else than a sign-in it is the page that it
-    /// leads to: that asks for a sign-in first where there is no session, and for the link then.
+    /// Where a link like this one can be had, if that is known. Of a link for something else than a sign-in it is
+    /// the page that it leads to: that asks for a sign-in first where there is no session, and for the link then.
     fn where_to_ask(&self, fields: &Fields<'_>) -> Option<String> {
         let inner = &*self.0;
         let next = Some(fields.next()).filter(|next| !next.is_empty());
@@ -617,7 +617,6 @@ impl LandingPage {
             LinkPurpose::StepUp => next.as_ref().or(step_up_page),
             LinkPurpose::ChangeEmail | LinkPurpose::ChangePhone => next.as_ref(),
         }
-        .or(Some(&inner.signed_in_page))
         .map(|page| page.as_str().to_owned())
     }
 

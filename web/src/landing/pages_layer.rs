@@ -315,17 +315,16 @@ impl LandingPage {
         let inner = &*self.0;
         let (texts, style_nonce) = (inner.texts(request)?, random_text()?);
         let here = self.where_to_come_back(request);
-        // A page that was wrong in itself is no better the next time.
-        let can_try_again = match refusal.status {
+        let is_better_later = match refusal.status {
+            // A page that was wrong in itself is not.
             StatusCode::BAD_REQUEST => is_unsafe(&request.method),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
             _ => refusal.by == RefusedBy::Send,
         };
+        let again = here.as_ref().filter(|_| is_better_later);
         let continue_link = match refusal.status {
-            _ if can_try_again && refusal.by == RefusedBy::Send => {
-                here.as_ref().or(inner.sign_in_page.as_ref())
-            }
-            _ if can_try_again => here.as_ref(),
+            _ if again.is_some() => again,
+            _ if refusal.by == RefusedBy::Send => inner.sign_in_page.as_ref(),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                 Some(&inner.signed_in_page)
             }
@@ -344,7 +343,7 @@ impl LandingPage {
                 by: refusal.by,
                 wait: refusal.wait,
                 continue_link: continue_link.map(RedirectTarget::as_str),
-                can_try_again,
+                can_try_again: again.is_some(),
             }),
             form: None,
             new_link: None,

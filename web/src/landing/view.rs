@@ -198,8 +198,9 @@ impl LandingView<'_> {
     /// Where to ask for a new link, and what to call that; only where a link did not do what it is for.
     ///
     /// For a sign-in it is the [sign-in page](super::LandingPageBuilder::sign_in_page), if one was set, with
-    /// the link's [`next`](super::LandingLink::next) in its query. For anything else it is the page that the
-    /// link would have led to, which asks for a link where it needs one.
+    /// the link's [`next`](super::LandingLink::next) in its query. For anything else it is the link's `next`,
+    /// which asks for a link where it needs one; or, for a step-up without, the
+    /// [step-up page](super::LandingPageBuilder::step_up_page).
     #[must_use]
     pub fn new_link(&self) -> Option<(&str, &str)> {
         match self.state {

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
+use descope_magiclink::{Client, DeliveryMethod, Error};
 use descope_magiclink_emulator::{Emulator, Fault};
 use descope_magiclink_web::{
     LandingPage, LandingTexts, Rejection, SendError, press_button, require_roles, require_session,
@@ -36,6 +37,7 @@ fn app(landing: &LandingPage) -> Router {
         )
         .route("/address", post(async || SendError::ServiceUnavailable))
         .route("/typed", get(bad).post(bad))
+        .route("/mistyped", get(mistyped))
         .route(
             "/own",
             get(async || (StatusCode::NOT_FOUND, axum::response::Html("<p>ours"))),
@@ -44,6 +46,15 @@ fn app(landing: &LandingPage) -> Router {
         .layer(landing.pages_layer())
         .route_service("/verify", landing.clone())
         .with_state(landing.clone())
+}
+
+async fn mistyped() -> SendError {
+    let client = Client::new("P2aAc4T2V93bddihGEx2Ryhc8e5Z").unwrap();
+    let request = client.magic_link().sign_in(DeliveryMethod::Email, "");
+    let Err(Error::InvalidArgument(argument)) = request.send().await else {
+        unreachable!("an address that is empty");
+    };
+    SendError::InvalidAddress(argument)
 }
 
 async fn bad() -> StatusCode {
@@ -213,9 +224,11 @@ async fn a_form_that_can_be_sent_once_more_is_a_link_away() {
         assert!(response.body().contains(back), "{}", response.body());
     }
     // Where it is not known from which page it came.
-    let response = send(&app, "POST", "/address", &[PAGE]).await;
-    let sign_in = "<a href=\"/sign-in\">Try again</a>";
-    assert!(response.body().contains(sign_in), "{}", response.body());
+    let sign_in = "<a href=\"/sign-in\">Continue</a>";
+    for (method, path) in [("POST", "/address"), ("GET", "/mistyped")] {
+        let response = send(&app, method, path, &[PAGE]).await;
+        assert!(response.body().contains(sign_in), "{}", response.body());
+    }
     // What is wrong without a form is no better the next time.
     let response = send(&app, "GET", "/typed", &[PAGE]).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);

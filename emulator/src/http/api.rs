@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use http::request::Parts;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderMap};
-use hyper::http::request::Parts;
 use hyper::{Request, Response};
 
 use super::wire::{Body, Reset, changed, cut, failure, object, query, read_body, success};
