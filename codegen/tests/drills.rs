@@ -789,7 +789,22 @@ fn schemas_that_contain_themselves_are_read() {
         });
         assert_ne!(facts, published(&ours, &broken));
     }
+    // Of one that is no object, it is told to the place where it begins again.
     let ours = small();
+    let theirs = changed(&ours, &|d| {
+        let any = json!({ "$ref": "#/components/schemas/Any" });
+        at(d, REQUEST)["any"] = any.clone();
+        at(d, "/components/schemas")["Any"] = json!({ "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": any },
+            { "type": "object", "additionalProperties": any },
+        ] });
+    });
+    let facts = published(&ours, &theirs);
+    assert_eq!(
+        facts.schemas["SendLinkRequest"]["any"],
+        "one of (list of any | map to any | string)"
+    );
     let mut value = ours.value.clone();
     let name = |number: usize| format!("Link{number}");
     let next = |number| json!({ "$ref": format!("#/components/schemas/{}", name(number)) });

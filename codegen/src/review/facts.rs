@@ -143,6 +143,7 @@ impl Facts {
             facts: Self::default(),
             missing: None,
             pending: Vec::new(),
+            open: Vec::new(),
             around: Vec::new(),
         };
         let servers = servers(document).unwrap_or_default();
@@ -282,6 +283,8 @@ struct Reader<'a> {
     facts: Facts,
     /// The first reference that leads nowhere.
     missing: Option<String>,
+    /// Components whose type is being read: one that is met again is a circle.
+    open: Vec<String>,
     /// Objects that have been met, and are not read yet.
     pending: Vec<Object>,
     /// The object that is read, and those around it, as far as they are no components.
@@ -497,10 +500,31 @@ impl<'a> Reader<'a> {
 
     /// A schema's type. `place` is where it stands: the name of one that is no component.
     fn kind(&mut self, schema: &Value, place: &str, depth: usize) -> Said {
+        let any = ("any".to_owned(), Vec::new());
         let Some(depth) = depth.checked_sub(1) else {
-            return ("any".to_owned(), Vec::new());
+            return any;
         };
         let component = component_of(self.document, schema, depth);
+        let Some((name, _)) = &component else {
+            return self.kind_of(schema, place, None, depth);
+        };
+        if self.open.contains(name) {
+            return any;
+        }
+        self.open.push(name.clone());
+        let said = self.kind_of(schema, place, component, depth);
+        self.open.pop();
+        said
+    }
+
+    /// The same of one that is this component, or none.
+    fn kind_of(
+        &mut self,
+        schema: &Value,
+        place: &str,
+        component: Option<(String, &'a Value)>,
+        depth: usize,
+    ) -> Said {
         let place = component.as_ref().map_or(place, |(name, _)| name);
         let as_written = schema;
         let schema = &self.merged(schema, depth);
