@@ -512,7 +512,7 @@ impl<'a> Reader<'a> {
             return any;
         }
         self.open.push(name.clone());
-        let said = self.kind_of(schema, place, component, depth);
+        let said = self.kind_of(schema, place, component.as_ref(), depth);
         self.open.pop();
         said
     }
@@ -522,10 +522,10 @@ impl<'a> Reader<'a> {
         &mut self,
         schema: &Value,
         place: &str,
-        component: Option<(String, &'a Value)>,
+        component: Option<&(String, &'a Value)>,
         depth: usize,
     ) -> Said {
-        let place = component.as_ref().map_or(place, |(name, _)| name);
+        let place = component.map_or(place, |(name, _)| name);
         let as_written = schema;
         let schema = &self.merged(schema, depth);
         for keyword in ["oneOf", "anyOf"] {
@@ -565,7 +565,7 @@ impl<'a> Reader<'a> {
             ("object", _) if has_properties || component.is_some() => {
                 let mut place = place.to_owned();
                 let mut around = Vec::new();
-                let whole = match &component {
+                let whole = match component {
                     Some((_, whole)) => self.merged(whole, depth),
                     None => {
                         // One that contains itself has one name.
