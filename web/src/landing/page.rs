@@ -627,7 +627,10 @@ impl LandingPage {
         else {
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
-        let new_link = self.where_to_ask(fields);
+        let new_link = match state {
+            State::Error(_) => self.where_to_ask(fields),
+            _ => None,
+        };
         let (status, can_try) = match state {
             State::Confirm => (StatusCode::OK, true),
             State::Done(_) => (StatusCode::OK, false),

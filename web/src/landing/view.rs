@@ -203,10 +203,7 @@ impl LandingView<'_> {
     /// [step-up page](super::LandingPageBuilder::step_up_page).
     #[must_use]
     pub fn new_link(&self) -> Option<(&str, &str)> {
-        match self.state {
-            State::Error(_) => Some((self.new_link?, self.texts.new_link_text())),
-            State::Confirm | State::Done(_) | State::Refused(_) => None,
-        }
+        Some((self.new_link?, self.texts.new_link_text()))
     }
 
     /// Where to go on, and what to call that: where all is done, where something else may be tried, or the
